@@ -1,0 +1,130 @@
+//! Strict deterministic CBOR (RFC 8949 §4.2.1): unsigned integer keys in order, shortest forms, nothing unknown, nothing after.
+//!
+//! The decoder underneath accepts more than that, so every decode ends by encoding the value again and comparing the bytes.
+//! Without it one signed value would have many encodings, and "same bytes, same answer" would mean nothing.
+
+use minicbor::{Decode, Decoder, Encode, Encoder};
+
+use crate::error::FormError;
+
+/// Encodes a value. The encoders of this crate write into memory and never fail.
+#[expect(
+    clippy::expect_used,
+    reason = "writing into a Vec is infallible and no encoder here raises an error of its own"
+)]
+pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("encoding into memory")
+}
+
+/// Decodes exactly one value of at most `limit` bytes, and only from its deterministic encoding.
+pub fn decode<T>(form: &'static str, bytes: &[u8], limit: usize) -> Result<T, FormError>
+where
+    T: Encode<()> + for<'b> Decode<'b, ()>,
+{
+    if bytes.len() > limit {
+        return Err(FormError::TooLarge { form, got: bytes.len(), limit });
+    }
+    let value: T = minicbor::decode(bytes).map_err(|error| FormError::Malformed { form, what: error.to_string() })?;
+    if encode(&value) == bytes { Ok(value) } else { Err(FormError::NotCanonical { form }) }
+}
+
+/// A byte string of no fixed length: a sealed blob, or a signed form inside another one, kept exactly as received.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Blob(pub Vec<u8>);
+
+impl core::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Blob({} bytes)", self.0.len())
+    }
+}
+
+impl core::ops::Deref for Blob {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Blob {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<&[u8]> for Blob {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl<C> Encode<C> for Blob {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.bytes(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Blob {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.bytes().map(|bytes| Self(bytes.to_vec()))
+    }
+}
+
+/// Declares an enum that travels as a small unsigned integer and is shown by a fixed name.
+macro_rules! code_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $value:literal $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+
+        impl $name {
+            /// The number on the wire.
+            #[must_use]
+            pub const fn number(self) -> u8 {
+                match self { $(Self::$variant => $value,)+ }
+            }
+
+            /// The name in texts and JSON.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = ();
+            fn from_str(text: &str) -> Result<Self, ()> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err(()) }
+            }
+        }
+
+        impl<C> minicbor::Encode<C> for $name {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut minicbor::Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.u8(self.number())?.ok()
+            }
+        }
+
+        impl<'b, C> minicbor::Decode<'b, C> for $name {
+            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                match d.u8()? {
+                    $($value => Ok(Self::$variant),)+
+                    _ => Err(minicbor::decode::Error::message(concat!("unknown ", stringify!($name)))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use code_enum;

@@ -1,0 +1,151 @@
+//! The two ends of a decision: the approver signs an admission or a denial, the joiner accepts its admission.
+
+use rand_core::CryptoRng;
+
+use crate::cbor::Blob;
+use crate::entry::{Admit, Body, Deny, DenyReason, Entry, WelcomePlace, open_welcome, seal_welcome};
+use crate::error::FormError;
+use crate::id::{DeviceId, RequestId};
+use crate::keyring::{Acting, Keyring, KeyringError};
+use crate::keys::DeviceKeys;
+use crate::policy::{How, Role};
+use crate::request::{Description, JoinRequest};
+use crate::roster::Roster;
+use crate::round::Confirmed;
+use crate::seal::Wrapped;
+use crate::signed::Verified;
+
+/// The entry that comes next in a log, unsigned.
+fn next(roster: &Roster, at: u64, body: Body) -> Entry {
+    Entry {
+        version: crate::VERSION,
+        chain: Some(roster.chain()),
+        seq: roster.seq() + 1,
+        prev: Some(roster.head()),
+        at,
+        body,
+    }
+}
+
+/// Signs the admission of a request whose check code was typed. There is no way to call it without the typed code.
+///
+/// What is admitted is the exact request that the code was computed over: nothing is fetched in between.
+///
+/// # Errors
+///
+/// [`FormError`], never for a request and a description that were verified.
+pub fn admit(
+    acting: Acting<'_>,
+    confirmed: &Confirmed,
+    description: &Description,
+    role: Role,
+    at: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<Verified<Entry>, FormError> {
+    let Acting { keys, roster, keyring } = acting;
+    let request = confirmed.request();
+    let broken = |_| FormError::BadField { form: "entry", what: "a value could not be sealed" };
+    let chain = roster.chain();
+    let place =
+        WelcomePlace { chain, request: request.id(), approver: keys.id(), epoch: keyring.epoch(), prev: roster.head() };
+    let admit = Admit {
+        request: Blob(request.bytes().to_vec()),
+        role,
+        epoch: keyring.epoch(),
+        how: How::Typed,
+        description: keyring
+            .epoch_key()
+            .wrap(
+                keyring.epoch(),
+                Wrapped::Description,
+                &[chain.as_bytes(), request.device.signing.as_bytes()],
+                &description.to_bytes(),
+                rng,
+            )
+            .map_err(broken)?,
+        welcome: seal_welcome(&request.device.sealing, &place, keyring.epoch_key(), rng).map_err(broken)?,
+        approvals: Vec::new(),
+        ticket: None,
+        totp_step: None,
+    };
+    Verified::sign(next(roster, at, Body::Admit(Box::new(admit))), &keys.signing, &[])
+}
+
+/// Signs the denial of a request. It holds no key material at all.
+///
+/// # Errors
+///
+/// [`FormError`] if `block` is above [`crate::limits::BLOCK_MAX`].
+pub fn deny(
+    roster: &Roster,
+    keys: &DeviceKeys,
+    request: (RequestId, DeviceId),
+    reason: DenyReason,
+    block: u32,
+    at: u64,
+) -> Result<Verified<Entry>, FormError> {
+    let deny = Deny { request: request.0, device: request.1, reason, block };
+    Verified::sign(next(roster, at, Body::Deny(deny)), &keys.signing, &[])
+}
+
+/// What a joiner requires of the log before it believes that it was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AdmissionError {
+    /// The log's join key is not the one that the joiner's sync code yields: it is another chain.
+    #[error("this log belongs to a chain with another sync code")]
+    OtherJoinKey,
+    /// The log does not admit this device.
+    #[error("the log does not admit this device")]
+    NotAdmitted,
+    /// The admit names other keys than this device's.
+    #[error("the log admits this device with a key that is not its own")]
+    OtherKeys,
+    /// The admit was not signed by a device whose code was shown here, or not marked as typed.
+    #[error("the admission was not signed by a device that was shown a code")]
+    NotTheApprover,
+    /// The welcome does not open, or yields a key that the log does not name.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+}
+
+/// A joiner's last step: checks the verified log against what it did itself, and opens the welcome.
+///
+/// # Errors
+///
+/// [`AdmissionError`]: the relay, or the signer of the admit, lied.
+pub fn accept_admission(
+    roster: &Roster,
+    admitting: &Verified<Entry>,
+    keys: &DeviceKeys,
+    own_request: &Verified<JoinRequest>,
+    showed_code_for: impl Fn(&DeviceId) -> bool,
+) -> Result<Keyring, AdmissionError> {
+    if roster.join_key() != own_request.join_key {
+        return Err(AdmissionError::OtherJoinKey);
+    }
+    let member = roster.member(&keys.id()).ok_or(AdmissionError::NotAdmitted)?;
+    if member.device != keys.public() {
+        return Err(AdmissionError::OtherKeys);
+    }
+    let (Body::Admit(admit), Some(prev)) = (&admitting.body, admitting.prev) else {
+        return Err(AdmissionError::NotAdmitted);
+    };
+    if roster.position(&admitting.hash()).map(|position| position.seq) != Some(member.admission.seq) {
+        return Err(AdmissionError::NotAdmitted);
+    }
+    if *admit.request != **own_request.bytes() {
+        return Err(AdmissionError::OtherKeys);
+    }
+    if admit.how != How::Typed || !showed_code_for(&admitting.signer()) {
+        return Err(AdmissionError::NotTheApprover);
+    }
+    let place = WelcomePlace {
+        chain: roster.chain(),
+        request: own_request.id(),
+        approver: admitting.signer(),
+        epoch: admit.epoch,
+        prev,
+    };
+    let epoch_key = open_welcome(&keys.sealing, &place, &admit.welcome).map_err(KeyringError::from)?;
+    Ok(Keyring::open(roster, epoch_key)?)
+}
