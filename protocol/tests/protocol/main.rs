@@ -16,5 +16,6 @@ mod support;
 mod world;
 mod annotate;
 mod golden;
+mod broken;
 mod wire;
 mod oracle;
