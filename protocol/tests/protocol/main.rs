@@ -17,5 +17,6 @@ mod world;
 mod annotate;
 mod golden;
 mod broken;
+mod bad_logs;
 mod wire;
 mod oracle;
