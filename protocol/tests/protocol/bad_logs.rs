@@ -111,10 +111,13 @@ fn signers(all: &mut Collection) {
     let stranger = chain.asks("stranger");
     let denied = chain.denies(&chain.laptop, &stranger);
     let form = chain.deny_body();
-    all.after(&chain, "signed-by-a-stranger", "the signer was never a member", "not-a-member", &raw(
-        &stranger.keys.signing,
-        &form,
-    ));
+    all.after(
+        &chain,
+        "signed-by-a-stranger",
+        "the signer was never a member",
+        "not-a-member",
+        &raw(&stranger.keys.signing, &form),
+    );
     for role in ["writer", "reader"] {
         let signer = keys(role);
         all.after(
@@ -133,18 +136,22 @@ fn signers(all: &mut Collection) {
             &admit_with(&chain, &tablet, &signer, |_| {}),
         );
     }
-    all.after(&chain, "admits-itself", "a joiner signs its own admission", "not-a-member", &admit_with(
+    all.after(
         &chain,
-        &stranger,
-        &stranger.keys,
-        |_| {},
-    ));
+        "admits-itself",
+        "a joiner signs its own admission",
+        "not-a-member",
+        &admit_with(&chain, &stranger, &stranger.keys, |_| {}),
+    );
     chain.append(&denied);
     let form = chain.deny_body();
-    all.after(&chain, "signed-by-a-denied-device", "the signer was denied", "not-a-member", &raw(
-        &stranger.keys.signing,
-        &form,
-    ));
+    all.after(
+        &chain,
+        "signed-by-a-denied-device",
+        "the signer was denied",
+        "not-a-member",
+        &raw(&stranger.keys.signing, &form),
+    );
     let bytes = raw(&chain.laptop.signing, &form);
     let signature = layout(&bytes).signature;
     let mut unsigned = bytes.clone();
@@ -177,9 +184,8 @@ fn recovery_signs(all: &mut Collection) {
 
 /// s + L for the second half of an Ed25519 signature, little-endian.
 fn add_group_order(s: &mut [u8]) {
-    let order = data_encoding::HEXLOWER
-        .decode(b"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
-        .unwrap();
+    let order =
+        data_encoding::HEXLOWER.decode(b"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
     let mut carry = 0;
     for (byte, add) in s.iter_mut().zip(order) {
         let sum = u16::from(*byte) + u16::from(add) + carry;
@@ -206,7 +212,12 @@ fn requests(all: &mut Collection) {
     signature[at.start] ^= 1;
     in_admit("request-signature-tampered", "the device's signature does not hold", "bad-signature", signature);
     in_admit("request-cut", "the request is cut", "malformed", asked[..asked.len() - 1].to_vec());
-    in_admit("request-without-proof", "the join key proves nothing", "bad-proof", asked[1..layout(&asked).proofs].to_vec());
+    in_admit(
+        "request-without-proof",
+        "the join key proves nothing",
+        "bad-proof",
+        asked[1..layout(&asked).proofs].to_vec(),
+    );
     let payload = cbor::encode(&*tablet.request);
     let stranger = keys("stranger");
     in_admit(
@@ -239,7 +250,12 @@ fn requests(all: &mut Collection) {
     }
     let other_code = protocol::code::SyncCode::from_bytes([5; 32]);
     let other = asks_with("tablet", &keys("tablet"), &other_code);
-    in_admit("stale-join-key", "the request is made with another sync code", "stale-join-key", other.request.bytes().to_vec());
+    in_admit(
+        "stale-join-key",
+        "the request is made with another sync code",
+        "stale-join-key",
+        other.request.bytes().to_vec(),
+    );
     keys_seen_before(all);
 }
 
@@ -284,20 +300,24 @@ fn denials(all: &mut Collection, chain: &Chain, member: &Joiner, denied: &Joiner
     deny("denied-after-admit", "an admitted request is denied", "already-decided", of(member));
     deny("denied-twice", "a denied request is denied", "already-decided", of(denied));
     let fresh = RequestId([4; 32]);
-    deny("deny-of-a-member-key", "a new request by a member's key is denied", "key-is-member", Deny {
-        request: fresh,
-        ..of(member)
-    });
-    deny("deny-of-the-founder", "the key that is denied is the founder's", "key-is-member", Deny {
-        request: fresh,
-        device: chain.laptop.id(),
-        ..of(member)
-    });
-    deny("block-too-long", "the block is above seven days", "bad-field", Deny {
-        block: 7 * 24 * 60 * 60 + 1,
-        request: fresh,
-        ..of(denied)
-    });
+    deny(
+        "deny-of-a-member-key",
+        "a new request by a member's key is denied",
+        "key-is-member",
+        Deny { request: fresh, ..of(member) },
+    );
+    deny(
+        "deny-of-the-founder",
+        "the key that is denied is the founder's",
+        "key-is-member",
+        Deny { request: fresh, device: chain.laptop.id(), ..of(member) },
+    );
+    deny(
+        "block-too-long",
+        "the block is above seven days",
+        "bad-field",
+        Deny { block: 7 * 24 * 60 * 60 + 1, request: fresh, ..of(denied) },
+    );
 }
 
 fn terms(all: &mut Collection) {
@@ -344,7 +364,8 @@ fn terms(all: &mut Collection) {
 
 fn kinds(all: &mut Collection) {
     let chain = family();
-    let names = [(0, "unknown"), (4, "remove"), (5, "rotate"), (6, "leave"), (7, "role"), (8, "policy"), (9, "closing")];
+    let names =
+        [(0, "unknown"), (4, "remove"), (5, "rotate"), (6, "leave"), (7, "role"), (8, "policy"), (9, "closing")];
     let more = [(10, "veto"), (11, "close"), (12, "settle"), (13, "unknown"), (1000, "unknown")];
     for (kind, name) in names.into_iter().chain(more) {
         let body = Body::Unknown { kind, raw: Blob(vec![0xa0]) };
@@ -508,8 +529,15 @@ fn approve_against_deny_has_one_outcome_in_either_order() {
     let chain = family();
     let tablet = chain.asks("tablet");
     let admit = chain.admits(&chain.laptop, &tablet, Role::Writer);
-    let deny = decision::deny(&chain.roster, &keys("phone"), (tablet.request.id(), tablet.keys.id()), DenyReason::Denied, 0, AT)
-        .unwrap();
+    let deny = decision::deny(
+        &chain.roster,
+        &keys("phone"),
+        (tablet.request.id(), tablet.keys.id()),
+        DenyReason::Denied,
+        0,
+        AT,
+    )
+    .unwrap();
     for (first, second) in [(&admit, &deny), (&deny, &admit)] {
         let roster = chain.roster.clone().apply(first).unwrap();
         assert_eq!(roster.clone().apply(second).unwrap_err().code(), "head-moved");

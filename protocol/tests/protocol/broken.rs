@@ -163,7 +163,10 @@ fn a_payload_has_one_encoding_only_whoever_signs_it() {
             ("a map of indefinite length", specimen.resigned(&[&[0xbf], &payload[1..], &[0xff]].concat())),
             ("a duplicate key", spliced(&[more, 0x00, 0x01, 0x00, 0x01], &payload[3..])),
             ("an unknown key", specimen.resigned(&[&[more], &payload[1..], &[0x17, 0x00]].concat())),
-            ("an unknown key that is a text", specimen.resigned(&[&[more], &payload[1..], &[0x61, b'a', 0x00]].concat())),
+            (
+                "an unknown key that is a text",
+                specimen.resigned(&[&[more], &payload[1..], &[0x61, b'a', 0x00]].concat()),
+            ),
             ("a byte after the map", specimen.resigned(&[payload.as_slice(), &[0x00]].concat())),
             ("the version last", specimen.resigned(&[&[payload[0]], &payload[3..], &[0x00, 0x01]].concat())),
         ];

@@ -44,9 +44,15 @@ pub(crate) fn forms() -> Forms {
     let reveal = phone.answers(&nonce).reveal;
     let admit = chain.admits(&chain.laptop, &phone, Role::Approver);
     chain.append(&admit);
-    let deny =
-        decision::deny(&chain.roster, &phone.keys, (tablet.request.id(), tablet.keys.id()), DenyReason::NotMe, 3600, AT)
-            .unwrap();
+    let deny = decision::deny(
+        &chain.roster,
+        &phone.keys,
+        (tablet.request.id(), tablet.keys.id()),
+        DenyReason::NotMe,
+        3600,
+        AT,
+    )
+    .unwrap();
     let withdrawal = Withdrawal { version: VERSION, request: tablet.request.id() };
     let withdrawal = Verified::sign(withdrawal, &tablet.keys.signing, &[]).unwrap();
     let mut rng = SeededRng::new("records");
@@ -108,12 +114,7 @@ fn found_with_recovery(chain: &Chain) -> Verified<Entry> {
 }
 
 fn form<T: Form>(file: &str, what: &str, says: &str, form: &Verified<T>) {
-    let text = format!(
-        "# {says}\n# label {}, hash {}\n{}",
-        T::LABEL,
-        form.hash(),
-        annotate(what, form.bytes())
-    );
+    let text = format!("# {says}\n# label {}, hash {}\n{}", T::LABEL, form.hash(), annotate(what, form.bytes()));
     compare(&format!("golden/{file}.hex"), &text);
     let kept = bytes_of(&std::fs::read_to_string(tests_path(&format!("golden/{file}.hex"))).unwrap());
     let again = Verified::<T>::from_bytes(&kept).unwrap();

@@ -67,8 +67,7 @@ fn what_coset_signs_we_accept() {
     let payload = bytes[layout(bytes).payload].to_vec();
     let key = crate::world::keys("tablet").signing;
     let dalek = ed25519_dalek::SigningKey::from_bytes(&key.expose_seed());
-    let protected =
-        coset::HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).key_id(key.public().to_vec()).build();
+    let protected = coset::HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).key_id(key.public().to_vec()).build();
     let made = coset::CoseSign1Builder::new()
         .protected(protected)
         .payload(payload)

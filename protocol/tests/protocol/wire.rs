@@ -61,12 +61,14 @@ fn every_wire_message_is_made_of_the_same_bytes_as_ever() {
     };
     let page = LogPage { entries: vec![blob(all.admit.bytes())], head, seq: 1 };
     let rows = RecordPage {
-        rows: vec![RecordRow { number: 9, sealed: sealed.clone() }, RecordRow { number: 10, sealed: tombstone.clone() }],
+        rows: vec![
+            RecordRow { number: 9, sealed: sealed.clone() },
+            RecordRow { number: 10, sealed: tombstone.clone() },
+        ],
         cursor: Cursor { store: 7, number: 10 },
         last: 300,
     };
-    let standing =
-        Standing { request, stage: Stage::Code, remaining: 890_000, online: true, nonces: vec![nonce] };
+    let standing = Standing { request, stage: Stage::Code, remaining: 890_000, online: true, nonces: vec![nonce] };
     body("append", "append", &Append { entries: vec![blob(all.deny.bytes())], purpose: Purpose::Heal });
     body("appended", "appended", &Appended { head, seq: 1 });
     body("ask", "ask", &Ask { request: blob(all.request.bytes()), description: all.description.clone() });

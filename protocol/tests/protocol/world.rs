@@ -116,7 +116,12 @@ impl Chain {
     }
 
     /// The next entry, with fields changed before it is signed.
-    pub(crate) fn changed(&self, approver: &DeviceKeys, entry: &Entry, change: impl FnOnce(&mut Entry)) -> Verified<Entry> {
+    pub(crate) fn changed(
+        &self,
+        approver: &DeviceKeys,
+        entry: &Entry,
+        change: impl FnOnce(&mut Entry),
+    ) -> Verified<Entry> {
         let mut form = entry.clone();
         change(&mut form);
         Verified::sign(form, &approver.signing, &[]).unwrap()
