@@ -26,6 +26,9 @@ struct BadLog {
     log: Vec<Vec<u8>>,
 }
 
+/// A file's name, what is wrong, its code, and how to make it from something good.
+type Defect<'a, T> = (&'a str, &'a str, &'static str, &'a dyn Fn(&mut T));
+
 struct Collection(Vec<BadLog>);
 
 impl Collection {
@@ -73,7 +76,7 @@ fn positions(all: &mut Collection) {
     let chain = family();
     let deny = chain.deny_body();
     let laptop = &chain.laptop.signing;
-    let cases: [(&str, &str, &str, &dyn Fn(&mut Entry)); 7] = [
+    let cases: [Defect<Entry>; 7] = [
         ("bad-prev", "prev is the founding entry, not the head", "head-moved", &|entry| {
             entry.prev = Some(chain.log[0].hash());
         }),
@@ -409,7 +412,7 @@ fn foundings(all: &mut Collection) {
     let proofs = [(JOIN_PROOF, &join), ("countersign/v1/recovery-proof", &laptop.signing)];
     let recovery = with_proofs(ENTRY, &laptop.signing, &recovery, &proofs);
     all.founding("founder-is-its-own-recovery", "recovery and founder share keys", "bad-field", &recovery);
-    let policies: [(&str, &str, &str, &dyn Fn(&mut Policy)); 10] = [
+    let policies: [Defect<Policy>; 10] = [
         ("policy-no-way", "no way of admission counts", "bad-policy", &|policy| policy.ways = vec![]),
         ("policy-way-twice", "a way stands twice", "bad-policy", &|policy| policy.ways = vec![How::Typed; 2]),
         ("policy-way-recovery", "recovery is no way of a policy", "bad-policy", &|policy| {
