@@ -84,6 +84,8 @@ pub mod record;
 pub mod connect;
 pub mod http_signature;
 pub mod wire;
+#[cfg(test)]
+mod edge_vectors;
 
 pub use error::FormError;
 pub use id::{ChainId, DeviceId, Hash, JoinKey, RequestId};
