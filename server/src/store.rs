@@ -12,6 +12,7 @@ pub mod chains;
 pub mod requests;
 pub mod rounds;
 pub mod records;
+pub mod log;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -113,7 +114,8 @@ impl Store {
     /// Whether the store takes writes: the last commit succeeded, or a fresh one does.
     pub async fn is_writable(&self) -> bool {
         // A probe writes, so strangers who ask often must not cause it while all is well.
-        self.writer.is_healthy() || self.change(|tx| Ok(tx.sql.execute("UPDATE identity SET store = store", [])?)).await.is_ok()
+        self.writer.is_healthy()
+            || self.change(|tx| Ok(tx.sql.execute("UPDATE identity SET store = store", [])?)).await.is_ok()
     }
 }
 

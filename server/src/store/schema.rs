@@ -111,7 +111,9 @@ CREATE TABLE items (
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Written by a newer relay.
-    #[error("{path} has schema version {got}, and this relay knows {VERSION}: start the newer relay again, or restore a backup")]
+    #[error(
+        "{path} has schema version {got}, and this relay knows {VERSION}: start the newer relay again, or restore a backup"
+    )]
     Newer {
         /// The file.
         path: String,
