@@ -120,6 +120,12 @@ pub enum OpenError {
         /// Its version.
         got: i64,
     },
+    /// Another relay has it open.
+    #[error("the store {path} is in use by another relay: stop that one first")]
+    InUse {
+        /// The file.
+        path: String,
+    },
     /// The folder or the file cannot be used.
     #[error("cannot open the store {path}: {source}")]
     Sqlite {
