@@ -119,7 +119,11 @@ impl SyncCode {
         let mut bytes = Zeroizing::new(self.expose().to_vec());
         bytes.extend_from_slice(&checksum(self.expose()));
         let code = Zeroizing::new(BASE64URL_NOPAD.encode(&bytes));
-        Zeroizing::new(format!("{PAYLOAD_PREFIX}relay={}&code={}", relay.replace('&', "%26"), *code))
+        Zeroizing::new(format!(
+            "{PAYLOAD_PREFIX}relay={}&code={}",
+            relay.replace('%', "%25").replace('&', "%26"),
+            *code
+        ))
     }
 
     /// Reads what [`SyncCode::payload`] made: the code and the relay's URL.
@@ -134,7 +138,9 @@ impl SyncCode {
         let mut code = None;
         for pair in query.split('&') {
             match pair.split_once('=') {
-                Some(("relay", value)) if relay.is_none() => relay = Some(value.replace("%26", "&")),
+                Some(("relay", value)) if relay.is_none() => {
+                    relay = Some(value.replace("%26", "&").replace("%25", "%"));
+                }
                 Some(("code", value)) if code.is_none() => code = Some(value),
                 _ => return Err(fail("it has a part that is neither relay nor code")),
             }

@@ -147,6 +147,9 @@ impl<T: Form> Signed<T> {
         if !signature_holds(&self.signer.0, &self.sig_structure, &self.signature) {
             return Err(FormError::BadSignature { form: T::NAME });
         }
+        // Before the proofs: a form of a later version or kind may need other proofs than this program knows, and what its person
+        // must hear is "update me", not "forged".
+        let evidence = self.form.check(&self.signer)?;
         let asked = self.form.proofs();
         if let Some(missing) = asked.get(self.proofs.len()) {
             return Err(FormError::BadProof { form: T::NAME, proof: missing.kind.name() });
@@ -162,7 +165,6 @@ impl<T: Form> Signed<T> {
                 return Err(FormError::BadProof { form: T::NAME, proof: asked.kind.name() });
             }
         }
-        let evidence = self.form.check(&self.signer)?;
         Ok(Verified { form: self.form, evidence, signer: self.signer, hash: self.hash, bytes: self.bytes })
     }
 }

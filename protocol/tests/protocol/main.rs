@@ -1,0 +1,30 @@
+//! The protocol crate seen from outside: golden bytes, broken bytes, bad logs, properties, and oracles that share no code with it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise, and shows it"
+)]
+
+// The name that every other crate of the workspace knows it by.
+extern crate countersign_protocol as protocol;
+
+mod support;
+mod world;
+mod annotate;
+mod golden;
+mod broken;
+mod bad_logs;
+mod admission;
+mod rounds;
+mod records;
+mod reads;
+mod codes;
+mod sealing;
+mod wire;
+mod oracle;
+mod properties;
+mod secrets;

@@ -1,0 +1,101 @@
+//! Wire messages: golden bytes, and what is refused beside them.
+
+use minicbor::{Decode, Encode};
+use protocol::cbor::{self, Blob};
+use protocol::connect::Cursor;
+use protocol::id::Random;
+use protocol::limits;
+use protocol::wire::{
+    Ack, Append, Appended, Ask, Challenge, Ended, Ending, FromDevice, LogPage, OpenRequest, OpenRequests, Purpose, Put,
+    Ready, RecordPage, RecordRow, Round, SealedRecord, Seen, Stage, Standing, Stored, ToDevice,
+};
+
+use crate::annotate::{annotate, bytes_of};
+use crate::golden::forms;
+use crate::support::{compare, tests_path};
+use crate::world::AT;
+
+/// Compares a body with its file, reads the file back, and breaks it in every way that keeps its length or shortens it.
+fn body<T>(file: &str, what: &str, value: &T)
+where
+    T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + core::fmt::Debug,
+{
+    let bytes = cbor::encode(value);
+    compare(&format!("golden/wire-{file}.hex"), &format!("# {what}\n{}", annotate(what, &bytes)));
+    let kept = bytes_of(&std::fs::read_to_string(tests_path(&format!("golden/wire-{file}.hex"))).unwrap());
+    let decode = |bytes: &[u8]| cbor::decode::<T>("body", bytes, limits::BODY_BYTES_MAX);
+    assert_eq!(decode(&kept).as_ref(), Ok(value));
+    for length in 0..kept.len() {
+        assert_eq!(decode(&kept[..length]).unwrap_err().code(), "malformed", "{file} cut at {length}");
+    }
+    assert_eq!(decode(&[kept.as_slice(), &[0]].concat()).unwrap_err().code(), "not-canonical");
+    assert_eq!(cbor::decode::<T>("body", &kept, kept.len() - 1).unwrap_err().code(), "too-large");
+    for at in 0..kept.len() {
+        let mut broken = kept.clone();
+        broken[at] ^= 1;
+        if let Ok(other) = decode(&broken) {
+            assert_ne!(&other, value, "two encodings of one {file}: byte {at}");
+            assert_eq!(cbor::encode(&other), broken);
+        }
+    }
+}
+
+#[test]
+fn every_wire_message_is_made_of_the_same_bytes_as_ever() {
+    let all = forms();
+    let blob = |bytes: &[u8]| Blob(bytes.to_vec());
+    let head = all.chain.roster.head();
+    let request = all.request.id();
+    let sealed = SealedRecord { record: blob(all.put.bytes()), ciphertext: Some(all.ciphertext.clone()) };
+    let tombstone = SealedRecord { record: blob(all.delete.bytes()), ciphertext: None };
+    let nonce = blob(all.nonce.bytes());
+    let open = OpenRequest {
+        request: blob(all.request.bytes()),
+        description: all.description.clone(),
+        seen: Seen { address: "2001:db8::7".to_owned(), proxy: Some("127.0.0.1".to_owned()), at: AT },
+        remaining: 890_000,
+        rounds: vec![
+            Round { nonce: nonce.clone(), reveal: Some(blob(all.reveal.bytes())) },
+            Round { nonce: nonce.clone(), reveal: None },
+        ],
+    };
+    let page = LogPage { entries: vec![blob(all.admit.bytes())], head, seq: 1 };
+    let rows = RecordPage {
+        rows: vec![
+            RecordRow { number: 9, sealed: sealed.clone() },
+            RecordRow { number: 10, sealed: tombstone.clone() },
+        ],
+        cursor: Cursor { store: 7, number: 10 },
+        last: 300,
+    };
+    let standing = Standing { request, stage: Stage::Code, remaining: 890_000, online: true, nonces: vec![nonce] };
+    body("append", "append", &Append { entries: vec![blob(all.deny.bytes())], purpose: Purpose::Heal });
+    body("appended", "appended", &Appended { head, seq: 1 });
+    body("ask", "ask", &Ask { request: blob(all.request.bytes()), description: all.description.clone() });
+    body("open-requests", "open requests", &OpenRequests { requests: vec![open.clone()] });
+    body("put", "put", &Put { records: vec![sealed, tombstone] });
+    body("stored", "stored", &Stored { numbers: vec![9, 10] });
+    body("challenge", "to device", &ToDevice::Challenge(Challenge { nonce: Random([0x11; 32]), at: AT }));
+    body("ready", "to device", &ToDevice::Ready(Ready { head, seq: 1, knows_your_head: true }));
+    body("entries", "to device", &ToDevice::Entries(page));
+    body("records", "to device", &ToDevice::Records(rows));
+    body("requested", "to device", &ToDevice::Requested(open));
+    body("ended", "to device", &ToDevice::Ended(Ended { request, ending: Ending::Withdrawn }));
+    body("standing", "to device", &ToDevice::Standing(standing));
+    body("ack", "from device", &FromDevice::Ack(Ack { seq: 1, number: 300 }));
+}
+
+#[test]
+fn a_message_of_an_unknown_kind_is_malformed() {
+    assert_eq!(ToDevice::from_bytes(&[0x82, 0x07, 0xa0]).unwrap_err().code(), "malformed");
+    assert_eq!(FromDevice::from_bytes(&[0x82, 0x01, 0xa0]).unwrap_err().code(), "malformed");
+    assert_eq!(FromDevice::from_bytes(&[]).unwrap_err().code(), "malformed");
+}
+
+#[test]
+fn a_message_longer_than_its_frame_is_refused_before_it_is_parsed() {
+    let long = vec![0xff; limits::FRAME_FROM_DEVICE_BYTES_MAX + 1];
+    assert_eq!(FromDevice::from_bytes(&long).unwrap_err().code(), "too-large");
+    let long = vec![0xff; limits::FRAME_TO_DEVICE_BYTES_MAX + 1];
+    assert_eq!(ToDevice::from_bytes(&long).unwrap_err().code(), "too-large");
+}
