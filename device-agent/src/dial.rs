@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn an_address_with_more_than_an_origin_is_refused() {
-        for url in ["http://localhost/x", "ftp://localhost", "localhost:7370", "http://a@localhost", "http://localhost?x"] {
+        for url in
+            ["http://localhost/x", "ftp://localhost", "localhost:7370", "http://a@localhost", "http://localhost?x"]
+        {
             assert!(parse(url, Plaintext::LoopbackOnly).is_err(), "{url}");
         }
     }

@@ -83,7 +83,9 @@ pub(crate) enum AgentError {
     #[error("a check code is six digits; this was not counted as a try")]
     NotACode,
     /// The daily limit of prompts.
-    #[error("this device has opened {opened} prompts for this sync code within a day without an admission, and opens no more")]
+    #[error(
+        "this device has opened {opened} prompts for this sync code within a day without an admission, and opens no more"
+    )]
     PromptLimit {
         /// Prompts opened.
         opened: u64,
@@ -148,7 +150,9 @@ pub(crate) enum AgentError {
     #[error("verification failed: a record from the relay is refused: {0}")]
     BadRecord(RecordRefusal),
     /// The log forks.
-    #[error("ALARM: the log forks at entry {seq}: the relay shows another validly signed entry than the one pinned here")]
+    #[error(
+        "ALARM: the log forks at entry {seq}: the relay shows another validly signed entry than the one pinned here"
+    )]
     Fork {
         /// Position of the two entries.
         seq: u64,

@@ -27,7 +27,8 @@ pub(crate) struct Lock {
 impl Home {
     /// The directory that a flag names, else `$COUNTERSIGN_HOME`, else the one of the XDG base directories.
     pub(crate) fn locate(flag: Option<PathBuf>) -> Result<Self, AgentError> {
-        let named = flag.or_else(|| std::env::var_os("COUNTERSIGN_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+        let named =
+            flag.or_else(|| std::env::var_os("COUNTERSIGN_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from));
         let dir = match named {
             Some(dir) => dir,
             None => {
@@ -97,7 +98,8 @@ impl Home {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let name = data_encoding::HEXLOWER.encode(&Sha256::digest(self.dir.as_os_str().as_encoded_bytes()));
         let short = name.get(..16).unwrap_or_default().to_owned();
-        let in_runtime = runtime.filter(|dir| dir.is_dir()).map(|dir| dir.join("countersign").join(format!("{short}.sock")));
+        let in_runtime =
+            runtime.filter(|dir| dir.is_dir()).map(|dir| dir.join("countersign").join(format!("{short}.sock")));
         in_runtime.into_iter().chain([self.dir.join("agent.sock")]).collect()
     }
 

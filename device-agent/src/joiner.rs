@@ -181,9 +181,9 @@ impl Joiner {
 
     async fn answer(&mut self, nonce: Verified<Nonce>, show: &mut dyn FnMut(Scene)) -> Result<(), AgentError> {
         let answer = self.rounds.answer(nonce.clone(), &self.keys.signing).map_err(|error| match error {
-            AnswerError::Round(error @ (RoundError::SecondNonce { .. } | RoundError::SecondChain)) => {
-                AgentError::Lie { what: format!("{error}; somebody tries to get another device in: the join ends here") }
-            }
+            AnswerError::Round(error @ (RoundError::SecondNonce { .. } | RoundError::SecondChain)) => AgentError::Lie {
+                what: format!("{error}; somebody tries to get another device in: the join ends here"),
+            },
             AnswerError::Round(error) => AgentError::Lie { what: format!("a nonce from the relay: {error}") },
             AnswerError::Form(error) => AgentError::OwnForm(error),
         })?;

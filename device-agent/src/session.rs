@@ -5,10 +5,10 @@ use protocol::wire::{Ack, Ending, ToDevice};
 
 use crate::agent::{Agent, Link};
 use crate::error::AgentError;
+use crate::exit;
 use crate::limits;
 use crate::relay_client::{Identity, Socket};
 use crate::told::Exit;
-use crate::exit;
 
 /// Keeps a session until what the relay sends does not verify, or this device is a member no more. Returns why.
 pub(crate) async fn keep(agent: Agent) -> AgentError {
@@ -63,9 +63,8 @@ async fn connect(agent: &Agent) -> Result<Socket, AgentError> {
     let (keys, identity) = agent
         .core(|core| {
             let roster = core.roster();
-            let identity = core
-                .cursor()
-                .map(|cursor| Identity::Member { chain: roster.chain(), head: roster.head(), cursor });
+            let identity =
+                core.cursor().map(|cursor| Identity::Member { chain: roster.chain(), head: roster.head(), cursor });
             (core.keys().clone(), identity)
         })
         .await?;
@@ -89,8 +88,7 @@ async fn pump(agent: &Agent, mut socket: Socket) -> AgentError {
 async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(), AgentError> {
     match message {
         ToDevice::Ready(ready) => {
-            let (pinned, forked) =
-                agent.core(move |core| (core.is_pinned(&ready.head), core.fork().is_some())).await?;
+            let (pinned, forked) = agent.core(move |core| (core.is_pinned(&ready.head), core.fork().is_some())).await?;
             // What the relay has beyond our head comes as a push; what it lacks, or has instead, is settled now.
             if !forked && (!ready.knows_your_head || pinned) {
                 agent.catch_up_log().await?;

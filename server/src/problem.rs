@@ -125,7 +125,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         // The same id stands in the log, so that a person who reports a problem can be helped without sending any content.
         let instance = format!("urn:uuid:{}", uuid::Uuid::now_v7());
-        tracing::info!(%instance, status = self.status.as_u16(), code = self.code, "refused");
+        if self.retry_after.is_some() {
+            // Whoever floods must not fill the log with it.
+            tracing::debug!(%instance, status = self.status.as_u16(), code = self.code, "refused");
+        } else {
+            tracing::info!(%instance, status = self.status.as_u16(), code = self.code, "refused");
+        }
         let mut body = self.more;
         body.insert("type".into(), json!(format!("urn:countersign:problem:{}", self.code)));
         body.insert("title".into(), json!(self.status.canonical_reason().unwrap_or_default()));

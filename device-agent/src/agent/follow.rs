@@ -58,8 +58,7 @@ impl Agent {
         tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
         let mut next = relay_seq + 1;
         while next <= own_seq {
-            let entries =
-                self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
+            let entries = self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
             let (mut bytes, mut batch) = (0, Vec::new());
             for entry in entries {
                 bytes += entry.len();
@@ -95,7 +94,9 @@ impl Agent {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().log(&keys, chain, after).await?;
             if page.entries.is_empty() {
-                return Err(AgentError::Lie { what: "the relay names a head that its own log does not have".to_owned() });
+                return Err(AgentError::Lie {
+                    what: "the relay names a head that its own log does not have".to_owned(),
+                });
             }
             let count = page.entries.len() as u64;
             let entries: Vec<Blob> = page.entries;

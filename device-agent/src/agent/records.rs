@@ -3,8 +3,8 @@
 use protocol::wire::SealedRecord;
 
 use super::Agent;
-use crate::core::view::ItemView;
 use crate::core::Draft;
+use crate::core::view::ItemView;
 use crate::error::AgentError;
 
 /// Tries of one write: another device may move the log in between.

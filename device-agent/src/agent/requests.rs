@@ -82,7 +82,11 @@ impl Agent {
     }
 
     /// Approves a request: the typed code is the approval. The third wrong one denies it.
-    pub(crate) async fn approve(&self, id: RequestId, typed: zeroize::Zeroizing<String>) -> Result<DecisionView, AgentError> {
+    pub(crate) async fn approve(
+        &self,
+        id: RequestId,
+        typed: zeroize::Zeroizing<String>,
+    ) -> Result<DecisionView, AgentError> {
         self.refresh_requests().await?;
         let (typed, terms) =
             self.core(move |core| core.type_code(&id, &typed).map(|typed| (typed, core.terms()))).await??;
@@ -128,4 +132,3 @@ impl Agent {
         self.core(move |core| core.take_requests(&[open], &Listing::One)).await?
     }
 }
-

@@ -97,8 +97,8 @@ fn unfinished(context: &Context, store: &Store) -> Result<Option<Verified<Entry>
 fn draw(context: &Context, store: &Store, name: Option<&str>) -> Result<Verified<Entry>, AgentError> {
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
     let keys = DeviceKeys::draw(&mut rng);
-    let founding = found(&keys, &description(name), Policy::default(), clock::now(), &mut rng)
-        .map_err(AgentError::OwnForm)?;
+    let founding =
+        found(&keys, &description(name), Policy::default(), clock::now(), &mut rng).map_err(AgentError::OwnForm)?;
     Secrets { keys, standing: Standing::Member(founding.epoch_key) }.write(&context.home)?;
     store.set(Setting::Founding, founding.entry.bytes())?;
     Ok(founding.entry)

@@ -13,11 +13,11 @@ use crate::clock::{self, Age};
 use crate::error::AgentError;
 use crate::joiner::{Joined, Joiner, Members, Scene, Step};
 use crate::keyfile::{Secrets, Standing};
+use crate::limits;
 use crate::output::{Format, Output};
 use crate::relay_client::{RelayClient, Socket};
 use crate::store::{Setting, Store};
 use crate::told::Exit;
-use crate::limits;
 
 /// Ask the devices of a chain to admit this one
 ///
@@ -49,7 +49,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     if !args.words.is_empty() {
         return Err(AgentError::Usage {
             what: "a sync code is never an argument: other users of this machine can read those".to_owned(),
-            hint: "countersign join --relay URL   (and type it when asked, or --code-file FILE, or --code-file -)".to_owned(),
+            hint: "countersign join --relay URL   (and type it when asked, or --code-file FILE, or --code-file -)"
+                .to_owned(),
         });
     }
     let home = &context.home;
@@ -336,7 +337,15 @@ impl Screen {
         let online = members == Members::Online;
         if self.output.format() == Format::Json {
             let (schema, request) = ("countersign.join/1", self.request.as_str());
-            let state = State { schema, state: "waiting", request, online: Some(online), remaining: Some(remaining), round: None, code: None };
+            let state = State {
+                schema,
+                state: "waiting",
+                request,
+                online: Some(online),
+                remaining: Some(remaining),
+                round: None,
+                code: None,
+            };
             self.output.json(&state);
         } else if self.codes == 0 {
             let who = if online { "one of them is online" } else { "none of them is online now" };
@@ -353,7 +362,15 @@ impl Screen {
         if self.output.format() == Format::Json {
             let code: Zeroizing<String> = Zeroizing::new(digits.chars().filter(char::is_ascii_digit).collect());
             let (schema, request) = ("countersign.join/1", self.request.as_str());
-            let state = State { schema, state: "code", request, online: None, remaining: None, round: Some(round), code: Some(&code) };
+            let state = State {
+                schema,
+                state: "code",
+                request,
+                online: None,
+                remaining: None,
+                round: Some(round),
+                code: Some(&code),
+            };
             self.output.json(&state);
         } else if self.live == Live::No {
             self.output.progress(&format!("code {round}: {digits}   (type this on the device where you opened it)"));

@@ -41,7 +41,13 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
             context.result("countersign.log/1", &Shown { entries: &entries }, |output| {
                 for step in &entries {
                     let at = clock::show(step.at);
-                    output.line(&format!("{:>4}  {}  {at}  {:6}  {}", step.seq, short(&step.hash), step.kind, step.what));
+                    output.line(&format!(
+                        "{:>4}  {}  {at}  {:6}  {}",
+                        step.seq,
+                        short(&step.hash),
+                        step.kind,
+                        step.what
+                    ));
                 }
             });
         }

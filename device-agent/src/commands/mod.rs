@@ -209,7 +209,11 @@ pub(crate) struct RelayArgs {
 
 impl RelayArgs {
     /// The relay's address, and the certificate authority to keep with it.
-    pub(crate) fn endpoint(&self, url: &str, source: Option<IpAddr>) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
+    pub(crate) fn endpoint(
+        &self,
+        url: &str,
+        source: Option<IpAddr>,
+    ) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
         let ca = self.relay_ca.as_deref().map(read_file).transpose()?;
         let plaintext =
             if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };

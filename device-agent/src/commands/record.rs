@@ -114,7 +114,9 @@ async fn put(
         _ => {
             return Err(AgentError::Usage {
                 what: "there is no value to write".to_owned(),
-                hint: format!("countersign record put {collection} {id} VALUE   (or - for standard input, or --file FILE)"),
+                hint: format!(
+                    "countersign record put {collection} {id} VALUE   (or - for standard input, or --file FILE)"
+                ),
             });
         }
     };

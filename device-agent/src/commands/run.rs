@@ -33,9 +33,8 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
     let door = Door::within(&agent, Place::Daemon);
     let live = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && output.format() == Format::Text;
-    let telling = async {
-        if live { terminal::live(&door, output).await } else { terminal::plain(&door, output).await }
-    };
+    let telling =
+        async { if live { terminal::live(&door, output).await } else { terminal::plain(&door, output).await } };
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),
         told = telling => told,
@@ -47,4 +46,3 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     output.progress("stopped");
     Ok(Exit::Done)
 }
-

@@ -23,7 +23,10 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         output.line(&format!("daemon   {} (session: {})", status.daemon, status.link));
         output.line(&format!("requests {} open", status.requests.len()));
         if status.records_aside > 0 {
-            output.line(&format!("records  {} set aside: they cite a head that this device does not know", status.records_aside));
+            output.line(&format!(
+                "records  {} set aside: they cite a head that this device does not know",
+                status.records_aside
+            ));
         }
         if let Some(seq) = status.fork_at {
             output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));

@@ -21,11 +21,8 @@ struct Version {
 
 /// Prints.
 pub(super) fn run(_args: &Args, output: Output) -> Result<Exit, AgentError> {
-    let version = Version {
-        schema: "countersign.version/1",
-        version: env!("CARGO_PKG_VERSION"),
-        protocol: protocol::VERSION,
-    };
+    let version =
+        Version { schema: "countersign.version/1", version: env!("CARGO_PKG_VERSION"), protocol: protocol::VERSION };
     match output.format() {
         Format::Json => output.json(&version),
         Format::Text => output.line(&format!("countersign {} (protocol {})", version.version, version.protocol)),

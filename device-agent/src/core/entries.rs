@@ -27,11 +27,13 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
     let mut roster: Option<Roster> = None;
     for bytes in bytes {
         let entry = Verified::<Entry>::from_bytes(bytes.as_ref()).map_err(AgentError::BadForm)?;
-        roster = Some(match roster {
-            None => Roster::found(&entry),
-            Some(roster) => roster.apply(&entry),
-        }
-        .map_err(AgentError::BadEntry)?);
+        roster = Some(
+            match roster {
+                None => Roster::found(&entry),
+                Some(roster) => roster.apply(&entry),
+            }
+            .map_err(AgentError::BadEntry)?,
+        );
         log.push(entry);
     }
     let roster = roster.ok_or(AgentError::Damaged { what: "the log is empty" })?;

@@ -76,7 +76,9 @@ impl Core {
         self.may_decide()?;
         self.must_be_open(id)?;
         if self.next_free_round(id)? <= taken.round {
-            return Err(AgentError::Lie { what: "the relay says that a code round is taken, but shows no nonce of it".to_owned() });
+            return Err(AgentError::Lie {
+                what: "the relay says that a code round is taken, but shows no nonce of it".to_owned(),
+            });
         }
         self.sign_nonce(id, clock::now())
     }

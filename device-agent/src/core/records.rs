@@ -1,12 +1,12 @@
 //! Records: verified as the relay's, sealed and signed as our own, opened for whoever asks here.
 
 use data_encoding::BASE64;
-use protocol::connect::Cursor;
+use protocol::DeviceId;
 use protocol::cbor::Blob;
+use protocol::connect::Cursor;
 use protocol::record::{self, Kind, Line, Record, RecordRefusal, blind_collection, blind_id};
 use protocol::signed::Verified;
 use protocol::wire::{RecordPage, SealedRecord};
-use protocol::DeviceId;
 use std::collections::HashMap;
 
 use super::view::{Event, ItemView};
@@ -68,7 +68,10 @@ impl Core {
                 if self.store.aside_count()? < limits::ASIDE_KEPT {
                     self.store.set_aside(&record.hash(), &sealed.record, ciphertext)?;
                 }
-                tracing::warn!(record = record.hash().short(), "a record cites a head that is not in the log: set aside");
+                tracing::warn!(
+                    record = record.hash().short(),
+                    "a record cites a head that is not in the log: set aside"
+                );
                 return Ok(Verdict::Aside);
             }
             Err(refusal) => return refuse(refusal),
@@ -123,8 +126,7 @@ impl Core {
             return Err(AgentError::NotFound { what: "this record".to_owned() });
         }
         let value = draft.value.as_ref().map(|value| value.as_slice());
-        let drafted =
-            record::Draft { collection: &draft.collection, id: &draft.id, value, base, at: clock::now() };
+        let drafted = record::Draft { collection: &draft.collection, id: &draft.id, value, base, at: clock::now() };
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let (record, ciphertext) =
             record::write(self.acting(), line, &drafted, &mut rng).map_err(AgentError::OwnForm)?;
@@ -177,14 +179,15 @@ impl Core {
             return Ok(None);
         }
         let ciphertext = row.ciphertext.as_deref();
-        let ciphertext =
-            ciphertext.ok_or_else(|| AgentError::Lie { what: "the relay withholds the content of a record".to_owned() })?;
+        let ciphertext = ciphertext
+            .ok_or_else(|| AgentError::Lie { what: "the relay withholds the content of a record".to_owned() })?;
         self.open_record(&record, ciphertext).map(Some)
     }
 
     fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
-        let content = record::open(&self.keyring, record, ciphertext)
-            .map_err(|error| AgentError::Lie { what: format!("a record of {}: {error}", self.name_of(&record.signer())) })?;
+        let content = record::open(&self.keyring, record, ciphertext).map_err(|error| AgentError::Lie {
+            what: format!("a record of {}: {error}", self.name_of(&record.signer())),
+        })?;
         Ok(ItemView {
             collection: content.collection,
             id: content.id,

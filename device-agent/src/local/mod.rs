@@ -154,10 +154,11 @@ async fn code(State(local): State<Local>) -> Answer<body::Code> {
 
 async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
     let decode = |text: Zeroizing<String>| BASE64.decode(text.as_bytes()).map(Zeroizing::new);
-    let value = write.value.map(decode).transpose().map_err(|_| AgentError::Usage {
-        what: "the value is not base64".to_owned(),
-        hint: String::new(),
-    })?;
+    let value = write
+        .value
+        .map(decode)
+        .transpose()
+        .map_err(|_| AgentError::Usage { what: "the value is not base64".to_owned(), hint: String::new() })?;
     local.agent.write(Draft { collection: write.collection, id: write.id, value }).await?;
     Ok(Json(()))
 }

@@ -61,10 +61,15 @@ impl Listening {
     }
 
     /// Serves until told to stop, then finishes what is in flight, up to [`limits::DRAIN_WAIT`].
-    pub(crate) async fn serve(self, router: Router, stop: tokio_util::sync::CancellationToken) -> Result<(), AgentError> {
+    pub(crate) async fn serve(
+        self,
+        router: Router,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Result<(), AgentError> {
         let path = self.path;
         let stopped = stop.clone();
-        let serving = axum::serve(self.guarded, router).with_graceful_shutdown(async move { stopped.cancelled().await });
+        let serving =
+            axum::serve(self.guarded, router).with_graceful_shutdown(async move { stopped.cancelled().await });
         let drained = async {
             stop.cancelled().await;
             tokio::time::sleep(limits::DRAIN_WAIT).await;

@@ -73,7 +73,12 @@ impl RelayClient {
     }
 
     /// Reads the log after a position, or from `found`.
-    pub(crate) async fn log(&self, keys: &DeviceKeys, chain: ChainId, after: Option<u64>) -> Result<LogPage, AgentError> {
+    pub(crate) async fn log(
+        &self,
+        keys: &DeviceKeys,
+        chain: ChainId,
+        after: Option<u64>,
+    ) -> Result<LogPage, AgentError> {
         let after = after.map(|after| format!("?after={after}")).unwrap_or_default();
         self.read(&keys.signing, format!("/v1/chains/{chain}/log{after}")).await
     }

@@ -114,7 +114,8 @@ impl Socket {
             self.heard = clock::instant().into();
             match message {
                 Some(Ok(Message::Binary(bytes))) => {
-                    return ToDevice::from_bytes(&bytes).map_err(|error| AgentError::Garbled { what: error.to_string() });
+                    return ToDevice::from_bytes(&bytes)
+                        .map_err(|error| AgentError::Garbled { what: error.to_string() });
                 }
                 Some(Ok(Message::Close(frame))) => return Err(self.closed(frame.as_ref())),
                 Some(Ok(_)) => {}
@@ -153,7 +154,8 @@ impl Socket {
             close::REFUSED => AgentError::Problem {
                 status: 401,
                 code: "connect-refused".to_owned(),
-                detail: "it refused the signed Connect (does it know itself by the address that was dialled?)".to_owned(),
+                detail: "it refused the signed Connect (does it know itself by the address that was dialled?)"
+                    .to_owned(),
             },
             _ => self.endpoint.unreachable(format!("it closed the socket ({code})")),
         }

@@ -119,8 +119,9 @@ impl Store {
 
     /// The current version of every item, in the order of writing.
     pub(crate) fn items(&self) -> Result<Vec<ItemRow>, AgentError> {
-        let mut query =
-            self.db.prepare_cached("SELECT header, ciphertext FROM records JOIN items USING (hash) ORDER BY arrival")?;
+        let mut query = self
+            .db
+            .prepare_cached("SELECT header, ciphertext FROM records JOIN items USING (hash) ORDER BY arrival")?;
         let rows = query.query_map([], kept)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -130,15 +131,15 @@ impl Store {
         let mut query = self.db.prepare_cached(
             "SELECT header, ciphertext, arrival FROM records WHERE arrival > ?1 ORDER BY arrival LIMIT ?2",
         )?;
-        let rows = query.query_map(params![signed(after), signed(most as u64)], |row| {
-            Ok((unsigned(row.get(2)?), kept(row)?))
-        })?;
+        let rows = query
+            .query_map(params![signed(after), signed(most as u64)], |row| Ok((unsigned(row.get(2)?), kept(row)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Sets a record aside that cites a head which is not in the pinned log.
     pub(crate) fn set_aside(&self, hash: &Hash, header: &[u8], ciphertext: Option<&[u8]>) -> Result<(), AgentError> {
-        self.db.execute("INSERT OR IGNORE INTO aside VALUES (?1, ?2, ?3)", params![hash.as_bytes(), header, ciphertext])?;
+        self.db
+            .execute("INSERT OR IGNORE INTO aside VALUES (?1, ?2, ?3)", params![hash.as_bytes(), header, ciphertext])?;
         Ok(())
     }
 

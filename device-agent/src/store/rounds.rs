@@ -52,9 +52,8 @@ impl Store {
 
     /// A prompt that was opened here.
     pub(crate) fn opened(&self, request: &RequestId) -> Result<Option<OpenedRow>, AgentError> {
-        let mut query = self
-            .db
-            .prepare_cached("SELECT ask, description, nonce, reveal, wrong FROM rounds WHERE request = ?1")?;
+        let mut query =
+            self.db.prepare_cached("SELECT ask, description, nonce, reveal, wrong FROM rounds WHERE request = ?1")?;
         let row = query.query_row([request.as_bytes()], |row| {
             Ok(OpenedRow {
                 ask: row.get(0)?,
@@ -120,8 +119,7 @@ impl Store {
 
     /// Requests whose prompt was opened since a time and has not ended.
     pub(crate) fn rounds_open_since(&self, since: u64) -> Result<Vec<RequestId>, AgentError> {
-        let mut query =
-            self.db.prepare_cached("SELECT request FROM rounds WHERE ended IS NULL AND opened_at > ?1")?;
+        let mut query = self.db.prepare_cached("SELECT request FROM rounds WHERE ended IS NULL AND opened_at > ?1")?;
         let rows = query.query_map([signed(since)], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|row| id(&row?)).collect()
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Request, State};
-use axum::response::IntoResponse as _;
 use http::StatusCode;
 use protocol::error::FormError;
 use protocol::request::{JoinRequest, Withdrawal};
@@ -94,18 +93,17 @@ pub(super) async fn open(State(relay): State<Arc<Relay>>, Path(chain): Path<Stri
 
 /// `POST /v1/withdrawals`
 pub(super) async fn withdraw(State(relay): State<Arc<Relay>>, request: Request) -> Answer {
-    withdraw_inner(&relay, request).await?;
-    Ok(StatusCode::OK.into_response())
+    Ok(cbor(StatusCode::OK, &withdraw_inner(&relay, request).await?))
 }
 
-async fn withdraw_inner(relay: &Relay, request: Request) -> Result<(), Failure> {
+async fn withdraw_inner(relay: &Relay, request: Request) -> Result<Standing, Failure> {
     let bytes = body::read(relay, request, limits::SMALL_FORM_BYTES_MAX).await?;
     let withdrawal = Verified::<Withdrawal>::from_bytes(&bytes)?;
-    let (now, id) = (relay.now(), withdrawal.request);
+    let (now, id, device) = (relay.now(), withdrawal.request, withdrawal.signer());
     let (chain, change) = relay.store.change(move |tx| requests::withdraw(tx, &withdrawal, now)).await?;
     if change == Change::Fresh {
         tracing::info!(request = %id.short(), "withdrawn");
         relay.registry.wake(&chain, News::REQUESTS);
     }
-    Ok(())
+    Ok(relay.standing(id, device).await?.1)
 }

@@ -9,6 +9,7 @@ use countersign_relay::origins::{self, Scheme};
 use countersign_relay::relay::Relay;
 use countersign_relay::run::{Drained, run};
 use countersign_relay::store::{Store, Synchronous};
+use countersign_relay::tls::Certificates;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -79,10 +80,14 @@ impl House {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), change).await
+        Self::open(tempfile::tempdir().unwrap(), None, change).await
     }
 
-    async fn open(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_tls(certificates: Arc<Certificates>) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), Some(certificates), |_| {}).await
+    }
+
+    async fn open(folder: TempDir, tls: Option<Arc<Certificates>>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
         // The suite writes to a disk that it throws away.
         config.synchronous = Synchronous::Off;
@@ -95,7 +100,7 @@ impl House {
         let shutdown = async move {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(run(listener, Arc::clone(&relay), None, shutdown));
+        let task = tokio::spawn(run(listener, Arc::clone(&relay), tls, shutdown));
         Self { address, relay, folder: Some(folder), stop: Some(stop), task }
     }
 
@@ -109,7 +114,7 @@ impl House {
     /// Stops the relay and starts another one on the same folder.
     pub(crate) async fn restart(self) -> Self {
         let (folder, _) = self.stop().await;
-        Self::open(folder, |_| {}).await
+        Self::open(folder, None, |_| {}).await
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -140,6 +145,16 @@ impl House {
             .body(Full::new(body.to_vec().into()))
             .unwrap();
         self.send(from, request).await
+    }
+
+    /// A post as a proxy would hand it on.
+    pub(crate) async fn post_forwarded(&self, path: &str, body: &[u8], forwarded_for: &str) -> Answer {
+        let request = http::Request::post(path)
+            .header("host", self.address.to_string())
+            .header("x-forwarded-for", forwarded_for)
+            .body(Full::new(body.to_vec().into()))
+            .unwrap();
+        self.send(IpAddr::from([127, 0, 0, 1]), request).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &[u8]) -> Answer {
@@ -289,7 +304,13 @@ impl Member {
     }
 
     /// The admit of a joiner whose code was typed right.
-    pub(crate) fn admits(&self, joiner: &Joiner, nonce: &Verified<Nonce>, reveal: &Verified<Reveal>, code: &str) -> Verified<Entry> {
+    pub(crate) fn admits(
+        &self,
+        joiner: &Joiner,
+        nonce: &Verified<Nonce>,
+        reveal: &Verified<Reveal>,
+        code: &str,
+    ) -> Verified<Entry> {
         let prompt = Prompt::new(joiner.request.clone(), nonce.clone(), reveal).unwrap();
         let Attempt::Right(confirmed) = prompt.type_code(code) else { panic!("a wrong code") };
         let described = description("phone");

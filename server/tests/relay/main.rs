@@ -9,3 +9,10 @@
 
 mod harness;
 mod straight_line;
+mod denied;
+mod decisions;
+mod reads;
+mod sockets;
+mod strangers;
+mod restart;
+mod tls;
