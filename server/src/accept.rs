@@ -1,0 +1,127 @@
+//! The accept loop, and one connection's way through TLS, HTTP and WebSocket.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::gate::{Gate, Pass};
+use crate::relay::Relay;
+use crate::routes::{Peer, UpgradeSlot};
+use crate::socket::{self, Link};
+use crate::stream::Stream;
+use crate::tls::Certificates;
+
+/// Bytes of one request's headers. Ours are below one kilobyte.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Headers of one request.
+const HEADERS_MAX: usize = 64;
+/// Pause after the system refused a connection: out of descriptors now may be none a moment later.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What each connection needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) router: Router,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) certificates: Option<Arc<Certificates>>,
+}
+
+/// Accepts until the relay drains. The connections' tasks are handed back: their owner waits for them, or aborts them.
+pub(crate) async fn accept(listener: TcpListener, door: Door) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = door.relay.draining.cancelled() => return tasks,
+            Some(_) = tasks.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let peer = peer.ip().to_canonical();
+                    if let Some(pass) = door.gate.enter(peer) {
+                        tasks.spawn(connection(door.clone(), stream, peer, pass));
+                    }
+                }
+                Err(error) => survive(&door, &error).await,
+            },
+        }
+    }
+}
+
+/// A failed accept never ends the relay: too many descriptors is a state that passes, sooner if somebody is shown out.
+async fn survive(door: &Door, error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::warn!(%error, "cannot accept connections; trying again");
+    door.gate.make_room();
+    sleep(PAUSE).await;
+}
+
+async fn connection(door: Door, stream: TcpStream, peer: IpAddr, pass: Pass) {
+    // A message is sent whole; waiting for company would delay every push by the peer's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let evicted = pass.evicted.clone();
+    let served = async {
+        let patience = door.relay.config.timeouts.handshake;
+        let Some(stream) = secured(&door, stream, patience).await else { return };
+        // Boxed, and dropped before the session begins: an idle socket does not carry the state of HTTP.
+        let Some((link, offered)) = Box::pin(http(&door, stream, peer)).await else { return };
+        Box::pin(socket::run(&door.relay, link, &offered, || pass.prove())).await;
+    };
+    tokio::select! {
+        () = evicted.cancelled() => tracing::debug!("a connection that proved nothing was cut off"),
+        () = served => {}
+    }
+}
+
+async fn secured(door: &Door, stream: TcpStream, patience: Duration) -> Option<Stream> {
+    let Some(certificates) = &door.certificates else {
+        return Some(Stream::Plain(stream));
+    };
+    let handshake = Box::pin(TlsAcceptor::from(certificates.current()).accept(stream));
+    let stream = timeout(patience, handshake).await.ok()?.ok()?;
+    Some(Stream::Tls(Box::new(stream)))
+}
+
+/// Serves HTTP until the connection ends, or becomes a WebSocket.
+async fn http(door: &Door, stream: Stream, peer: IpAddr) -> Option<(Link, Vec<String>)> {
+    let slot = UpgradeSlot::default();
+    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(slot.clone());
+        door.router.clone().oneshot(request)
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(door.relay.config.timeouts.handshake)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = door.relay.draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.as_mut().await
+        }
+    };
+    served.ok()?;
+    let upgrade = slot.take()?;
+    let upgraded = upgrade.on.await.ok()?;
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+    let link = Link::new(parts.io.into_inner(), parts.read_buf.to_vec(), door.relay.config.timeouts.idle).await;
+    Some((link, upgrade.offered))
+}

@@ -1,0 +1,146 @@
+//! How many connections there may be, and which one goes when there are too many.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::address::Net;
+use crate::config::Connections;
+
+/// Counts connections: in all, by address, and those that have not shown who they are.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    limits: Connections,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    next: u64,
+    open: usize,
+    by_net: HashMap<Net, usize>,
+    /// Connections of which nothing is proven, oldest first.
+    unproven: BTreeMap<u64, CancellationToken>,
+}
+
+/// A connection's place. Dropping it gives the place back.
+#[derive(Debug)]
+#[must_use = "a connection counts as long as its pass lives"]
+pub(crate) struct Pass {
+    gate: Arc<Gate>,
+    number: u64,
+    net: Net,
+    /// Cancelled when the connection must go to make room.
+    pub(crate) evicted: CancellationToken,
+}
+
+impl Gate {
+    /// An empty gate.
+    #[must_use]
+    pub(crate) fn new(limits: Connections) -> Arc<Self> {
+        Arc::new(Self { limits, counts: Mutex::default() })
+    }
+
+    /// Lets a connection in, or `None` if its address, or the relay, has as many as it may.
+    ///
+    /// When too many have not shown who they are, the oldest of them goes: a crowd of half-open handshakes then costs its
+    /// sender its own connections, and not somebody else's.
+    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Pass> {
+        let net = Net::of(peer);
+        let mut counts = self.lock();
+        if counts.open >= self.limits.total {
+            // This one is not let in, but the next will find room.
+            counts.evict_oldest();
+            return None;
+        }
+        let of_net = counts.by_net.entry(net).or_default();
+        if *of_net >= self.limits.per_address {
+            return None;
+        }
+        *of_net += 1;
+        counts.open += 1;
+        counts.next += 1;
+        let (number, evicted) = (counts.next, CancellationToken::new());
+        if counts.unproven.len() >= self.limits.unproven {
+            counts.evict_oldest();
+        }
+        counts.unproven.insert(number, evicted.clone());
+        Some(Pass { gate: Arc::clone(self), number, net, evicted })
+    }
+
+    /// Makes room when the system has no more descriptors.
+    pub(crate) fn make_room(&self) {
+        self.lock().evict_oldest();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn evict_oldest(&mut self) {
+        if let Some((_, oldest)) = self.unproven.pop_first() {
+            oldest.cancel();
+        }
+    }
+}
+
+impl Pass {
+    /// The device showed who it is: its connection is no longer cut off to make room.
+    pub(crate) fn prove(&self) {
+        self.gate.lock().unproven.remove(&self.number);
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut counts = self.gate.lock();
+        counts.unproven.remove(&self.number);
+        counts.open -= 1;
+        if let Some(count) = counts.by_net.get_mut(&self.net) {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_net.remove(&self.net);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(total: usize, per_address: usize, unproven: usize) -> Arc<Gate> {
+        Gate::new(Connections { total, per_address, unproven })
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([203, 0, 113, last])
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_connections() {
+        let gate = gate(10, 2, 10);
+        let held = [gate.enter(address(1)), gate.enter(address(1))];
+        assert!(held.iter().all(Option::is_some));
+        assert!(gate.enter(address(1)).is_none());
+        assert!(gate.enter(address(2)).is_some());
+        drop(held);
+        assert!(gate.enter(address(1)).is_some());
+    }
+
+    #[test]
+    fn the_oldest_that_proved_nothing_goes_and_the_proven_stay() {
+        let gate = gate(10, 10, 2);
+        let proven = gate.enter(address(1)).unwrap();
+        proven.prove();
+        let oldest = gate.enter(address(2)).unwrap();
+        let newer = gate.enter(address(3)).unwrap();
+        let newest = gate.enter(address(4)).unwrap();
+        assert!(oldest.evicted.is_cancelled());
+        assert!(![&proven, &newer, &newest].iter().any(|pass| pass.evicted.is_cancelled()));
+    }
+}

@@ -1,0 +1,129 @@
+//! Limits on what can be reached without membership.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use protocol::JoinKey;
+
+use crate::address::Net;
+use crate::clock::millis;
+use crate::failure::Refusal;
+use crate::recent::Recent;
+
+/// Keys that one limiter remembers before those that are at rest are forgotten.
+const KEYS_MAX: usize = 65_536;
+/// Addresses that are remembered as not served: between this many and twice as many.
+const BANNED: usize = 4_096;
+
+/// So many at once, and so many a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// At once, after a rest.
+    pub burst: NonZeroU32,
+    /// A minute, steadily.
+    pub per_minute: NonZeroU32,
+}
+
+impl Rate {
+    fn quota(self) -> Quota {
+        Quota::per_minute(self.per_minute).allow_burst(self.burst)
+    }
+}
+
+/// The limiters of the relay.
+#[derive(Debug)]
+pub struct Rates {
+    ask_address: DefaultKeyedRateLimiter<Net>,
+    ask_join_key: DefaultKeyedRateLimiter<JoinKey>,
+    found: DefaultKeyedRateLimiter<Net>,
+    refused: DefaultKeyedRateLimiter<Net>,
+    /// Until when an address is not served, on the steady clock.
+    banned: Recent<Net, u64>,
+    clock: DefaultClock,
+}
+
+/// What each limiter allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RatesConfig {
+    /// Join requests from one address.
+    pub requests_per_address: Rate,
+    /// Join requests with one join key.
+    pub requests_per_join_key: Rate,
+    /// Chains founded from one address.
+    pub chains_per_address: Rate,
+    /// Refused posts and reads of one address: what a stranger can make the relay verify.
+    pub refused_per_address: Rate,
+}
+
+impl Rates {
+    /// Limiters at rest.
+    #[must_use]
+    pub fn new(config: &RatesConfig) -> Self {
+        let keyed = |rate: Rate| DefaultKeyedRateLimiter::keyed(rate.quota());
+        Self {
+            ask_address: keyed(config.requests_per_address),
+            ask_join_key: DefaultKeyedRateLimiter::keyed(config.requests_per_join_key.quota()),
+            found: keyed(config.chains_per_address),
+            refused: keyed(config.refused_per_address),
+            banned: Recent::new(BANNED),
+            clock: DefaultClock::default(),
+        }
+    }
+
+    /// Counts a join request of an address, before its signature costs anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMany`].
+    pub fn ask_from(&self, net: Net) -> Result<(), Refusal> {
+        self.check(&self.ask_address, net)
+    }
+
+    /// Counts a join request of a join key, after its proof held: nobody else can use up its allowance.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMany`].
+    pub fn ask_with(&self, key: JoinKey) -> Result<(), Refusal> {
+        self.check(&self.ask_join_key, key)
+    }
+
+    /// Counts a founding.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMany`].
+    pub fn found_from(&self, net: Net) -> Result<(), Refusal> {
+        self.check(&self.found, net)
+    }
+
+    /// Counts something that was refused. An address that causes too many is not served until the limiter allows one more:
+    /// each refusal cost the relay a verification.
+    pub fn refused_from(&self, net: Net, now: u64) {
+        if let Err(Refusal::TooMany { retry_after }) = self.check(&self.refused, net) {
+            self.banned.keep(net, now.saturating_add(retry_after));
+        }
+    }
+
+    /// Refuses an address that caused too many refusals, before it costs anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooMany`].
+    pub fn check_banned(&self, net: Net, now: u64) -> Result<(), Refusal> {
+        let until = self.banned.find(&net).unwrap_or_default();
+        if until > now { Err(Refusal::TooMany { retry_after: until - now }) } else { Ok(()) }
+    }
+
+    fn check<K: std::hash::Hash + Eq + Clone>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: K) -> Result<(), Refusal> {
+        if limiter.len() > KEYS_MAX {
+            limiter.retain_recent();
+        }
+        limiter.check_key(&key).map_err(|until| {
+            let wait: Duration = until.wait_time_from(self.clock.now());
+            Refusal::TooMany { retry_after: millis(wait) }
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! What every route and session shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use protocol::wire::Standing;
+use protocol::{ChainId, RequestId};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Moment};
+use crate::config::Config;
+use crate::failure::{Failure, Refusal};
+use crate::rates::Rates;
+use crate::registry::Registry;
+use crate::store::{Store, requests};
+
+/// The relay's state.
+#[derive(Debug)]
+pub struct Relay {
+    /// Its configuration.
+    pub config: Config,
+    /// Origins that devices may dial and sign, RFC 6454, default port omitted.
+    pub origins: Vec<String>,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its store.
+    pub store: Store,
+    /// Who is connected.
+    pub registry: Arc<Registry>,
+    /// Limits on strangers.
+    pub rates: Rates,
+    /// Cancelled when the relay drains: sockets then close with 1012.
+    pub draining: CancellationToken,
+    warned_of_proxy: AtomicBool,
+}
+
+impl Relay {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(config: Config, origins: Vec<String>, store: Store) -> Self {
+        let rates = Rates::new(&config.rates);
+        Self {
+            config,
+            origins,
+            clock: Clock::start(),
+            store,
+            registry: Arc::default(),
+            rates,
+            draining: CancellationToken::new(),
+            warned_of_proxy: AtomicBool::new(false),
+        }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Whether it is the first time that this warning is due.
+    pub fn first_warning_of_proxy(&self) -> bool {
+        !self.warned_of_proxy.swap(true, Ordering::Relaxed)
+    }
+
+    /// What a joiner is told of its own request.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`] also for another device's request.
+    pub async fn standing(&self, id: RequestId, device: protocol::DeviceId) -> Result<(ChainId, Standing), Failure> {
+        let now = self.now();
+        let (chain, mut standing) = self
+            .store
+            .read(move |tx| {
+                let request = requests::find(tx, &id)?.filter(|request| request.device == device);
+                let request = request.ok_or(Refusal::NotFound)?;
+                let chain = requests::chain_of(tx, &request)?;
+                Ok((chain, requests::standing(tx, &request, now)?))
+            })
+            .await?;
+        standing.online = self.registry.is_online(&chain);
+        Ok((chain, standing))
+    }
+}

@@ -1,0 +1,52 @@
+//! What happens around every request: the client's address, the limit on refusals, the relay's clock in the answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::problem;
+use crate::address::{self, Net};
+use crate::relay::Relay;
+
+/// The relay's clock, unix milliseconds: whoever is refused with `clock` compares it with its own.
+const TIME: HeaderName = HeaderName::from_static("countersign-time");
+
+/// The other end of the socket, as the accept loop saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+pub(super) async fn around(State(relay): State<Arc<Relay>>, mut request: Request, next: Next) -> Response {
+    // Without a peer the router is called by a test; the unspecified address then stands for it.
+    let socket = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
+    let trusted = &relay.config.trusted_proxies;
+    if address::looks_like_forgotten_proxy(socket, request.headers(), trusted) && relay.first_warning_of_proxy() {
+        tracing::warn!(
+            "a private address sends forwarding headers, but trusted_proxies is empty: prompts will show the proxy's address"
+        );
+    }
+    let client = address::client(socket, request.headers(), trusted);
+    let net = Net::of(client.address);
+    let now = relay.now();
+    let mut response = match relay.rates.check_banned(net, now.steady) {
+        Err(refusal) => problem(refusal).into_response(),
+        Ok(()) => {
+            request.extensions_mut().insert(client);
+            let response = next.run(request).await;
+            if is_strangers(response.status()) {
+                relay.rates.refused_from(net, now.steady);
+            }
+            response
+        }
+    };
+    response.headers_mut().insert(TIME, HeaderValue::from(relay.now().wall));
+    response
+}
+
+/// Whether this is how somebody is answered who is no member: such answers cost the relay a verification, and are counted.
+fn is_strangers(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PAYLOAD_TOO_LARGE)
+}

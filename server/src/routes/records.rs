@@ -1,0 +1,111 @@
+//! Writing records, and reading them.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use http::StatusCode;
+use protocol::record::{Record, RecordRefusal};
+use protocol::wire::{Put, Stored};
+use protocol::id::{BlindedCollection, BlindedId};
+use protocol::{ChainId, DeviceId, Verified, limits};
+
+use super::{Answer, body, cbor};
+use crate::failure::{Failure, Refusal};
+use crate::registry::News;
+use crate::relay::Relay;
+use crate::signed_read;
+use crate::store::chains::{self, Change};
+use crate::store::records::{self, Incoming};
+
+/// Records of a put that are verified on the thread that serves the socket. More go to a thread of their own, or the sockets
+/// beside it would wait.
+const VERIFIED_IN_PLACE_MAX: usize = 8;
+
+/// `POST /v1/records`
+pub(super) async fn put(State(relay): State<Arc<Relay>>, request: Request) -> Answer {
+    Ok(cbor(StatusCode::OK, &put_inner(&relay, request).await?))
+}
+
+async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
+    let bytes = body::read(relay, request, limits::BODY_BYTES_MAX).await?;
+    let put: Put = protocol::cbor::decode("put", &bytes, limits::BODY_BYTES_MAX)?;
+    drop(bytes);
+    if put.records.is_empty() || put.records.len() > limits::BATCH_RECORDS_MAX {
+        return Err(Refusal::BadRequest("a put has 1 to 256 records").into());
+    }
+    let batch = if put.records.len() <= VERIFIED_IN_PLACE_MAX {
+        verify(put)?
+    } else {
+        let verified = tokio::task::spawn_blocking(move || verify(put)).await;
+        verified.map_err(|_| Failure::Broken("the verification of a put panicked"))??
+    };
+    let (chain, signer) = one_line(&batch)?;
+    let put = relay.store.change(move |tx| records::put(tx, &chain, &signer, &batch)).await?;
+    if put.change == Change::Fresh {
+        tracing::debug!(chain = %chain.short(), device = %signer.short(), records = put.stored.numbers.len(), "stored");
+        relay.registry.wake(&chain, News::RECORDS);
+    }
+    Ok(put.stored)
+}
+
+fn verify(put: Put) -> Result<Vec<Incoming>, Failure> {
+    let verify = |sealed: protocol::wire::SealedRecord| {
+        Ok(Incoming { record: Verified::<Record>::from_bytes(&sealed.record)?, ciphertext: sealed.ciphertext })
+    };
+    put.records.into_iter().map(verify).collect()
+}
+
+/// The chain and the signer that all records of a batch have in common.
+fn one_line(batch: &[Incoming]) -> Result<(ChainId, DeviceId), Failure> {
+    let first = batch.first().ok_or(Refusal::BadRequest("a put has 1 to 256 records"))?;
+    let (chain, signer) = (first.record.chain, first.record.signer());
+    for (index, incoming) in batch.iter().enumerate() {
+        if incoming.record.chain != chain {
+            return Err(Refusal::Record { index, refusal: RecordRefusal::OtherChain }.into());
+        }
+        if incoming.record.signer() != signer {
+            return Err(Refusal::BadRequest("all records of a put are signed by one device").into());
+        }
+    }
+    Ok((chain, signer))
+}
+
+/// `GET /v1/chains/{chain}/records?store=&after=&limit=`
+pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<String>, request: Request) -> Answer {
+    let (parts, _) = request.into_parts();
+    let read = async {
+        let device = signed_read::device(&relay, &parts)?;
+        let chain: ChainId = body::id(&chain)?;
+        let [store, after, limit] = body::query(&parts, ["store", "after", "limit"])?;
+        let (store, after) = (body::number(store)?, body::number(after)?.unwrap_or_default());
+        // A number of another store says nothing about this one: the feed starts anew.
+        let after = if store.is_none_or(|store| store == relay.store.identity()) { after } else { 0 };
+        let limit = body::limit(limit, limits::PAGE_ITEMS_MAX)?;
+        let job = move |tx: crate::store::Tx<'_>| {
+            let (chain, _) = chains::for_member(tx, &chain, &device)?;
+            records::page(tx, &chain, after, limit)
+        };
+        relay.store.read(job).await
+    };
+    Ok(cbor(StatusCode::OK, &read.await?))
+}
+
+/// `GET /v1/chains/{chain}/records/{collection}/{id}`
+pub(super) async fn current(
+    State(relay): State<Arc<Relay>>,
+    Path((chain, collection, id)): Path<(String, String, String)>,
+    request: Request,
+) -> Answer {
+    let (parts, _) = request.into_parts();
+    let read = async {
+        let device = signed_read::device(&relay, &parts)?;
+        let chain: ChainId = body::id(&chain)?;
+        let (collection, id): (BlindedCollection, BlindedId) = (body::id(&collection)?, body::id(&id)?);
+        let job = move |tx: crate::store::Tx<'_>| {
+            let (chain, _) = chains::for_member(tx, &chain, &device)?;
+            records::current(tx, &chain, &collection, &id)
+        };
+        relay.store.read(job).await
+    };
+    Ok(cbor(StatusCode::OK, &read.await?))
+}

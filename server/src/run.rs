@@ -1,0 +1,47 @@
+//! The relay from listener to drain. `main` and the tests call the same function.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::accept::{Door, accept};
+use crate::gate::Gate;
+use crate::relay::Relay;
+use crate::routes;
+use crate::tls::Certificates;
+
+/// How the relay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything in flight was finished.
+    Gracefully,
+    /// Some connections were cut off at the time limit.
+    AtTheLimit,
+}
+
+/// Serves until `shutdown` resolves, then drains: no new connections, sockets closed with 1012, what is in flight finished.
+pub async fn run(
+    listener: TcpListener,
+    relay: Arc<Relay>,
+    certificates: Option<Arc<Certificates>>,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    let door = Door {
+        router: routes::router(Arc::clone(&relay)),
+        gate: Gate::new(relay.config.connections),
+        certificates,
+        relay: Arc::clone(&relay),
+    };
+    let stop = async {
+        shutdown.await;
+        relay.draining.cancel();
+    };
+    let ((), mut tasks) = tokio::join!(stop, accept(listener, door));
+    let finish = async { while tasks.join_next().await.is_some() {} };
+    match timeout(relay.config.timeouts.drain, finish).await {
+        Ok(()) => Drained::Gracefully,
+        // Dropping the set aborts the rest.
+        Err(_) => Drained::AtTheLimit,
+    }
+}

@@ -1,0 +1,149 @@
+//! The store: one SQLite file, one writer with group commit, readers with snapshots.
+//!
+//! What was answered with success is synced. A failing disk is answered `not-durable`, and nothing of it is served: readers see
+//! committed rows only, and the one cache ([`Rosters`]) is keyed by head, so it knows what follows from a log but never
+//! which log is current.
+
+mod schema;
+mod writer;
+mod readers;
+pub mod rosters;
+pub mod chains;
+pub mod requests;
+pub mod rounds;
+pub mod records;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+pub use rosters::Rosters;
+pub use schema::OpenError;
+
+use crate::failure::Failure;
+
+/// How long a statement waits for a lock that another process holds (`backup`). Our own writer is alone.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept for each connection: more than there are.
+const STATEMENTS: usize = 64;
+
+/// When SQLite syncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// At each commit: what was acknowledged survives a power loss.
+    #[default]
+    Full,
+    /// Never. Loses acknowledged writes; it exists to show that the durability test fails.
+    Off,
+}
+
+/// What a job or a read works with: a connection inside its transaction, and the rosters that follow from its logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Tx<'a> {
+    /// The connection.
+    pub sql: &'a Connection,
+    /// The rosters.
+    pub rosters: &'a Rosters,
+    /// Which store it is.
+    pub store: u64,
+}
+
+/// The relay's store.
+#[derive(Debug)]
+pub struct Store {
+    identity: u64,
+    rosters: Arc<Rosters>,
+    readers: readers::Readers,
+    writer: writer::Writer,
+}
+
+impl Store {
+    /// Opens or makes the file `relay.db` in a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(folder: &Path, synchronous: Synchronous) -> Result<Self, OpenError> {
+        let path = folder.join("relay.db");
+        let shown = path.display().to_string();
+        let io = |source| OpenError::Io { path: shown.clone(), source };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
+        let mut connection = connect(&path, synchronous).map_err(failed)?;
+        let identity = schema::prepare(&mut connection, &shown)?;
+        let readers = readers::Readers::open(|| connect_to_read(&path)).map_err(failed)?;
+        let writer = writer::Writer::start(connection).map_err(io)?;
+        Ok(Self { identity, rosters: Arc::new(Rosters::default()), readers, writer })
+    }
+
+    /// Which store it is: the `store` of cursors.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// Changes state: one transaction, all or nothing, answered when it is durable.
+    ///
+    /// # Errors
+    ///
+    /// The job's own, or [`Failure::NotDurable`]; then nothing was changed, or it is found by sending the same bytes again.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
+        self.writer.run(move |sql| job(Tx { sql, rosters: &rosters, store })).await
+    }
+
+    /// Reads one snapshot.
+    ///
+    /// # Errors
+    ///
+    /// The job's own, or [`Failure::NotDurable`].
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
+        self.readers.run(move |sql| job(Tx { sql, rosters: &rosters, store })).await
+    }
+
+    /// Whether the store takes writes: the last commit succeeded, or a fresh one does.
+    pub async fn is_writable(&self) -> bool {
+        // A probe writes, so strangers who ask often must not cause it while all is well.
+        self.writer.is_healthy() || self.change(|tx| Ok(tx.sql.execute("UPDATE identity SET store = store", [])?)).await.is_ok()
+    }
+}
+
+fn connect(path: &Path, synchronous: Synchronous) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let level = match synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Off => "OFF",
+    };
+    connection.pragma_update(None, "synchronous", level)?;
+    Ok(connection)
+}
+
+fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// A number for SQLite, which knows signed ones only. Ours stay far below.
+pub(crate) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number from SQLite.
+pub(crate) fn uint(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

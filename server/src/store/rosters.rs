@@ -1,0 +1,73 @@
+//! The roster at a head, computed once.
+
+use std::sync::Arc;
+
+use protocol::entry::Entry;
+use protocol::request::JoinRequest;
+use protocol::roster::Roster;
+use protocol::round::Nonce;
+use protocol::{Hash, Verified};
+
+use crate::recent::Recent;
+
+/// Rosters, requests and nonces kept in memory: each between this many and twice as many. One roster of a few members is some
+/// kilobytes.
+const KEPT: usize = 512;
+
+/// What was verified lately, by hash.
+///
+/// It can be filled before a commit: a value follows from its hash alone, and which head is current only the store says.
+#[derive(Debug)]
+pub struct Rosters {
+    at: Recent<Hash, Arc<Roster>>,
+    requests: Recent<Hash, Arc<Verified<JoinRequest>>>,
+    nonces: Recent<Hash, Arc<Verified<Nonce>>>,
+}
+
+impl Default for Rosters {
+    fn default() -> Self {
+        Self { at: Recent::new(KEPT), requests: Recent::new(KEPT), nonces: Recent::new(KEPT) }
+    }
+}
+
+impl Rosters {
+    /// The roster at a head, if it was used lately.
+    pub fn find(&self, head: &Hash) -> Option<Arc<Roster>> {
+        self.at.find(head)
+    }
+
+    /// Keeps a roster.
+    pub fn keep(&self, roster: Roster) -> Arc<Roster> {
+        let roster = Arc::new(roster);
+        self.at.keep(roster.head(), Arc::clone(&roster));
+        roster
+    }
+
+    /// Computes a roster from stored entries, verifying each again: a file that somebody changed must not make members.
+    #[must_use]
+    pub fn rebuild(entries: &[Vec<u8>]) -> Option<Roster> {
+        let mut entries = entries.iter().map(|bytes| Verified::<Entry>::from_bytes(bytes));
+        let first = Roster::found(&entries.next()?.ok()?).ok()?;
+        entries.try_fold(first, |roster, entry| roster.apply(&entry.ok()?).ok())
+    }
+
+    /// Keeps a request that was verified.
+    pub fn keep_request(&self, request: Arc<Verified<JoinRequest>>) {
+        self.requests.keep(request.hash(), request);
+    }
+
+    /// The verified request of stored bytes.
+    pub fn request(&self, id: Hash, bytes: &[u8]) -> Option<Arc<Verified<JoinRequest>>> {
+        self.requests.find(&id).or_else(|| Verified::from_bytes(bytes).ok().map(Arc::new))
+    }
+
+    /// Keeps a nonce that was verified.
+    pub fn keep_nonce(&self, nonce: Arc<Verified<Nonce>>) {
+        self.nonces.keep(nonce.hash(), nonce);
+    }
+
+    /// The verified nonce of stored bytes.
+    pub fn nonce(&self, hash: Hash, bytes: &[u8]) -> Option<Arc<Verified<Nonce>>> {
+        self.nonces.find(&hash).or_else(|| Verified::from_bytes(bytes).ok().map(Arc::new))
+    }
+}

@@ -1,0 +1,158 @@
+//! What the SQLite file holds.
+//!
+//! Rows lie in the order of their arrival (rowid tables), and indexes hold small numbers instead of 32-byte ids wherever they
+//! grow with the data: random keys cost ten times the writes.
+
+use rusqlite::Connection;
+
+/// The version of this schema, kept in `user_version`. A file with a higher one was written by a newer relay and is refused.
+pub(super) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE identity (store INTEGER NOT NULL);
+
+CREATE TABLE chains (
+  number  INTEGER PRIMARY KEY,
+  id      BLOB NOT NULL UNIQUE,
+  head    BLOB NOT NULL,
+  seq     INTEGER NOT NULL,
+  records INTEGER NOT NULL          -- number of the last record in the feed
+);
+
+-- Every join key that was ever current in a chain: none serves a second one.
+CREATE TABLE join_keys (
+  key   BLOB PRIMARY KEY,
+  chain INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE entries (
+  row   INTEGER PRIMARY KEY,
+  chain INTEGER NOT NULL,
+  seq   INTEGER NOT NULL,
+  bytes BLOB NOT NULL
+);
+CREATE UNIQUE INDEX entries_in_order ON entries (chain, seq);
+
+CREATE TABLE requests (
+  number      INTEGER PRIMARY KEY,
+  id          BLOB NOT NULL UNIQUE,
+  chain       INTEGER NOT NULL,
+  device      BLOB NOT NULL,
+  bytes       BLOB NOT NULL,
+  description BLOB NOT NULL,
+  address     TEXT NOT NULL,
+  net         TEXT NOT NULL,        -- the address range that a block covers
+  proxy       TEXT,
+  seen_at     INTEGER NOT NULL,     -- wall clock, unix milliseconds
+  begun       INTEGER NOT NULL,     -- steady clock; set back to seen_at at each start
+  lifetime    INTEGER NOT NULL,     -- milliseconds
+  muted       INTEGER NOT NULL,     -- 1: no member is ever shown it
+  decision    INTEGER NOT NULL,     -- 0 none, 1 admitted, 2 denied
+  withdrawal  BLOB
+);
+CREATE INDEX requests_by_chain ON requests (chain, begun);
+
+CREATE TABLE rounds (
+  request INTEGER NOT NULL,
+  round   INTEGER NOT NULL,
+  hash    BLOB NOT NULL,
+  nonce   BLOB NOT NULL,
+  reveal  BLOB,
+  PRIMARY KEY (request, round)
+) WITHOUT ROWID;
+
+-- Address ranges from which no request of a chain is shown for a while.
+CREATE TABLE blocks (
+  chain INTEGER NOT NULL,
+  net   TEXT NOT NULL,
+  until INTEGER NOT NULL,           -- steady clock
+  PRIMARY KEY (chain, net)
+) WITHOUT ROWID;
+
+CREATE TABLE writers (
+  number  INTEGER PRIMARY KEY,
+  chain   INTEGER NOT NULL,
+  device  BLOB NOT NULL,
+  counter INTEGER NOT NULL,
+  last    BLOB NOT NULL
+);
+CREATE UNIQUE INDEX writers_by_device ON writers (chain, device);
+
+CREATE TABLE collections (
+  number  INTEGER PRIMARY KEY,
+  chain   INTEGER NOT NULL,
+  blinded BLOB NOT NULL
+);
+CREATE UNIQUE INDEX collections_by_name ON collections (chain, blinded);
+
+CREATE TABLE records (
+  row        INTEGER PRIMARY KEY,
+  chain      INTEGER NOT NULL,
+  number     INTEGER NOT NULL,
+  writer     INTEGER NOT NULL,
+  counter    INTEGER NOT NULL,
+  hash       BLOB NOT NULL,
+  header     BLOB NOT NULL,
+  ciphertext BLOB                   -- NULL for a delete, and once the version is replaced
+);
+CREATE UNIQUE INDEX records_in_order ON records (chain, number);
+CREATE UNIQUE INDEX records_by_line ON records (writer, counter);
+
+-- The current version of each item.
+CREATE TABLE items (
+  collection INTEGER NOT NULL,
+  id         BLOB NOT NULL,
+  record     INTEGER NOT NULL,
+  PRIMARY KEY (collection, id)
+) WITHOUT ROWID;
+";
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Written by a newer relay.
+    #[error("{path} has schema version {got}, and this relay knows {VERSION}: start the newer relay again, or restore a backup")]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        got: i64,
+    },
+    /// The folder or the file cannot be used.
+    #[error("cannot open the store {path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: String,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The folder cannot be made, or the writer's thread not started.
+    #[error("cannot open the store {path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Brings a fresh file to [`VERSION`], refuses a newer one, and returns which store it is.
+pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<u64, OpenError> {
+    let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let got: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    if got > VERSION {
+        return Err(OpenError::Newer { path: path.to_owned(), got });
+    }
+    let transaction = connection.transaction().map_err(failed)?;
+    if got < 1 {
+        transaction.execute_batch(TABLES).map_err(failed)?;
+        // Random, so that a device's cursor of another store is not taken for one of this.
+        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff)", []).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+    }
+    // The steady clock begins anew at the wall clock: what elapsed while the relay was down counts, by the wall clock.
+    transaction.execute("UPDATE requests SET begun = seen_at WHERE begun <> seen_at", []).map_err(failed)?;
+    let identity: i64 = transaction.query_row("SELECT store FROM identity", [], |row| row.get(0)).map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(identity.unsigned_abs())
+}

@@ -1,0 +1,145 @@
+//! The one thread that writes, with group commit: one sync for all that wait.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::failure::Failure;
+
+/// Jobs that may wait for the writer. At more, whoever asks waits, and hyper reads no further from its socket.
+const QUEUE: usize = 1024;
+/// Jobs in one commit. More would make the first wait for the last without saving much of a sync.
+const GROUP: usize = 512;
+
+/// What a job did to its savepoint.
+enum Outcome {
+    Keep,
+    Undo,
+    /// SQLite itself failed; the transaction cannot be trusted.
+    Fatal(String),
+}
+
+/// Tells a job's asker. It is called after the commit, with what became of it.
+type Answer = Box<dyn FnOnce(Result<(), &str>) + Send>;
+/// Called without a connection where the group has failed before its turn: then it is only answered.
+type Job = Box<dyn FnOnce(Option<&Connection>) -> (Outcome, Answer) + Send>;
+
+/// The way to the writer's thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    healthy: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Starts the thread. It owns the connection, and ends when the last sender is dropped.
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let healthy = Arc::new(AtomicBool::new(true));
+        let flag = Arc::clone(&healthy);
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&connection, jobs, &flag))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), healthy })
+    }
+
+    /// Whether the last commit succeeded.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Runs a job in a transaction, all or nothing, and answers when it is durable.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let result = match connection {
+                None => Err(Failure::NotDurable("the commit before it failed".into())),
+                // A defect in one job must not end the thread that all others wait for.
+                Some(connection) => catch_unwind(AssertUnwindSafe(|| job(connection)))
+                    .unwrap_or(Err(Failure::Broken("a job of the writer panicked"))),
+            };
+            let outcome = match &result {
+                Ok(_) => Outcome::Keep,
+                Err(Failure::Refused(_) | Failure::Broken(_)) => Outcome::Undo,
+                Err(Failure::NotDurable(why)) => Outcome::Fatal(why.clone()),
+            };
+            let answer: Answer = Box::new(move |committed| {
+                let result = committed.map_err(|why| Failure::NotDurable(why.to_owned())).and(result);
+                // The asker may have hung up; what it asked is durable all the same.
+                let _ = sender.send(result);
+            });
+            (outcome, answer)
+        });
+        let closed = || Failure::NotDurable("the store is closed".into());
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(job).await.map_err(|_| closed())?;
+        receiver.await.map_err(|_| closed())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // The queue is closed, so the thread finishes what it holds and ends.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(connection: &Connection, mut jobs: mpsc::Receiver<Job>, healthy: &AtomicBool) {
+    let mut group = Vec::with_capacity(GROUP);
+    while let Some(first) = jobs.blocking_recv() {
+        group.push(first);
+        while group.len() < GROUP {
+            match jobs.try_recv() {
+                Ok(job) => group.push(job),
+                Err(_) => break,
+            }
+        }
+        let mut answers = Vec::with_capacity(group.len());
+        let committed = commit(connection, group.drain(..), &mut answers);
+        healthy.store(committed.is_ok(), Ordering::Relaxed);
+        if let Err(why) = &committed {
+            tracing::error!(%why, "the store could not commit");
+        }
+        for answer in answers {
+            answer(committed.as_ref().map(|()| ()).map_err(String::as_str));
+        }
+    }
+}
+
+/// Runs a group in one transaction. A refused job undoes its own savepoint; a failing store undoes the whole group, refusals
+/// included: they may rest on what was not kept.
+fn commit(connection: &Connection, group: impl Iterator<Item = Job>, answers: &mut Vec<Answer>) -> Result<(), String> {
+    let mut state = run(connection, "BEGIN IMMEDIATE");
+    for job in group {
+        if state.is_ok() {
+            state = run(connection, "SAVEPOINT job");
+        }
+        let (outcome, answer) = job(state.is_ok().then_some(connection));
+        answers.push(answer);
+        if state.is_ok() {
+            state = match outcome {
+                Outcome::Keep => run(connection, "RELEASE job"),
+                Outcome::Undo => run(connection, "ROLLBACK TO job").and_then(|()| run(connection, "RELEASE job")),
+                Outcome::Fatal(why) => Err(why),
+            };
+        }
+    }
+    let state = state.and_then(|()| run(connection, "COMMIT"));
+    if state.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    state
+}
+
+fn run(connection: &Connection, sql: &str) -> Result<(), String> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(|_| ()).map_err(|e| e.to_string())
+}

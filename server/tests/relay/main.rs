@@ -1,0 +1,11 @@
+//! The relay over real sockets, spoken to with the protocol's own types.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "in a test a wrong answer ends the test"
+)]
+
+mod harness;
+mod straight_line;
