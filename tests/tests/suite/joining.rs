@@ -168,7 +168,8 @@ fn two_approvers_that_open_one_prompt_have_two_rounds_and_two_codes() {
 fn approve_against_deny_at_once_has_one_outcome_everywhere() {
     let (relay, mut laptop) = home();
     let mut tablet = laptop.joined_by("tablet", Role::Approver);
-    for _ in 0..8 {
+    // Four rounds: five prompts a day that end in no admission are the limit.
+    for _ in 0..4 {
         let mut phone = Joiner::ask(Reach::to(&relay), &laptop.code(), "phone");
         let confirmed = laptop.confirms(&mut phone, 1);
         let admit = laptop.admission(&confirmed, Role::Writer);
@@ -184,7 +185,8 @@ fn approve_against_deny_at_once_has_one_outcome_everywhere() {
         tablet.sync();
         assert_eq!(laptop.roster, tablet.roster);
         let outcome = laptop.roster.decision(&phone.request.id()).unwrap().outcome;
-        let expected = if answers[0] == "200" { Stage::Admitted } else { Stage::Waiting };
+        // A code was shown before the deny, and stays shown: a denied device notices nothing.
+        let expected = if answers[0] == "200" { Stage::Admitted } else { Stage::Code };
         assert_eq!(outcome == Outcome::Admitted, answers[0] == "200");
         assert_eq!(phone.standing().stage, expected);
         let _ = phone.withdraws();
@@ -243,4 +245,39 @@ fn a_sync_code_that_was_ever_current_founds_no_second_chain() {
     let join = laptop.code().join_key();
     let second = protocol::Verified::sign(form, &keys.signing, &[&join]).unwrap();
     assert_eq!(relay.post("/v1/chains", second.bytes()).told(), "409 join-key-taken");
+}
+
+/// The relay's half of the bound: whoever has the code cannot make five devices ring all day.
+#[test]
+fn the_sixth_request_of_a_day_waits_unseen_until_one_is_admitted() {
+    let (relay, mut laptop) = home();
+    for at in 0..5 {
+        let mut joiner = Joiner::ask(Reach::to(&relay), &laptop.code(), &format!("thief {at}"));
+        assert!(laptop.sees(&joiner).is_some(), "request {at}");
+        if at == 0 {
+            // What is admitted does not count.
+            laptop.admits(&mut joiner, Role::Writer);
+        } else {
+            assert_eq!(joiner.withdraws().told(), "200");
+        }
+    }
+    let fifth = Joiner::ask(Reach::to(&relay), &laptop.code(), "thief 5");
+    assert!(laptop.sees(&fifth).is_some());
+    assert_eq!(fifth.withdraws().told(), "200");
+    let mut screen = Socket::of_member(&laptop);
+    let sixth = Joiner::ask(Reach::to(&relay), &laptop.code(), "thief 6");
+    assert_eq!(
+        (sixth.standing().stage, sixth.standing().online),
+        (Stage::Waiting, true),
+        "it is told what all are told"
+    );
+    assert!(laptop.sees(&sixth).is_none());
+    let nonce = laptop.nonce(sixth.request.id(), 1);
+    assert_eq!(relay.post("/v1/nonces", nonce.bytes()).told(), "409 request-unknown");
+    laptop.writes("behind it", b"x");
+    screen.until("what came after it", |message| match message {
+        ToDevice::Requested(_) => panic!("a sixth prompt"),
+        ToDevice::Records(_) => Some(()),
+        _ => None,
+    });
 }

@@ -82,7 +82,7 @@ fn a_stranger_decides_nothing() {
 
 #[test]
 fn a_stranger_is_pushed_nothing() {
-    let Scene { laptop, stranger, .. } = scene();
+    let Scene { relay: _relay, laptop, stranger } = scene();
     let (mut socket, challenge) = Socket::dial(&stranger.line);
     let mut impostor = laptop.clone();
     impostor.keys = stranger.keys.clone();
@@ -94,7 +94,7 @@ fn a_stranger_is_pushed_nothing() {
 
 #[test]
 fn a_connect_is_good_for_one_challenge_one_origin_and_its_own_signer() {
-    let Scene { laptop, stranger, .. } = scene();
+    let Scene { relay: _relay, laptop, stranger } = scene();
     let refused = |what: &str, change: &dyn Fn(&mut protocol::connect::Connect), keys: &protocol::keys::DeviceKeys| {
         let (mut socket, challenge) = Socket::dial(&laptop.line);
         let mut connect = laptop.connect(challenge.nonce);
