@@ -139,8 +139,6 @@ pub enum Wrapped {
     SyncCode,
     /// A member's description.
     Description,
-    /// The epoch key before, 32 bytes.
-    PreviousEpoch,
 }
 
 impl Wrapped {
@@ -149,7 +147,6 @@ impl Wrapped {
             Self::NameKey => b"countersign/v1/wrapped-name-key",
             Self::SyncCode => b"countersign/v1/wrapped-sync-code",
             Self::Description => b"countersign/v1/wrapped-description",
-            Self::PreviousEpoch => b"countersign/v1/wrapped-previous-epoch",
         }
     }
 }

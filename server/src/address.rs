@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn the_rightmost_untrusted_hop_is_the_client() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(seen("10.0.0.1", &[("x-forwarded-for", "9.9.9.9, 203.0.113.7")], &trusted), "203.0.113.7 via 10.0.0.1");
+        assert_eq!(
+            seen("10.0.0.1", &[("x-forwarded-for", "9.9.9.9, 203.0.113.7")], &trusted),
+            "203.0.113.7 via 10.0.0.1"
+        );
         let through_two = [("x-forwarded-for", "9.9.9.9, 203.0.113.7, 10.0.0.2")];
         assert_eq!(seen("10.0.0.1", &through_two, &trusted), "203.0.113.7 via 10.0.0.1");
         let two_lines = [("x-forwarded-for", "9.9.9.9"), ("x-forwarded-for", "203.0.113.7")];

@@ -1,4 +1,8 @@
-//! What an operator can set.
+//! What an operator can set: by flag, environment, file, or not at all.
+
+mod options;
+mod value;
+mod load;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -6,6 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+pub use load::{ConfigError, Loaded, Origin, Setting, load, template};
 
 use crate::rates::{Rate, RatesConfig};
 use crate::store::Synchronous;
@@ -19,8 +25,8 @@ pub struct Config {
     pub public_origins: Vec<String>,
     /// Folder of the store.
     pub data: PathBuf,
-    /// TLS, if the relay does it itself.
-    pub tls: Option<Tls>,
+    /// TLS files; both empty for plain HTTP.
+    pub tls: TlsFiles,
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Limits on strangers.
@@ -31,17 +37,25 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// When the store syncs.
     pub synchronous: Synchronous,
-    /// Shape of log lines.
-    pub log: LogFormat,
+    /// Log lines.
+    pub log: Log,
 }
 
 /// Certificate files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
     /// Chain of certificates, PEM.
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Whether the relay speaks TLS itself.
+    #[must_use]
+    pub fn are_set(&self) -> bool {
+        !self.certificate.as_os_str().is_empty()
+    }
 }
 
 /// Bounds on connections.
@@ -64,10 +78,19 @@ pub struct Timeouts {
     pub body: Duration,
     /// Between two pings.
     pub ping: Duration,
-    /// Without any sign of life, and for an acknowledgement or a blocked write.
+    /// For the answer to a ping, for an acknowledgement, and for a blocked write.
     pub idle: Duration,
     /// For everything in flight when the relay stops.
     pub drain: Duration,
+}
+
+/// Log lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Their shape.
+    pub format: LogFormat,
+    /// What is logged: a level, or a filter of tracing-subscriber.
+    pub level: String,
 }
 
 /// Shape of log lines.
@@ -79,12 +102,11 @@ pub enum LogFormat {
     Json,
 }
 
-const fn rate(burst: u32, per_minute: u32) -> Rate {
-    // A const context: `NonZeroU32::new(…).unwrap()` on literals would be refused by the lints.
-    let (Some(burst), Some(per_minute)) = (NonZeroU32::new(burst), NonZeroU32::new(per_minute)) else {
-        return Rate { burst: NonZeroU32::MIN, per_minute: NonZeroU32::MIN };
-    };
-    Rate { burst, per_minute }
+const fn per_minute(number: u32) -> Rate {
+    match NonZeroU32::new(number) {
+        Some(number) => Rate(number),
+        None => Rate(NonZeroU32::MIN),
+    }
 }
 
 impl Default for Config {
@@ -92,14 +114,14 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7370)),
             public_origins: Vec::new(),
-            data: PathBuf::from("."),
-            tls: None,
+            data: PathBuf::new(),
+            tls: TlsFiles::default(),
             trusted_proxies: Vec::new(),
             rates: RatesConfig {
-                requests_per_address: rate(60, 60),
-                requests_per_join_key: rate(20, 20),
-                chains_per_address: rate(60, 60),
-                refused_per_address: rate(300, 300),
+                requests_per_address: per_minute(60),
+                requests_per_join_key: per_minute(20),
+                chains_per_address: per_minute(60),
+                refused_per_address: per_minute(300),
             },
             connections: Connections { total: 16_384, per_address: 4_096, unproven: 2_048 },
             timeouts: Timeouts {
@@ -110,7 +132,7 @@ impl Default for Config {
                 drain: Duration::from_secs(15),
             },
             synchronous: Synchronous::Full,
-            log: LogFormat::Text,
+            log: Log { format: LogFormat::Text, level: "info".into() },
         }
     }
 }

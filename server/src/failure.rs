@@ -1,11 +1,11 @@
 //! Why the relay does not do what it was asked, sorted by blame.
 
+use protocol::Hash;
 use protocol::error::FormError;
 use protocol::http_signature::ReadRefusal;
 use protocol::record::RecordRefusal;
 use protocol::roster;
 use protocol::round::RoundError;
-use protocol::Hash;
 
 /// Where a log stands, for whoever must catch up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,4 +139,3 @@ impl From<FormError> for Failure {
         Self::Refused(error.into())
     }
 }
-

@@ -45,6 +45,28 @@ pub fn shown(scheme: Scheme, bound: SocketAddr) -> String {
     format!("{}://{bound}", scheme.name())
 }
 
+/// Checks an origin that an operator wrote: scheme and host, a port only if it is not the default, nothing after.
+///
+/// # Errors
+///
+/// What is wrong with it. Devices sign the origin, so one character more would refuse them all.
+pub fn check(origin: &str) -> Result<(), String> {
+    let wrong = |what: &str| Err(format!("{origin:?} is no origin (RFC 6454): {what}"));
+    let (scheme, host) = match origin.split_once("://") {
+        Some(("http", host)) => (Scheme::Http, host),
+        Some(("https", host)) => (Scheme::Https, host),
+        _ => return wrong("it begins with neither http:// nor https://"),
+    };
+    if host.is_empty() || host.chars().any(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c)))
+    {
+        return wrong("after the scheme come host and port in lower-case ASCII, and no slash");
+    }
+    if host.ends_with(&format!(":{}", scheme.default_port())) {
+        return wrong("the default port is omitted");
+    }
+    Ok(())
+}
+
 fn host(bound: SocketAddr) -> String {
     match bound.ip().to_canonical() {
         std::net::IpAddr::V4(address) => address.to_string(),

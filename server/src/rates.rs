@@ -17,18 +17,13 @@ const KEYS_MAX: usize = 65_536;
 /// Addresses that are remembered as not served: between this many and twice as many.
 const BANNED: usize = 4_096;
 
-/// So many at once, and so many a minute.
+/// So many a minute, and as many at once after a minute's rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// At once, after a rest.
-    pub burst: NonZeroU32,
-    /// A minute, steadily.
-    pub per_minute: NonZeroU32,
-}
+pub struct Rate(pub NonZeroU32);
 
 impl Rate {
     fn quota(self) -> Quota {
-        Quota::per_minute(self.per_minute).allow_burst(self.burst)
+        Quota::per_minute(self.0)
     }
 }
 
@@ -117,7 +112,11 @@ impl Rates {
         if until > now { Err(Refusal::TooMany { retry_after: until - now }) } else { Ok(()) }
     }
 
-    fn check<K: std::hash::Hash + Eq + Clone>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: K) -> Result<(), Refusal> {
+    fn check<K: std::hash::Hash + Eq + Clone>(
+        &self,
+        limiter: &DefaultKeyedRateLimiter<K>,
+        key: K,
+    ) -> Result<(), Refusal> {
         if limiter.len() > KEYS_MAX {
             limiter.retain_recent();
         }

@@ -12,7 +12,10 @@ pub mod chains;
 pub mod requests;
 pub mod rounds;
 pub mod records;
+pub mod log;
 
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +60,8 @@ pub struct Store {
     rosters: Arc<Rosters>,
     readers: readers::Readers,
     writer: writer::Writer,
+    /// Held for as long as the store is open. Declared last, so that it is dropped after the writer has finished.
+    _lock: File,
 }
 
 impl Store {
@@ -69,13 +74,15 @@ impl Store {
         let path = folder.join("relay.db");
         let shown = path.display().to_string();
         let io = |source| OpenError::Io { path: shown.clone(), source };
-        std::fs::create_dir_all(folder).map_err(io)?;
+        // Only for us: the file names who joined from where.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
+        let lock = lock(&folder.join("relay.lock"), &shown)?;
         let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
         let mut connection = connect(&path, synchronous).map_err(failed)?;
         let identity = schema::prepare(&mut connection, &shown)?;
         let readers = readers::Readers::open(|| connect_to_read(&path)).map_err(failed)?;
         let writer = writer::Writer::start(connection).map_err(io)?;
-        Ok(Self { identity, rosters: Arc::new(Rosters::default()), readers, writer })
+        Ok(Self { identity, rosters: Arc::new(Rosters::default()), readers, writer, _lock: lock })
     }
 
     /// Which store it is: the `store` of cursors.
@@ -113,7 +120,19 @@ impl Store {
     /// Whether the store takes writes: the last commit succeeded, or a fresh one does.
     pub async fn is_writable(&self) -> bool {
         // A probe writes, so strangers who ask often must not cause it while all is well.
-        self.writer.is_healthy() || self.change(|tx| Ok(tx.sql.execute("UPDATE identity SET store = store", [])?)).await.is_ok()
+        self.writer.is_healthy()
+            || self.change(|tx| Ok(tx.sql.execute("UPDATE identity SET store = store", [])?)).await.is_ok()
+    }
+}
+
+/// One relay a store: a second one would not wake the sessions of the first.
+fn lock(path: &Path, shown: &str) -> Result<File, OpenError> {
+    let io = |source| OpenError::Io { path: shown.to_owned(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: shown.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }
 
@@ -147,3 +166,6 @@ pub(crate) fn int(number: u64) -> i64 {
 pub(crate) fn uint(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

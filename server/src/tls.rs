@@ -6,7 +6,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::Tls;
+use crate::config::TlsFiles;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum TlsError {
 /// The TLS configuration in force.
 #[derive(Debug)]
 pub struct Certificates {
-    files: Tls,
+    files: TlsFiles,
     current: RwLock<Arc<ServerConfig>>,
 }
 
@@ -37,7 +37,7 @@ impl Certificates {
     /// # Errors
     ///
     /// [`TlsError`].
-    pub fn load(files: Tls) -> Result<Self, TlsError> {
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let current = RwLock::new(read(&files)?);
         Ok(Self { files, current })
     }
@@ -59,7 +59,7 @@ impl Certificates {
     }
 }
 
-fn read(files: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let failed = |path: &std::path::Path| {
         let path = path.display().to_string();
         move |source| TlsError::Pem { path, source }

@@ -48,5 +48,8 @@ pub(super) async fn around(State(relay): State<Arc<Relay>>, mut request: Request
 
 /// Whether this is how somebody is answered who is no member: such answers cost the relay a verification, and are counted.
 fn is_strangers(status: StatusCode) -> bool {
-    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PAYLOAD_TOO_LARGE)
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PAYLOAD_TOO_LARGE
+    )
 }

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use axum::extract::Request;
 use axum::body::Bytes;
+use axum::extract::Request;
 use http::request::Parts;
 
 use crate::failure::Refusal;

@@ -16,7 +16,8 @@ use crate::failure::{Failure, Refusal};
 use crate::registry::News;
 use crate::relay::Relay;
 use crate::signed_read;
-use crate::store::chains::{self, Change, Extended};
+use crate::store::chains::{self, Change};
+use crate::store::log::{self, Extended};
 
 /// `POST /v1/chains`
 pub(super) async fn found(
@@ -32,7 +33,7 @@ async fn found_inner(relay: &Relay, client: Client, request: Request) -> Result<
     relay.rates.found_from(Net::of(client.address))?;
     let bytes = body::read(relay, request, limits::ENTRY_BYTES_MAX).await?;
     let entry = Verified::<Entry>::from_bytes(&bytes)?;
-    let extended = relay.store.change(move |tx| chains::found(tx, &entry)).await?;
+    let extended = relay.store.change(move |tx| log::found(tx, &entry)).await?;
     if extended.change == Change::Fresh {
         tracing::info!(chain = %extended.appended.head.short(), "founded");
     }
@@ -54,7 +55,7 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
     let purpose = append.purpose;
     let (chain, entries) = verify(append)?;
     let now = relay.now();
-    let extended = relay.store.change(move |tx| chains::append(tx, &chain, &entries, purpose, now)).await?;
+    let extended = relay.store.change(move |tx| log::append(tx, &chain, &entries, purpose, now)).await?;
     if extended.change == Change::Fresh {
         tracing::info!(chain = %chain.short(), seq = extended.appended.seq, "appended");
         relay.registry.wake(&chain, News::LOG.and(News::REQUESTS));
@@ -92,7 +93,7 @@ pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<Stri
         let (after, limit) = (body::number(after)?, body::limit(limit, limits::PAGE_ITEMS_MAX)?);
         let job = move |tx: crate::store::Tx<'_>| {
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
-            chains::page(tx, &chain, after, limit)
+            log::page(tx, &chain, after, limit)
         };
         relay.store.read(job).await
     };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use http::StatusCode;
+use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::{Record, RecordRefusal};
 use protocol::wire::{Put, Stored};
-use protocol::id::{BlindedCollection, BlindedId};
 use protocol::{ChainId, DeviceId, Verified, limits};
 
 use super::{Answer, body, cbor};

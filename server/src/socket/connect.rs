@@ -1,9 +1,9 @@
 //! Challenge and Connect: who is at the other end.
 
 use protocol::connect::{Connect, Cursor, Standing};
+use protocol::id::Random;
 use protocol::wire::{Challenge, ToDevice};
 use protocol::{ChainId, DeviceId, Hash, RequestId, SUBPROTOCOL, Signed, limits};
-use protocol::id::Random;
 use tokio::time::timeout;
 
 use super::link::{Ended, Link};

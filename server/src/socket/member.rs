@@ -70,7 +70,8 @@ impl<'a> Session<'a> {
         // A device whose head is unknown here may be ahead of a relay that lost its tail, or on a fork. Entries pushed to it would
         // not follow its own; it fetches, decides, and heals.
         self.log = position.map_or(found.stand.seq, |position| position.seq);
-        let ours = cursor.filter(|cursor| cursor.store == self.relay.store.identity() && cursor.number <= found.records);
+        let ours =
+            cursor.filter(|cursor| cursor.store == self.relay.store.identity() && cursor.number <= found.records);
         self.record = ours.map_or(0, |cursor| cursor.number);
         let ready = Ready { head: found.stand.head, seq: found.stand.seq, knows_your_head: position.is_some() };
         link.send(&ToDevice::Ready(ready)).await

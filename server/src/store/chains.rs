@@ -1,16 +1,12 @@
-//! Chains and their logs.
+//! Chains: which there are, where each stands, and who is a member.
 
 use std::sync::Arc;
 
-use protocol::entry::{Body, Entry, EntryEvidence};
-use protocol::limits;
-use protocol::roster::{Refusal as LogRefusal, Roster};
-use protocol::wire::{Appended, LogPage, Purpose};
-use protocol::{ChainId, DeviceId, Hash, JoinKey, RequestId, Verified};
-use rusqlite::{OptionalExtension as _, params};
+use protocol::roster::Roster;
+use protocol::{ChainId, DeviceId, Hash, JoinKey};
+use rusqlite::OptionalExtension as _;
 
-use super::{Tx, int, requests, uint};
-use crate::clock::Moment;
+use super::{Tx, uint};
 use crate::failure::{Failure, Refusal, Stand};
 
 /// A chain as the store has it.
@@ -22,15 +18,6 @@ pub struct Chain {
     pub stand: Stand,
     /// Number of the last record in its feed.
     pub records: u64,
-}
-
-/// What an append did.
-#[derive(Debug)]
-pub struct Extended {
-    /// Where the log stands.
-    pub appended: Appended,
-    /// Whether it stands there only now.
-    pub change: Change,
 }
 
 /// Whether a request changed anything. What changed nothing wakes nobody.
@@ -62,9 +49,9 @@ pub fn find(tx: Tx<'_>, id: &ChainId) -> Result<Option<Chain>, Failure> {
 ///
 /// [`Failure`] of the store.
 pub fn find_by_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<Option<ChainId>, Failure> {
-    let mut statement = tx
-        .sql
-        .prepare_cached("SELECT chains.id FROM join_keys JOIN chains ON chains.number = join_keys.chain WHERE key = ?1")?;
+    let mut statement = tx.sql.prepare_cached(
+        "SELECT chains.id FROM join_keys JOIN chains ON chains.number = join_keys.chain WHERE key = ?1",
+    )?;
     Ok(statement.query_row([key.as_bytes()], |row| row.get(0).map(ChainId)).optional()?)
 }
 
@@ -98,113 +85,4 @@ pub fn for_member(tx: Tx<'_>, id: &ChainId, device: &DeviceId) -> Result<(Chain,
         return Err(Refusal::NotAMember.into());
     }
     Ok((chain, roster))
-}
-
-/// Founds a chain.
-///
-/// # Errors
-///
-/// [`Refusal::JoinKeyTaken`], a refusal of the log, or a [`Failure`] of the store.
-pub fn found(tx: Tx<'_>, entry: &Verified<Entry>) -> Result<Extended, Failure> {
-    let refused = |refusal| Refusal::Log { index: 0, refusal };
-    let roster = Roster::found(entry).map_err(refused)?;
-    let appended = Appended { head: entry.hash(), seq: 0 };
-    if find(tx, &roster.chain())?.is_some() {
-        return Ok(Extended { appended, change: Change::Replay });
-    }
-    if find_by_join_key(tx, &roster.join_key())?.is_some() {
-        return Err(Refusal::JoinKeyTaken.into());
-    }
-    tx.sql
-        .prepare_cached("INSERT INTO chains (id, head, seq, records) VALUES (?1, ?2, 0, 0)")?
-        .execute(params![roster.chain().as_bytes(), entry.hash().as_bytes()])?;
-    let number = tx.sql.last_insert_rowid();
-    tx.sql
-        .prepare_cached("INSERT INTO join_keys (key, chain) VALUES (?1, ?2)")?
-        .execute(params![roster.join_key().as_bytes(), number])?;
-    insert_entry(tx, number, entry)?;
-    tx.rosters.keep(roster);
-    Ok(Extended { appended, change: Change::Fresh })
-}
-
-fn insert_entry(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>) -> Result<(), Failure> {
-    tx.sql
-        .prepare_cached("INSERT INTO entries (chain, seq, bytes) VALUES (?1, ?2, ?3)")?
-        .execute(params![chain, int(entry.seq), &entry.bytes()[..]])?;
-    Ok(())
-}
-
-/// Appends entries by compare-and-swap on the head: all, or none.
-///
-/// Entries that stand in the log already are passed over, so the same bytes get the same answer, and a device can heal a log
-/// without knowing where exactly it was cut.
-///
-/// # Errors
-///
-/// [`Refusal::HeadMoved`], a refusal of the log, [`Refusal::RequestClosed`] or [`Refusal::RequestUnknown`] for an admission of
-/// a request that is not open here, or a [`Failure`] of the store.
-pub fn append(tx: Tx<'_>, id: &ChainId, entries: &[Verified<Entry>], purpose: Purpose, now: Moment) -> Result<Extended, Failure> {
-    // A stranger's entry learns nothing about which chains exist.
-    let not_a_member = || Refusal::Log { index: 0, refusal: LogRefusal::NotAMember };
-    let chain = find(tx, id)?.ok_or_else(not_a_member)?;
-    let before = roster(tx, &chain)?;
-    let known = entries.iter().take_while(|entry| before.position(&entry.hash()).is_some()).count();
-    let fresh = entries.get(known..).unwrap_or_default();
-    let Some(first) = fresh.first() else {
-        let appended = Appended { head: chain.stand.head, seq: chain.stand.seq };
-        return Ok(Extended { appended, change: Change::Replay });
-    };
-    if before.member(&first.signer()).is_none() {
-        return Err(not_a_member().into());
-    }
-    if first.prev != Some(chain.stand.head) {
-        return Err(Refusal::HeadMoved(chain.stand).into());
-    }
-    let mut after = (*before).clone();
-    for (index, entry) in (known..).zip(fresh) {
-        after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
-        decide(tx, chain.number, entry, purpose, now)?;
-        insert_entry(tx, chain.number, entry)?;
-    }
-    let appended = Appended { head: after.head(), seq: after.seq() };
-    tx.sql
-        .prepare_cached("UPDATE chains SET head = ?2, seq = ?3 WHERE number = ?1")?
-        .execute(params![chain.number, appended.head.as_bytes(), int(appended.seq)])?;
-    tx.rosters.keep(after);
-    Ok(Extended { appended, change: Change::Fresh })
-}
-
-/// Carries a decision of the log over to the request that it decides.
-fn decide(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>, purpose: Purpose, now: Moment) -> Result<(), Failure> {
-    match (&entry.body, entry.evidence()) {
-        (Body::Admit(_), EntryEvidence::Request(request)) => {
-            requests::admit(tx, chain, &RequestId::from(request.hash()), purpose, now)
-        }
-        (Body::Deny(deny), _) => requests::deny(tx, chain, deny, now),
-        _ => Ok(()),
-    }
-}
-
-/// A page of a log, after a position; from the founding entry without one.
-///
-/// # Errors
-///
-/// [`Failure`] of the store.
-pub fn page(tx: Tx<'_>, chain: &Chain, after: Option<u64>, limit: usize) -> Result<LogPage, Failure> {
-    let mut statement =
-        tx.sql.prepare_cached("SELECT bytes FROM entries WHERE chain = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
-    let after = after.map_or(-1, int);
-    let limit = int(limit.clamp(1, limits::PAGE_ITEMS_MAX) as u64);
-    let mut rows = statement.query(params![chain.number, after, limit])?;
-    let mut page = LogPage { entries: Vec::new(), head: chain.stand.head, seq: chain.stand.seq };
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        let entry: Vec<u8> = row.get(0)?;
-        bytes += entry.len();
-        if bytes > limits::PAGE_BYTES_TARGET && !page.entries.is_empty() {
-            break;
-        }
-        page.entries.push(entry.into());
-    }
-    Ok(page)
 }

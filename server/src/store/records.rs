@@ -152,9 +152,11 @@ fn collection(tx: Tx<'_>, chain: &Chain, record: &Record) -> Result<i64, Failure
 
 fn finish(tx: Tx<'_>, chain: &Chain, writer: &Writer, last: u64) -> Result<(), Failure> {
     let hash = writer.line.last.ok_or(Failure::Broken("a line without its last record"))?;
-    tx.sql
-        .prepare_cached("UPDATE writers SET counter = ?2, last = ?3 WHERE number = ?1")?
-        .execute(params![writer.number, int(writer.line.counter), hash.as_bytes()])?;
+    tx.sql.prepare_cached("UPDATE writers SET counter = ?2, last = ?3 WHERE number = ?1")?.execute(params![
+        writer.number,
+        int(writer.line.counter),
+        hash.as_bytes()
+    ])?;
     tx.sql
         .prepare_cached("UPDATE chains SET records = ?2 WHERE number = ?1")?
         .execute(params![chain.number, int(last)])?;
@@ -175,9 +177,9 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecordRow> {
 ///
 /// [`Failure`] of the store.
 pub fn page(tx: Tx<'_>, chain: &Chain, after: u64, limit: usize) -> Result<RecordPage, Failure> {
-    let mut statement = tx
-        .sql
-        .prepare_cached(&format!("SELECT {ROW} FROM records WHERE chain = ?1 AND number > ?2 ORDER BY number LIMIT ?3"))?;
+    let mut statement = tx.sql.prepare_cached(&format!(
+        "SELECT {ROW} FROM records WHERE chain = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+    ))?;
     let limit = int(limit.clamp(1, limits::PAGE_ITEMS_MAX) as u64);
     let mut rows = statement.query(params![chain.number, int(after), limit])?;
     let mut page =
@@ -200,7 +202,12 @@ pub fn page(tx: Tx<'_>, chain: &Chain, after: u64, limit: usize) -> Result<Recor
 /// # Errors
 ///
 /// [`Refusal::NotFound`], or a [`Failure`] of the store.
-pub fn current(tx: Tx<'_>, chain: &Chain, collection: &BlindedCollection, id: &BlindedId) -> Result<RecordRow, Failure> {
+pub fn current(
+    tx: Tx<'_>,
+    chain: &Chain,
+    collection: &BlindedCollection,
+    id: &BlindedId,
+) -> Result<RecordRow, Failure> {
     let mut statement = tx.sql.prepare_cached(
         "SELECT records.number, header, ciphertext FROM collections
          JOIN items ON items.collection = collections.number JOIN records ON records.row = items.record

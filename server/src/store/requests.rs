@@ -13,7 +13,7 @@ use protocol::{ChainId, DeviceId, RequestId, Verified};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 pub use ask::{Asked, Origin, ask};
-pub use told::{Open, Seen, open, standing};
+pub use told::{Open, open, standing};
 
 use super::chains::Change;
 use super::{Tx, int, uint};

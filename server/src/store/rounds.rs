@@ -2,7 +2,6 @@
 
 use protocol::policy::Role;
 use protocol::round::{self, Nonce, Reveal};
-use protocol::wire::Round;
 use protocol::{ChainId, Hash, Verified, limits};
 use rusqlite::{OptionalExtension as _, params};
 
@@ -11,21 +10,6 @@ use super::requests::{self, Request, Shown};
 use super::{Tx, rosters::Rosters};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
-
-/// The rounds of a request, in order.
-///
-/// # Errors
-///
-/// [`Failure`] of the store.
-pub fn of(tx: Tx<'_>, request: i64) -> Result<Vec<Round>, Failure> {
-    let mut statement = tx.sql.prepare_cached("SELECT nonce, reveal FROM rounds WHERE request = ?1 ORDER BY round")?;
-    let rows = statement.query_map([request], |row| {
-        let nonce: Vec<u8> = row.get(0)?;
-        let reveal: Option<Vec<u8>> = row.get(1)?;
-        Ok(Round { nonce: nonce.into(), reveal: reveal.map(Into::into) })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
 
 /// Stores an approver's nonce in the next free round of an open request.
 ///
@@ -130,8 +114,10 @@ pub fn reveal(tx: Tx<'_>, checked: &Checked, now: Moment) -> Result<Change, Fail
     if !request.seems_open(now) {
         return Err(Refusal::RequestClosed.into());
     }
-    tx.sql
-        .prepare_cached("UPDATE rounds SET reveal = ?3 WHERE request = ?1 AND round = ?2")?
-        .execute(params![request.number, checked.round, &checked.reveal.bytes()[..]])?;
+    tx.sql.prepare_cached("UPDATE rounds SET reveal = ?3 WHERE request = ?1 AND round = ?2")?.execute(params![
+        request.number,
+        checked.round,
+        &checked.reveal.bytes()[..]
+    ])?;
     Ok(Change::Fresh)
 }

@@ -111,12 +111,20 @@ CREATE TABLE items (
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Written by a newer relay.
-    #[error("{path} has schema version {got}, and this relay knows {VERSION}: start the newer relay again, or restore a backup")]
+    #[error(
+        "{path} has schema version {got}, and this relay knows {VERSION}: start the newer relay again, or restore a backup"
+    )]
     Newer {
         /// The file.
         path: String,
         /// Its version.
         got: i64,
+    },
+    /// Another relay has it open.
+    #[error("the store {path} is in use by another relay: stop that one first")]
+    InUse {
+        /// The file.
+        path: String,
     },
     /// The folder or the file cannot be used.
     #[error("cannot open the store {path}: {source}")]

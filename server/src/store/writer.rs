@@ -23,8 +23,8 @@ enum Outcome {
     Fatal(String),
 }
 
-/// Tells a job's asker. It is called after the commit, with what became of it.
-type Answer = Box<dyn FnOnce(Result<(), &str>) + Send>;
+/// Tells a job's asker. It is called after the commit, with what went wrong with it.
+type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
 /// Called without a connection where the group has failed before its turn: then it is only answered.
 type Job = Box<dyn FnOnce(Option<&Connection>) -> (Outcome, Answer) + Send>;
 
@@ -42,7 +42,8 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let healthy = Arc::new(AtomicBool::new(true));
         let flag = Arc::clone(&healthy);
-        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&connection, jobs, &flag))?;
+        let thread =
+            std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&connection, jobs, &flag))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), healthy })
     }
 
@@ -69,8 +70,8 @@ impl Writer {
                 Err(Failure::Refused(_) | Failure::Broken(_)) => Outcome::Undo,
                 Err(Failure::NotDurable(why)) => Outcome::Fatal(why.clone()),
             };
-            let answer: Answer = Box::new(move |committed| {
-                let result = committed.map_err(|why| Failure::NotDurable(why.to_owned())).and(result);
+            let answer: Answer = Box::new(move |failed| {
+                let result = failed.map_or(result, |why| Err(Failure::NotDurable(why.to_owned())));
                 // The asker may have hung up; what it asked is durable all the same.
                 let _ = sender.send(result);
             });
@@ -110,7 +111,7 @@ fn work(connection: &Connection, mut jobs: mpsc::Receiver<Job>, healthy: &Atomic
             tracing::error!(%why, "the store could not commit");
         }
         for answer in answers {
-            answer(committed.as_ref().map(|()| ()).map_err(String::as_str));
+            answer(committed.as_ref().err().map(String::as_str));
         }
     }
 }
@@ -141,5 +142,9 @@ fn commit(connection: &Connection, group: impl Iterator<Item = Job>, answers: &m
 }
 
 fn run(connection: &Connection, sql: &str) -> Result<(), String> {
-    connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(|_| ()).map_err(|e| e.to_string())
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([]))
+        .map(|_| ())
+        .map_err(|e| e.to_string())
 }

@@ -289,7 +289,13 @@ impl Member {
     }
 
     /// The admit of a joiner whose code was typed right.
-    pub(crate) fn admits(&self, joiner: &Joiner, nonce: &Verified<Nonce>, reveal: &Verified<Reveal>, code: &str) -> Verified<Entry> {
+    pub(crate) fn admits(
+        &self,
+        joiner: &Joiner,
+        nonce: &Verified<Nonce>,
+        reveal: &Verified<Reveal>,
+        code: &str,
+    ) -> Verified<Entry> {
         let prompt = Prompt::new(joiner.request.clone(), nonce.clone(), reveal).unwrap();
         let Attempt::Right(confirmed) = prompt.type_code(code) else { panic!("a wrong code") };
         let described = description("phone");

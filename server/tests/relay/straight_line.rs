@@ -43,13 +43,11 @@ async fn a_phone_asks_is_shown_with_its_address_is_admitted_and_writes() {
     // The phone reads the log with its own key, opens its welcome, and writes.
     let page: LogPage = house.read(&phone.keys, &format!("/v1/chains/{}/log", laptop.chain())).await.decode();
     assert_eq!(page.entries.len(), 2);
-    let keyring: Keyring =
-        decision::accept_admission(&laptop.roster, &admit, &phone.keys, &phone.request, |device| {
-            phone.rounds.showed_code_for(device)
-        })
-        .unwrap();
-    let mut phone =
-        Member { keys: phone.keys, roster: laptop.roster.clone(), keyring, line: Default::default() };
+    let keyring: Keyring = decision::accept_admission(&laptop.roster, &admit, &phone.keys, &phone.request, |device| {
+        phone.rounds.showed_code_for(device)
+    })
+    .unwrap();
+    let mut phone = Member { keys: phone.keys, roster: laptop.roster.clone(), keyring, line: Default::default() };
     let record = phone.writes("first", Some(b"hello"), None);
     let put = wire::Put { records: vec![record.clone()] };
     let stored: Stored = house.post("/v1/records", &protocol::cbor::encode(&put)).await.decode();
@@ -61,7 +59,8 @@ async fn a_phone_asks_is_shown_with_its_address_is_admitted_and_writes() {
     let fed: RecordPage = house.read(&laptop.keys, &path).await.decode();
     assert_eq!((fed.rows, fed.last), (page.rows, 1));
     let header: Verified<protocol::record::Record> = Verified::from_bytes(&record.record).unwrap();
-    let row: RecordRow = house.read(&laptop.keys, &format!("{path}/{}/{}", header.collection, header.id)).await.decode();
+    let row: RecordRow =
+        house.read(&laptop.keys, &format!("{path}/{}/{}", header.collection, header.id)).await.decode();
     assert_eq!(row.sealed, record);
     let content = protocol::record::open(&laptop.keyring, &header, row.sealed.ciphertext.as_ref().unwrap()).unwrap();
     assert_eq!(content.value[..], b"hello"[..]);

@@ -11,7 +11,7 @@ use crate::clock::{self, Moment};
 use crate::failure::Failure;
 use crate::registry::News;
 use crate::store::requests::{self, Decided, Kept, Open};
-use crate::store::{Tx, chains, records};
+use crate::store::{Tx, chains, log, records};
 
 /// A request that a member was shown, as far as a change must be noticed.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +72,7 @@ impl Reading {
     /// Reads it.
     pub(super) fn read(self, tx: Tx<'_>, chain: &ChainId, device: &DeviceId, now: Moment) -> Result<Read, Failure> {
         let (chain, _) = chains::for_member(tx, chain, device)?;
-        let page = |after| chains::page(tx, &chain, Some(after), limits::PAGE_ITEMS_MAX);
+        let page = |after| log::page(tx, &chain, Some(after), limits::PAGE_ITEMS_MAX);
         let entries = self.log_after.map(page).transpose()?;
         let requests = self.shown.as_ref().map(|_| requests::open(tx, chain.number, now)).transpose()?;
         let mut ended = Vec::new();

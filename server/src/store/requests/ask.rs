@@ -115,7 +115,9 @@ fn check_slots(tx: Tx<'_>, chain: &Chain, now: Moment) -> Result<(), Failure> {
          WHERE chain = ?1 AND begun > ?2 AND begun + lifetime > ?3 AND decision <> 1 AND withdrawal IS NULL",
     )?;
     let ends = statement
-        .query_map(params![chain.number, since(limits::REQUEST_LIFETIME_RANGE.1, now), int(now.steady)], |row| row.get(0))?
+        .query_map(params![chain.number, since(limits::REQUEST_LIFETIME_RANGE.1, now), int(now.steady)], |row| {
+            row.get(0)
+        })?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
     if ends.len() < limits::PENDING_PER_JOIN_KEY_MAX {
         return Ok(());

@@ -4,12 +4,10 @@ use protocol::wire::{self, OpenRequest, Round, Stage, Standing};
 use protocol::{RequestId, limits};
 use rusqlite::params;
 
-use super::super::{Tx, int, rounds, uint};
+use super::super::{Tx, int, uint};
 use super::{COLUMNS, Decided, Kept, Request};
 use crate::clock::{Moment, millis};
 use crate::failure::Failure;
-
-pub use protocol::wire::Seen;
 
 /// An open request with its id, for whoever keeps track of what it has shown.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ pub struct Open {
 ///
 /// [`Failure`] of the store.
 pub fn standing(tx: Tx<'_>, request: &Request, now: Moment) -> Result<Standing, Failure> {
-    let nonces: Vec<_> = rounds::of(tx, request.number)?.into_iter().map(|round| round.nonce).collect();
+    let nonces: Vec<_> = rounds(tx, request.number)?.into_iter().map(|round| round.nonce).collect();
     let remaining = request.remaining(now);
     // A denial is not looked at here: the answer after it must be, byte for byte, the one before.
     let stage = match (request.kept, request.decided) {
@@ -59,7 +57,7 @@ pub fn open(tx: Tx<'_>, chain: i64, now: Moment) -> Result<Vec<Open>, Failure> {
         }
         let bytes: Vec<u8> = row.get(9)?;
         let description: Vec<u8> = row.get(10)?;
-        let rounds: Vec<Round> = rounds::of(tx, request.number)?;
+        let rounds = rounds(tx, request.number)?;
         open.push(Open {
             id: request.id,
             request: OpenRequest {
@@ -72,4 +70,15 @@ pub fn open(tx: Tx<'_>, chain: i64, now: Moment) -> Result<Vec<Open>, Failure> {
         });
     }
     Ok(open)
+}
+
+/// The rounds of a request, in order.
+fn rounds(tx: Tx<'_>, request: i64) -> Result<Vec<Round>, Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT nonce, reveal FROM rounds WHERE request = ?1 ORDER BY round")?;
+    let rows = statement.query_map([request], |row| {
+        let nonce: Vec<u8> = row.get(0)?;
+        let reveal: Option<Vec<u8>> = row.get(1)?;
+        Ok(Round { nonce: nonce.into(), reveal: reveal.map(Into::into) })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -1,0 +1,39 @@
+# The two commands of the README, and what a developer needs besides.
+#
+#   make demo      builds and runs the story with the real programs, in a folder that it removes
+#   make test      builds once and runs everything: unit, property and cross-crate tests, then the demo by script
+#   make lint      formatting, clippy, documentation
+#   make install   puts both programs into $(PREFIX)/bin
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+CARGO ?= cargo
+BUILD := target/debug
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: demo test lint install build tools
+
+build: tools
+	$(CARGO) build --locked --workspace --all-targets
+
+demo: tools
+	$(CARGO) build --locked --workspace --bins
+	BIN=$(BUILD) tests/demo.sh
+
+test: build
+	$(CARGO) test --locked --workspace
+	DEMO_YES=1 BIN=$(BUILD) tests/demo.sh
+
+lint: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+install: tools
+	$(CARGO) build --locked --release -p countersign-relay -p countersign
+	install -D -m 755 target/release/countersign-relay $(DESTDIR)$(PREFIX)/bin/countersign-relay
+	install -D -m 755 target/release/countersign $(DESTDIR)$(PREFIX)/bin/countersign
+
+# Everything that is not a crate: a C compiler for SQLite, the TLS library and the test shim.
+tools:
+	@tests/tools.sh

@@ -1,0 +1,152 @@
+//! Following the relay's log and feed, healing a relay that lost its tail, raising the alarm at a fork.
+
+use protocol::cbor::Blob;
+use protocol::limits as bounds;
+use protocol::wire::{LogPage, Purpose};
+
+use super::Agent;
+use crate::core::Divergence;
+use crate::error::AgentError;
+
+impl Agent {
+    /// Brings the pinned log up to the relay's, or the relay's up to ours.
+    pub(crate) async fn catch_up_log(&self) -> Result<(), AgentError> {
+        let _turn = self.shared.following.lock().await;
+        if self.core(|core| core.fork().is_some()).await? {
+            return Err(AgentError::Forked);
+        }
+        loop {
+            let (keys, chain, head, seq) = self.place().await?;
+            let page = match self.relay().log(&keys, chain, Some(seq)).await {
+                Ok(page) => page,
+                Err(AgentError::Problem { status: 404, code, .. }) => return self.refill(&code).await,
+                Err(other) => return Err(other),
+            };
+            if page.head == head {
+                return Ok(());
+            }
+            let entries = page.entries.clone();
+            let divergence = self.core(move |core| core.take_entries(&entries)).await??;
+            if divergence == Divergence::NotNext || page.entries.is_empty() {
+                return self.reconcile(&page).await;
+            }
+        }
+    }
+
+    /// Takes pushed entries; compares the logs where they do not fit.
+    pub(crate) async fn take_pushed(&self, page: LogPage) -> Result<(), AgentError> {
+        let entries = page.entries.clone();
+        match self.core(move |core| core.take_entries(&entries)).await?? {
+            Divergence::None => Ok(()),
+            Divergence::NotNext => self.catch_up_log().await,
+        }
+    }
+
+    /// The relay's head is not ours and does not follow from it: it lost its tail, or the logs differ.
+    async fn reconcile(&self, page: &LogPage) -> Result<(), AgentError> {
+        let relay_seq = page.seq;
+        let (pinned, own_seq) =
+            self.core(move |core| core.pinned(relay_seq).map(|hash| (hash, core.roster().seq()))).await??;
+        if pinned == Some(page.head) {
+            return if relay_seq < own_seq { self.heal(relay_seq, own_seq).await } else { Ok(()) };
+        }
+        self.compare().await
+    }
+
+    /// Appends what the relay lost, as many entries at a time as it takes.
+    async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
+        tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+        let mut next = relay_seq + 1;
+        while next <= own_seq {
+            let entries =
+                self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
+            let (mut bytes, mut batch) = (0, Vec::new());
+            for entry in entries {
+                bytes += entry.len();
+                if !batch.is_empty() && bytes > bounds::BODY_BYTES_MAX / 2 {
+                    break;
+                }
+                batch.push(entry);
+            }
+            next += batch.len() as u64;
+            self.relay().append(batch, Purpose::Heal).await?;
+        }
+        Ok(())
+    }
+
+    /// A relay that does not know the chain at all is filled from `found` on.
+    async fn refill(&self, code: &str) -> Result<(), AgentError> {
+        tracing::warn!(code, "the relay does not know this chain: founding it there again");
+        let (found, own_seq) = self
+            .core(|core| {
+                let found = core.store().log_from(0, 1)?.pop();
+                Ok::<_, AgentError>((found, core.roster().seq()))
+            })
+            .await??;
+        let found = found.ok_or(AgentError::Damaged { what: "the log is empty" })?;
+        self.relay().found(&found).await?;
+        self.heal(0, own_seq).await
+    }
+
+    /// Reads the relay's log from `found` until it differs from ours; the first entry that differs is judged.
+    async fn compare(&self) -> Result<(), AgentError> {
+        let mut after = None;
+        loop {
+            let (keys, chain, _, _) = self.place().await?;
+            let page = self.relay().log(&keys, chain, after).await?;
+            if page.entries.is_empty() {
+                return Err(AgentError::Lie { what: "the relay names a head that its own log does not have".to_owned() });
+            }
+            let count = page.entries.len() as u64;
+            let entries: Vec<Blob> = page.entries;
+            self.core(move |core| entries.iter().try_for_each(|entry| core.judge(entry))).await??;
+            after = Some(after.map_or(count - 1, |after: u64| after + count));
+        }
+    }
+
+    /// Brings the records up to the relay's feed.
+    pub(crate) async fn catch_up_records(&self) -> Result<(), AgentError> {
+        let _turn = self.shared.following.lock().await;
+        let mut cursor = self.core(|core| core.cursor()).await??;
+        loop {
+            let (keys, chain, _, _) = self.place().await?;
+            let page = self.relay().records(&keys, chain, cursor).await?;
+            if cursor.is_some_and(|cursor| cursor.store != page.cursor.store) {
+                // Another store counts from one again: known records are passed over by their hash.
+                cursor = None;
+                continue;
+            }
+            let done = page.rows.is_empty() || page.cursor.number >= page.last;
+            let moved = cursor != Some(page.cursor);
+            cursor = Some(page.cursor);
+            if moved {
+                self.core(move |core| core.take_page(&page)).await??;
+            }
+            if done || !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Log, own forms under way, and records. On a forked log membership stands still, and reading goes on.
+    pub(crate) async fn catch_up(&self) -> Result<(), AgentError> {
+        match self.catch_up_log().await {
+            Ok(()) => self.flush_entry().await?,
+            Err(AgentError::Fork { .. } | AgentError::Forked) => {}
+            Err(other) => return Err(other),
+        }
+        self.flush_records().await?;
+        self.catch_up_records().await
+    }
+
+    /// Where this member stands.
+    pub(super) async fn place(
+        &self,
+    ) -> Result<(protocol::keys::DeviceKeys, protocol::ChainId, protocol::Hash, u64), AgentError> {
+        self.core(|core| {
+            let roster = core.roster();
+            (core.keys().clone(), roster.chain(), roster.head(), roster.seq())
+        })
+        .await
+    }
+}

@@ -1,0 +1,114 @@
+//! A member with its relay: what it does over the network, in the order that keeps promises.
+//!
+//! Verify, pin, then act or show. Own forms are kept before they are sent, and repeated with the same bytes.
+
+mod follow;
+mod append;
+mod requests;
+mod records;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{broadcast, watch};
+
+use crate::core::Core;
+use crate::core::view::Event;
+use crate::error::AgentError;
+use crate::relay_client::RelayClient;
+
+/// A member at work. Clones are the same member.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    core: Arc<Mutex<Core>>,
+    relay: RelayClient,
+    events: broadcast::Sender<Event>,
+    link: watch::Sender<Link>,
+    /// One own entry at a time.
+    appending: tokio::sync::Mutex<()>,
+    /// One own line of records.
+    writing: tokio::sync::Mutex<()>,
+    /// One reader of the log and the feed.
+    following: tokio::sync::Mutex<()>,
+}
+
+/// The socket to the relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// No session was started in this process.
+    NoSession,
+    /// It is up.
+    Connected,
+    /// It is down; the session dials again.
+    Away {
+        /// Why.
+        why: String,
+    },
+    /// It is down for good: what the relay sent does not verify.
+    Stopped {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Agent {
+    /// Puts a member and its relay together.
+    pub(crate) fn new(core: Core, relay: RelayClient) -> Self {
+        let events = core.events();
+        let shared = Shared {
+            core: Arc::new(Mutex::new(core)),
+            relay,
+            events,
+            link: watch::Sender::new(Link::NoSession),
+            appending: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            following: tokio::sync::Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Works on the state, off the threads that serve sockets: a sync to disk may take its time.
+    pub(crate) async fn core<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Result<T, AgentError> {
+        let core = Arc::clone(&self.shared.core);
+        let done = tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)));
+        done.await.map_err(|error| AgentError::Task { what: error.to_string() })
+    }
+
+    /// The relay.
+    pub(crate) fn relay(&self) -> &RelayClient {
+        &self.shared.relay
+    }
+
+    /// Everything that happens from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// The socket to the relay.
+    pub(crate) fn link(&self) -> Link {
+        self.shared.link.borrow().clone()
+    }
+
+    /// Notes a change of the socket, and tells it.
+    pub(crate) fn set_link(&self, link: Link) {
+        let state = match &link {
+            Link::NoSession => return,
+            Link::Connected => "connected".to_owned(),
+            Link::Away { why } | Link::Stopped { why } => why.clone(),
+        };
+        let changed = self.shared.link.send_if_modified(|now| {
+            let changed = *now != link;
+            *now = link;
+            changed
+        });
+        if changed {
+            let _ = self.shared.events.send(Event::Link { state });
+        }
+    }
+}

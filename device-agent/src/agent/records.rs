@@ -1,0 +1,70 @@
+//! Writing and reading records through the relay.
+
+use protocol::wire::SealedRecord;
+
+use super::Agent;
+use crate::core::view::ItemView;
+use crate::core::Draft;
+use crate::error::AgentError;
+
+/// Tries of one write: another device may move the log in between.
+const WRITE_TRIES: usize = 3;
+
+impl Agent {
+    /// Writes one record; when this returns, the relay has it durably.
+    pub(crate) async fn write(&self, draft: Draft) -> Result<(), AgentError> {
+        self.catch_up().await?;
+        let _turn = self.shared.writing.lock().await;
+        let mut tries = 1;
+        loop {
+            let drafted = draft.clone();
+            let sealed = self.core(move |core| core.write(&drafted)).await??;
+            match self.send(sealed).await {
+                Err(AgentError::Problem { code, .. })
+                    if tries < WRITE_TRIES && matches!(code.as_str(), "unknown-head" | "stale-epoch") =>
+                {
+                    tries += 1;
+                    self.catch_up_log().await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends own records that were kept but not acknowledged, with the same bytes.
+    pub(crate) async fn flush_records(&self) -> Result<(), AgentError> {
+        let _turn = self.shared.writing.lock().await;
+        for sealed in self.core(|core| core.staged_records()).await?? {
+            match self.send(sealed).await {
+                Ok(()) => {}
+                Err(AgentError::Problem { code, .. }) => {
+                    tracing::warn!(code, "a record that was written earlier is refused by the relay");
+                    return Ok(());
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a kept record. A refusal for good destroys it: its counter is free again.
+    async fn send(&self, sealed: SealedRecord) -> Result<(), AgentError> {
+        match self.relay().put(vec![sealed.clone()]).await {
+            Ok(_) => {
+                self.core(move |core| core.take_record(&sealed)).await??;
+                Ok(())
+            }
+            Err(AgentError::Problem { status, code, detail }) if status < 500 && status != 429 => {
+                self.core(|core| core.drop_staged_records()).await??;
+                Err(AgentError::Problem { status, code, detail })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The current content of an item.
+    pub(crate) async fn item(&self, collection: String, id: String) -> Result<ItemView, AgentError> {
+        let found = self.core(move |core| core.item(&collection, &id)).await??;
+        found.ok_or_else(|| AgentError::NotFound { what: "this record".to_owned() })
+    }
+}

@@ -1,0 +1,84 @@
+//! `countersign approve`: types the check code that the new device shows.
+
+use std::io::IsTerminal as _;
+
+use zeroize::Zeroizing;
+
+use super::{Context, EXIT_CODES};
+use crate::core::view::{DecisionView, RequestView};
+use crate::door::{Door, Session};
+use crate::error::AgentError;
+use crate::local::body::{Approve, Named};
+use crate::terminal;
+use crate::told::Exit;
+
+/// Admit a device by typing the code that it shows
+///
+/// Without --check-code it opens the prompt and asks for the code. With it, the prompt must have been opened on this device before
+/// (countersign requests show ID). The third wrong code denies the request.
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  countersign approve 3f9c\n  \
+    countersign requests show 3f9c && countersign approve 3f9c --check-code 482913\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    /// A prefix of the request's id
+    id: String,
+    /// The six digits that the new device shows
+    #[arg(long, value_name = "DIGITS")]
+    check_code: Option<String>,
+}
+
+/// Approves.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    let decision = match args.check_code {
+        Some(code) => {
+            let door = context.door(Session::NotNeeded).await?;
+            send(&door, &args.id, Zeroizing::new(code)).await?
+        }
+        None if std::io::stdin().is_terminal() => ask(context, &args.id).await?,
+        None => {
+            return Err(AgentError::Usage {
+                what: "there is no terminal to ask for the check code".to_owned(),
+                hint: format!("countersign approve {} --check-code DIGITS", args.id),
+            });
+        }
+    };
+    context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence()));
+    Ok(Exit::Done)
+}
+
+/// Opens the prompt, shows the facts, and asks for the code until it is right, denied, or decided elsewhere.
+async fn ask(context: &Context, id: &str) -> Result<DecisionView, AgentError> {
+    let door = context.door(Session::Needed).await?;
+    let mut events = door.events().await?;
+    let request: RequestView = door.post("/requests/open", &Named { id: id.to_owned() }).await?;
+    let output = context.output;
+    for line in terminal::facts(&request) {
+        output.progress(&line);
+    }
+    loop {
+        output.prompt(&format!("Type {} (empty to leave it undecided): ", terminal::which_code(&request)));
+        let typed = tokio::select! {
+            typed = terminal::read_line() => typed?,
+            ended = terminal::ended_elsewhere(&mut events, &request.id) => {
+                output.progress("");
+                return Err(ended);
+            }
+        };
+        if typed.trim().is_empty() {
+            return Err(AgentError::Usage {
+                what: "nothing was decided".to_owned(),
+                hint: format!("countersign approve {id}   or   countersign deny {id}"),
+            });
+        }
+        match send(&door, &request.id, typed).await {
+            Err(AgentError::Told(told)) if matches!(told.code.as_str(), "wrong-code" | "not-a-code") => {
+                output.progress(&told.message);
+            }
+            decided => return decided,
+        }
+    }
+}
+
+async fn send(door: &Door, id: &str, code: Zeroizing<String>) -> Result<DecisionView, AgentError> {
+    door.post("/requests/approve", &Approve { id: id.to_owned(), code }).await
+}

@@ -1,0 +1,51 @@
+//! `countersign devices`.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{Context, EXIT_CODES};
+use crate::core::view::{Here, MemberView, short};
+use crate::door::Session;
+use crate::error::AgentError;
+use crate::told::Exit;
+use crate::{clock, text};
+
+/// See the devices of the chain
+#[derive(clap::Args)]
+#[command(after_help = format!("Example:\n  countersign devices list\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// List the members, the founder first
+    List,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    devices: &'a [MemberView],
+}
+
+/// Shows.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    let What::List = args.what.unwrap_or(What::List);
+    let devices: Vec<MemberView> = context.door(Session::NotNeeded).await?.get("/devices").await?;
+    context.result("countersign.devices/1", &Listed { devices: &devices }, |output| {
+        for device in &devices {
+            let here = if device.here == Here::ThisDevice { "  (this device)" } else { "" };
+            let how = device.how.as_deref().map_or_else(|| "founded".to_owned(), |how| format!("admitted by {} ({how})", device.admitted_by));
+            output.line(&format!(
+                "{}  {} {}  {}  {how} {}{here}",
+                short(&device.device),
+                text::quote(&device.name),
+                device.platform,
+                device.role,
+                clock::show(device.admitted_at)
+            ));
+        }
+    });
+    Ok(Exit::Done)
+}

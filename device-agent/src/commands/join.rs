@@ -1,0 +1,387 @@
+//! `countersign join`: asks the members of a chain to admit this device.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use protocol::code::{PAYLOAD_PREFIX, SyncCode};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Context, EXIT_CODES, RelayArgs, asked_to_stop, description, read_file, read_stdin};
+use crate::clock::{self, Age};
+use crate::error::AgentError;
+use crate::joiner::{Joined, Joiner, Members, Scene, Step};
+use crate::keyfile::{Secrets, Standing};
+use crate::output::{Format, Output};
+use crate::relay_client::{RelayClient, Socket};
+use crate::store::{Setting, Store};
+use crate::told::Exit;
+use crate::limits;
+
+/// Ask the devices of a chain to admit this one
+///
+/// The sync code (24 words, or the payload of a QR code) is read from a prompt, from a file, or from standard input. It is never an
+/// argument: other users of this machine can read those.
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  countersign join --relay https://relay.example.org\n  \
+    countersign join --relay https://relay.example.org --code-file words.txt --name phone\n  \
+    pass show sync-code | countersign join --relay https://relay.example.org --code-file -\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    /// Address of the relay; not needed with a QR payload, which names it
+    #[arg(long, value_name = "URL")]
+    relay: Option<String>,
+    /// File with the sync code; - for standard input
+    #[arg(long, value_name = "FILE|-")]
+    code_file: Option<PathBuf>,
+    /// Name of this device, sealed for the members [default: the host's name]
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    how: RelayArgs,
+    /// A sync code is never an argument
+    #[arg(hide = true, value_name = "WORDS")]
+    words: Vec<String>,
+}
+
+/// Joins.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    if !args.words.is_empty() {
+        return Err(AgentError::Usage {
+            what: "a sync code is never an argument: other users of this machine can read those".to_owned(),
+            hint: "countersign join --relay URL   (and type it when asked, or --code-file FILE, or --code-file -)".to_owned(),
+        });
+    }
+    let home = &context.home;
+    home.create()?;
+    let _lock = home.lock().await?;
+    let mut joiner = match prepare(context, &args)? {
+        Prepared::Resumed(joiner) => {
+            context.output.progress("going on with the unfinished request of this device");
+            *joiner
+        }
+        Prepared::New(joiner) => *joiner,
+    };
+    let mut screen = Screen::new(context.output);
+    let ended = tokio::select! {
+        ended = wait(&mut joiner, &mut screen) => Some(ended),
+        () = asked_to_stop() => None,
+    };
+    screen.end_line();
+    match ended {
+        None => {
+            screen.state("withdrawn");
+            match joiner.withdraw().await {
+                Ok(()) => context.output.progress("withdrawn"),
+                Err(error) => context.output.progress(&format!("stopped; the relay was not told: {error}")),
+            }
+            Ok(Exit::Expired)
+        }
+        Some(Ok(())) => {
+            let joined = joiner.accept().await.inspect_err(|error| give_up(&mut joiner, error))?;
+            show_joined(context, &joiner, &joined);
+            Ok(Exit::Done)
+        }
+        Some(Err(error)) => {
+            give_up(&mut joiner, &error);
+            Err(error)
+        }
+    }
+}
+
+enum Prepared {
+    Resumed(Box<Joiner>),
+    New(Box<Joiner>),
+}
+
+/// Goes on with an unfinished request, or reads the sync code and makes a new one.
+fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError> {
+    let home = &context.home;
+    let store = Store::open(&home.store_file())?;
+    if let Some(Secrets { standing: Standing::Member(_), .. }) = Secrets::read(home)? {
+        return Err(AgentError::HomeInUse { home: home.dir().to_owned() });
+    }
+    if store.joining()?.is_some() {
+        let url = match &args.relay {
+            Some(url) => url.clone(),
+            None => store.text_setting(Setting::Relay)?.ok_or(AgentError::Damaged { what: "it names no relay" })?,
+        };
+        let stored = store.setting(Setting::RelayCa)?;
+        drop(store);
+        let plain = crate::dial::Plaintext::Accepted;
+        let endpoint = match &args.relay {
+            Some(_) => args.how.endpoint(&url, context.source)?.0,
+            None => crate::dial::Endpoint::parse(&url, stored.as_deref(), context.source, plain)?,
+        };
+        match Joiner::resume(home, RelayClient::new(endpoint))? {
+            Ok(joiner) => return Ok(Prepared::Resumed(Box::new(joiner))),
+            Err(_) => tracing::warn!("the unfinished request has lost its keys: asking anew"),
+        }
+    } else {
+        drop(store);
+    }
+    let (code, named) = read_code(context, args)?;
+    let url = args.relay.clone().or(named).ok_or_else(|| AgentError::Usage {
+        what: "the words do not say which relay to ask".to_owned(),
+        hint: "countersign join --relay URL".to_owned(),
+    })?;
+    let (endpoint, ca) = args.how.endpoint(&url, context.source)?;
+    let origin = endpoint.origin().to_owned();
+    let joiner = Joiner::begin(home, RelayClient::new(endpoint), code, &description(args.name.as_deref()))?;
+    joiner.store().set(Setting::Relay, origin.as_bytes())?;
+    match &ca {
+        Some(ca) => joiner.store().set(Setting::RelayCa, ca)?,
+        None => joiner.store().unset(Setting::RelayCa)?,
+    }
+    Ok(Prepared::New(Box::new(joiner)))
+}
+
+/// The sync code, and the relay that a payload names.
+fn read_code(context: &Context, args: &Args) -> Result<(SyncCode, Option<String>), AgentError> {
+    let bytes = match &args.code_file {
+        Some(path) if path.as_os_str() == "-" => Zeroizing::new(read_stdin()?),
+        Some(path) => Zeroizing::new(read_file(path)?),
+        None if std::io::stdin().is_terminal() => {
+            context.output.progress("The sync code is shown by 'countersign code show' on a device of the chain.");
+            let typed = rpassword::prompt_password("Sync code (24 words, not shown while you type): ");
+            Zeroizing::new(typed.map_err(AgentError::Terminal)?.into_bytes())
+        }
+        None => {
+            return Err(AgentError::Usage {
+                what: "there is no terminal to ask for the sync code".to_owned(),
+                hint: "countersign join --code-file FILE   (or --code-file - for standard input)".to_owned(),
+            });
+        }
+    };
+    let wrong = |what: String| AgentError::Usage {
+        what,
+        hint: "countersign code show   (on a device of the chain: compare the words)".to_owned(),
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("the sync code is not text".to_owned()))?.trim();
+    if text.starts_with(PAYLOAD_PREFIX) {
+        let (code, relay) = SyncCode::from_payload(text).map_err(|error| wrong(error.to_string()))?;
+        return Ok((code, Some(relay)));
+    }
+    SyncCode::from_words(text).map(|code| (code, None)).map_err(|error| wrong(error.to_string()))
+}
+
+/// Waits until the relay says admitted. What is said on the socket is asked again over HTTP whenever it is dialled anew.
+async fn wait(joiner: &mut Joiner, screen: &mut Screen) -> Result<(), AgentError> {
+    let first = joiner.ask().await?;
+    screen.output.progress(&format!("request {}", joiner.id().short()));
+    screen.request = joiner.id().to_string();
+    let mut deadline = Age::since(clock::now());
+    let mut remaining = first.remaining;
+    if joiner.take(&first, &mut |scene| screen.show(scene)).await? == Step::Admitted {
+        return Ok(());
+    }
+    let mut pause = limits::RECONNECT_WAIT.0;
+    loop {
+        match joiner.socket().await {
+            Ok(mut socket) => {
+                pause = limits::RECONNECT_WAIT.0;
+                match pump(joiner, &mut socket, screen, &mut remaining, &mut deadline).await {
+                    Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "the socket ended"),
+                    done => return done,
+                }
+            }
+            Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "no socket"),
+            Err(other) => return Err(other),
+        }
+        if deadline.millis() > remaining {
+            return Err(AgentError::Expired);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+        match joiner.ask().await {
+            Ok(standing) => {
+                (remaining, deadline) = (standing.remaining, Age::since(clock::now()));
+                if joiner.take(&standing, &mut |scene| screen.show(scene)).await? == Step::Admitted {
+                    return Ok(());
+                }
+            }
+            Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "the relay is away"),
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+async fn pump(
+    joiner: &mut Joiner,
+    socket: &mut Socket,
+    screen: &mut Screen,
+    remaining: &mut u64,
+    deadline: &mut Age,
+) -> Result<(), AgentError> {
+    loop {
+        tokio::select! {
+            message = socket.next() => {
+                let Some(standing) = Joiner::standing_of(message?) else { continue };
+                (*remaining, *deadline) = (standing.remaining, Age::since(clock::now()));
+                if joiner.take(&standing, &mut |scene| screen.show(scene)).await? == Step::Admitted {
+                    return Ok(());
+                }
+            }
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                screen.tick(remaining.saturating_sub(deadline.millis()));
+                if deadline.millis() > *remaining {
+                    // The relay's word comes first, if it comes.
+                    return joiner.ask().await.map_or(Err(AgentError::Expired), |_| Err(AgentError::Expired));
+                }
+            }
+        }
+    }
+}
+
+/// A request that ended is forgotten: the next join makes new keys. One that only lost its relay is kept.
+fn give_up(joiner: &mut Joiner, error: &AgentError) {
+    let over = match error {
+        AgentError::Expired | AgentError::Withdrawn => true,
+        other => crate::exit::tell(other).exit == Exit::Verification,
+    };
+    if over && let Err(error) = joiner.forget() {
+        tracing::warn!(%error, "the request could not be forgotten");
+    }
+}
+
+#[derive(Serialize)]
+struct JoinedView<'a> {
+    state: &'static str,
+    chain: String,
+    fingerprint: String,
+    founded_at: u64,
+    devices: usize,
+    approved_by: &'a str,
+    device: String,
+}
+
+fn show_joined(context: &Context, joiner: &Joiner, joined: &Joined) {
+    let roster = &joined.roster;
+    let view = JoinedView {
+        state: "joined",
+        chain: roster.chain().to_string(),
+        fingerprint: protocol::id::fingerprint(roster.chain().as_bytes()),
+        founded_at: roster.founded_at(),
+        devices: roster.people_count(),
+        approved_by: &joined.by,
+        device: joiner.device().to_string(),
+    };
+    context.result("countersign.join/1", &view, |output| {
+        let age = clock::now().saturating_sub(roster.founded_at());
+        output.line(&format!("joined chain {}", view.fingerprint));
+        output.line(&format!(
+            "  founded {} ({} ago, by its founder's clock); {} devices; approved on {}",
+            clock::show(roster.founded_at()),
+            clock::span(age),
+            view.devices,
+            joined.by
+        ));
+        output.progress("It is finished only when your other device says ADDED.");
+        output.progress("next: countersign run");
+    });
+}
+
+/// What the joiner's person sees: codes, and one line that is written over once a second on a terminal.
+struct Screen {
+    output: Output,
+    request: String,
+    codes: u8,
+    last: Option<Members>,
+    live: Live,
+}
+
+/// Whether the last line is one that is written over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Live {
+    No,
+    Ready,
+    Drawn,
+}
+
+#[derive(Serialize)]
+struct State<'a> {
+    schema: &'static str,
+    state: &'a str,
+    request: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+impl Screen {
+    fn new(output: Output) -> Self {
+        let on_terminal = std::io::stderr().is_terminal() && output.format() == Format::Text;
+        let live = if on_terminal { Live::Ready } else { Live::No };
+        Self { output, request: String::new(), codes: 0, last: None, live }
+    }
+
+    fn show(&mut self, scene: Scene) {
+        match scene {
+            Scene::Waiting { remaining, members } => self.waiting(remaining, members),
+            Scene::Code { round, digits } => self.code(round, &digits),
+        }
+    }
+
+    fn waiting(&mut self, remaining: u64, members: Members) {
+        if self.last == Some(members) {
+            return;
+        }
+        self.last = Some(members);
+        self.end_line();
+        let online = members == Members::Online;
+        if self.output.format() == Format::Json {
+            let (schema, request) = ("countersign.join/1", self.request.as_str());
+            let state = State { schema, state: "waiting", request, online: Some(online), remaining: Some(remaining), round: None, code: None };
+            self.output.json(&state);
+        } else if self.codes == 0 {
+            let who = if online { "one of them is online" } else { "none of them is online now" };
+            self.output.progress(&format!(
+                "waiting: Open this request on one of your devices; a code will then appear here ({who}; expires in {})",
+                clock::span(remaining)
+            ));
+        }
+    }
+
+    fn code(&mut self, round: u8, digits: &str) {
+        self.codes = round;
+        self.end_line();
+        if self.output.format() == Format::Json {
+            let code: Zeroizing<String> = Zeroizing::new(digits.chars().filter(char::is_ascii_digit).collect());
+            let (schema, request) = ("countersign.join/1", self.request.as_str());
+            let state = State { schema, state: "code", request, online: None, remaining: None, round: Some(round), code: Some(&code) };
+            self.output.json(&state);
+        } else if self.live == Live::No {
+            self.output.progress(&format!("code {round}: {digits}   (type this on the device where you opened it)"));
+        } else {
+            self.output.progress(&format!("\n    code {round}:   {}\n", self.output.bold(digits)));
+            self.output.progress("type this on the device where you opened it");
+        }
+    }
+
+    fn state(&mut self, state: &str) {
+        if self.output.format() == Format::Json {
+            let (schema, request) = ("countersign.join/1", self.request.as_str());
+            self.output.json(&State { schema, state, request, online: None, remaining: None, round: None, code: None });
+        }
+    }
+
+    /// Once a second, on a terminal only.
+    fn tick(&mut self, remaining: u64) {
+        if self.live != Live::No {
+            self.output.rewrite(&format!("expires in {}; Ctrl-C withdraws the request", clock::span(remaining)));
+            self.live = Live::Drawn;
+        }
+    }
+
+    fn end_line(&mut self) {
+        if self.live == Live::Drawn {
+            self.output.rewrite("");
+            self.live = Live::Ready;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `countersign log`: the diary of the chain, and its verification from the first byte.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{Context, EXIT_CODES};
+use crate::clock;
+use crate::core::view::{StepView, short};
+use crate::door::Session;
+use crate::error::AgentError;
+use crate::local::body::VerifiedCounts;
+use crate::told::Exit;
+
+/// See how the membership came about, and verify it
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  countersign log show\n  countersign log verify\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Show the diary: every entry in words
+    Show,
+    /// Verify the whole log and every record again
+    Verify,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    entries: &'a [StepView],
+}
+
+/// Shows or verifies.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    let door = context.door(Session::NotNeeded).await?;
+    match args.what {
+        What::Show => {
+            let entries: Vec<StepView> = door.get("/log").await?;
+            context.result("countersign.log/1", &Shown { entries: &entries }, |output| {
+                for step in &entries {
+                    let at = clock::show(step.at);
+                    output.line(&format!("{:>4}  {}  {at}  {:6}  {}", step.seq, short(&step.hash), step.kind, step.what));
+                }
+            });
+        }
+        What::Verify => {
+            let counts: VerifiedCounts = door.post("/log/verify", &()).await?;
+            context.result("countersign.log-verified/1", &counts, |output| {
+                output.line(&format!(
+                    "verified {} entries and {} records; head {}",
+                    counts.entries,
+                    counts.records,
+                    short(&counts.head)
+                ));
+            });
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,296 @@
+//! The commands: one file each. They parse, call the door, and print.
+
+mod init;
+mod join;
+mod run;
+mod status;
+mod requests;
+mod approve;
+mod deny;
+mod devices;
+mod code;
+mod record;
+mod log;
+mod version;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use protocol::request::Description;
+use serde::Serialize;
+
+use crate::dial::{Endpoint, Plaintext};
+use crate::door::{Door, Session};
+use crate::error::AgentError;
+use crate::home::Home;
+use crate::output::{Color, Format, Output};
+use crate::text;
+use crate::told::Exit;
+use crate::{exit, limits};
+
+const EXIT_CODES: &str = "Exit codes:
+  0 done or approved        3 refused by the rules           6 not a member
+  1 failed                  4 expired or timed out           7 relay not reachable
+  2 wrong usage             5 not found or already decided   8 verification failed";
+
+const EXAMPLES: &str = "Examples:
+  countersign init --relay https://relay.example.org     a new chain, with this device as its first
+  countersign code show                                  the words that a second device joins with
+  countersign join --relay https://relay.example.org     on the second device
+  countersign requests list                              back on the first: who asks
+  countersign approve 3f9c                               type the code that the second device shows
+  countersign record put notes first 'hello'             on either
+";
+
+/// New devices ask; a device that is trusted already countersigns.
+#[derive(Parser)]
+#[command(name = "countersign", version, about, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args)]
+struct Global {
+    /// State directory [default: $COUNTERSIGN_HOME, else $XDG_STATE_HOME/countersign, else ~/.local/state/countersign]
+    #[arg(long, global = true, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Print one JSON object (streams: one a line) on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// Local address to dial the relay from
+    #[arg(long, global = true, value_name = "IP")]
+    source_address: Option<IpAddr>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Color,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Args),
+    Join(join::Args),
+    Run(run::Args),
+    Status(status::Args),
+    Requests(requests::Args),
+    Approve(approve::Args),
+    Deny(deny::Args),
+    Devices(devices::Args),
+    Code(code::Args),
+    Record(record::Args),
+    Log(log::Args),
+    Version(version::Args),
+}
+
+/// What a command works with.
+pub(crate) struct Context {
+    /// The state directory.
+    pub(crate) home: Home,
+    /// Where to print.
+    pub(crate) output: Output,
+    /// The address to dial from.
+    pub(crate) source: Option<IpAddr>,
+}
+
+impl Context {
+    /// The way to the agent.
+    pub(crate) async fn door(&self, session: Session) -> Result<Door, AgentError> {
+        Door::open(&self.home, self.source, session).await
+    }
+
+    /// Prints a result: the object for programs, or lines for people.
+    pub(crate) fn result(&self, schema: &'static str, value: &impl Serialize, lines: impl FnOnce(&Output)) {
+        match self.output.format() {
+            Format::Json => self.output.json(&Versioned { schema, value }),
+            Format::Text => lines(&self.output),
+        }
+    }
+}
+
+/// An object with the name and version of its form.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+/// The program: parses its arguments, runs one command, and maps its ending to an exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.number() } else { Exit::Done.number() });
+        }
+    };
+    let format = if cli.global.json { Format::Json } else { Format::Text };
+    let output = Output::new(format, cli.global.color);
+    log_to_stderr(cli.global.verbose);
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(AgentError::Terminal)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(dispatch(cli, output));
+            // A thread that still waits for a line of standard input must not hold the process.
+            runtime.shutdown_background();
+            ended
+        });
+    match ended {
+        Ok(exit) => ExitCode::from(exit.number()),
+        Err(error) => {
+            let told = exit::tell(&error);
+            output.failure(&told);
+            ExitCode::from(told.exit.number())
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
+    let Global { home, source_address: source, .. } = cli.global;
+    if let Command::Version(args) = &cli.command {
+        return version::run(args, output);
+    }
+    let context = Context { home: Home::locate(home)?, output, source };
+    match cli.command {
+        Command::Init(args) => init::run(&context, args).await,
+        Command::Join(args) => join::run(&context, args).await,
+        Command::Run(args) => run::run(&context, args).await,
+        Command::Status(args) => status::run(&context, args).await,
+        Command::Requests(args) => requests::run(&context, args).await,
+        Command::Approve(args) => approve::run(&context, args).await,
+        Command::Deny(args) => deny::run(&context, args).await,
+        Command::Devices(args) => devices::run(&context, args).await,
+        Command::Code(args) => code::run(&context, args).await,
+        Command::Record(args) => record::run(&context, args).await,
+        Command::Log(args) => log::run(&context, args).await,
+        Command::Version(args) => version::run(&args, output),
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    let _ = subscriber.try_init();
+}
+
+/// A risk that is taken by naming it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Risk {
+    /// Speak unencrypted HTTP over a network.
+    Plaintext,
+}
+
+/// How the relay is reached: options of `init` and `join`.
+#[derive(clap::Args)]
+pub(crate) struct RelayArgs {
+    /// Certificate authority of the relay, PEM; else the system's roots are trusted
+    #[arg(long, value_name = "FILE")]
+    relay_ca: Option<PathBuf>,
+    /// Take a risk by naming it
+    #[arg(long, value_enum, value_name = "RISK")]
+    accept_risk: Vec<Risk>,
+}
+
+impl RelayArgs {
+    /// The relay's address, and the certificate authority to keep with it.
+    pub(crate) fn endpoint(&self, url: &str, source: Option<IpAddr>) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
+        let ca = self.relay_ca.as_deref().map(read_file).transpose()?;
+        let plaintext =
+            if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
+        Ok((Endpoint::parse(url, ca.as_deref(), source, plaintext)?, ca))
+    }
+}
+
+/// Reads a file of bounded size.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, AgentError> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limits::INPUT_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .and_then(|_| bounded(bytes))
+        .map_err(|source| AgentError::File { path: path.to_owned(), source })
+}
+
+/// Reads standard input to its end.
+pub(crate) fn read_stdin() -> Result<Vec<u8>, AgentError> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(limits::INPUT_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .and_then(|_| bounded(bytes))
+        .map_err(AgentError::Terminal)
+}
+
+fn bounded(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    if bytes.len() > limits::INPUT_BYTES { Err(std::io::Error::other("it is too long")) } else { Ok(bytes) }
+}
+
+/// What this device says of itself: the name its person chose, or the host's.
+pub(crate) fn description(name: Option<&str>) -> Description {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = text::clean(&name.map_or_else(host, str::to_owned));
+    Description {
+        name: if name.is_empty() { "device".to_owned() } else { name },
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Ends when this process is asked to.
+pub(crate) async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let waits = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = waits else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_that_are_not_built_do_not_exist() {
+        for absent in ["leave", "recovery", "ticket", "policy", "ui", "doctor"] {
+            assert!(Cli::try_parse_from(["countersign", absent]).is_err(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn every_help_names_examples_and_exit_codes() {
+        for command in Cli::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Exit codes:") && help.contains("Example"), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `countersign record`: encrypted, signed items.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use data_encoding::BASE64;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Context, EXIT_CODES, asked_to_stop, read_file, read_stdin};
+use crate::clock;
+use crate::core::view::{Event, ItemView};
+use crate::door::Session;
+use crate::error::AgentError;
+use crate::local::body::{Collection, Item, Write};
+use crate::output::Format;
+use crate::told::Exit;
+
+/// Write and read records
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  countersign record put notes first 'hello'\n  \
+    countersign record put notes photo --file cat.jpg\n  countersign record get notes first\n  \
+    countersign record list notes\n  countersign record delete notes first\n  countersign record watch\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Write a record: the value as an argument, from a file, or from standard input with -
+    Put {
+        /// Name of the collection
+        collection: String,
+        /// Name within it
+        id: String,
+        /// The value; - reads standard input
+        #[arg(conflicts_with = "file")]
+        value: Option<String>,
+        /// Read the value from a file
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print a record
+    Get {
+        /// Name of the collection
+        collection: String,
+        /// Name within it
+        id: String,
+    },
+    /// List records
+    List {
+        /// Of one collection only
+        collection: Option<String>,
+    },
+    /// Delete a record
+    Delete {
+        /// Name of the collection
+        collection: String,
+        /// Name within it
+        id: String,
+    },
+    /// Print records as they change, on whichever device
+    Watch {
+        /// Of one collection only
+        collection: Option<String>,
+    },
+}
+
+/// Works on records.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    match args.what {
+        What::Put { collection, id, value, file } => put(context, collection, id, value, file).await,
+        What::Get { collection, id } => get(context, collection, id).await,
+        What::List { collection } => list(context, collection).await,
+        What::Delete { collection, id } => {
+            let write = Write { collection, id, value: None };
+            let done = written(&write, "deleted");
+            let () = context.door(Session::NotNeeded).await?.post("/records/write", &write).await?;
+            context.result("countersign.record-written/1", &done, |output| output.progress("deleted"));
+            Ok(Exit::Done)
+        }
+        What::Watch { collection } => {
+            tokio::select! {
+                watched = watch(context, collection) => watched,
+                () = asked_to_stop() => Ok(Exit::Done),
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Written {
+    state: &'static str,
+    collection: String,
+    id: String,
+}
+
+fn written(write: &Write, state: &'static str) -> Written {
+    Written { state, collection: write.collection.clone(), id: write.id.clone() }
+}
+
+async fn put(
+    context: &Context,
+    collection: String,
+    id: String,
+    value: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<Exit, AgentError> {
+    let bytes = match (value, file) {
+        (Some(value), None) if value == "-" => Zeroizing::new(read_stdin()?),
+        (Some(value), None) => Zeroizing::new(value.into_bytes()),
+        (None, Some(file)) => Zeroizing::new(read_file(&file)?),
+        _ => {
+            return Err(AgentError::Usage {
+                what: "there is no value to write".to_owned(),
+                hint: format!("countersign record put {collection} {id} VALUE   (or - for standard input, or --file FILE)"),
+            });
+        }
+    };
+    let write = Write { collection, id, value: Some(Zeroizing::new(BASE64.encode(&bytes))) };
+    let done = written(&write, "stored");
+    let () = context.door(Session::NotNeeded).await?.post("/records/write", &write).await?;
+    context.result("countersign.record-written/1", &done, |output| output.progress("stored"));
+    Ok(Exit::Done)
+}
+
+/// An item for programs: text where it is text.
+#[derive(Serialize)]
+struct Printed {
+    collection: String,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Zeroizing<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_base64: Option<String>,
+    writer: String,
+    at: u64,
+    version: String,
+}
+
+impl From<ItemView> for Printed {
+    fn from(item: ItemView) -> Self {
+        let bytes = BASE64.decode(item.value.as_bytes()).unwrap_or_default();
+        let text = String::from_utf8(bytes).ok().map(Zeroizing::new);
+        let value_base64 = if text.is_none() { Some(item.value) } else { None };
+        Self {
+            collection: item.collection,
+            id: item.id,
+            value: text,
+            value_base64,
+            writer: item.writer,
+            at: item.at,
+            version: item.version,
+        }
+    }
+}
+
+async fn get(context: &Context, collection: String, id: String) -> Result<Exit, AgentError> {
+    let item: ItemView = context.door(Session::NotNeeded).await?.post("/records/get", &Item { collection, id }).await?;
+    let bytes = Zeroizing::new(BASE64.decode(item.value.as_bytes()).unwrap_or_default());
+    context.result("countersign.record/1", &Printed::from(item), |output| {
+        output.bytes(&bytes);
+        // A line for a terminal and for scripts; exact bytes are had with --json.
+        if !bytes.ends_with(b"\n") {
+            output.bytes(b"\n");
+        }
+    });
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Listed {
+    records: Vec<Printed>,
+}
+
+async fn list(context: &Context, collection: Option<String>) -> Result<Exit, AgentError> {
+    let items: Vec<ItemView> =
+        context.door(Session::NotNeeded).await?.post("/records/list", &Collection { collection }).await?;
+    let records = Listed { records: items.into_iter().map(Printed::from).collect() };
+    context.result("countersign.records/1", &records, |output| {
+        for record in &records.records {
+            output.line(&row(record, "put"));
+        }
+    });
+    Ok(Exit::Done)
+}
+
+/// Names are chosen by members, and shown on a terminal all the same.
+fn row(record: &Printed, kind: &str) -> String {
+    let visible = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+    format!(
+        "{kind}  {}/{}  by {}  {}",
+        visible(&record.collection),
+        visible(&record.id),
+        record.writer,
+        clock::show(record.at)
+    )
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    kind: &'a str,
+    record: &'a Printed,
+}
+
+async fn watch(context: &Context, collection: Option<String>) -> Result<Exit, AgentError> {
+    let door = context.door(Session::Needed).await?;
+    let mut events = door.events().await?;
+    while let Some(event) = events.next().await {
+        let Event::Record { item, kind } = event else { continue };
+        if collection.as_ref().is_some_and(|wanted| *wanted != item.collection) {
+            continue;
+        }
+        let record = Printed::from(*item);
+        if context.output.format() == Format::Text {
+            context.output.line(&row(&record, &kind));
+        } else {
+            context.result("countersign.record-changed/1", &Changed { kind: &kind, record: &record }, |_| {});
+        }
+    }
+    Err(AgentError::Daemon { what: "it ended".to_owned() })
+}

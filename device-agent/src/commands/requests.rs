@@ -1,0 +1,99 @@
+//! `countersign requests`: who asks, live or once, and the prompt of one request.
+
+use std::io::IsTerminal as _;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{Context, EXIT_CODES, asked_to_stop};
+use crate::core::view::RequestView;
+use crate::door::{Door, Session};
+use crate::error::AgentError;
+use crate::local::body::Named;
+use crate::output::Format;
+use crate::terminal;
+use crate::told::Exit;
+
+/// See who asks to join
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  countersign requests list\n  countersign requests watch\n  \
+    countersign requests show 3f9c      (opens the prompt: the code appears on the new device)\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// List the open requests
+    List,
+    /// Watch requests and decisions; on a terminal, decide
+    Watch,
+    /// Open the prompt of one request: a code appears on the new device
+    Show {
+        /// A prefix of its id
+        id: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    requests: &'a [RequestView],
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    request: &'a RequestView,
+}
+
+/// Shows.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    match args.what.unwrap_or(What::List) {
+        What::List => list(context).await,
+        What::Show { id } => show(context, id).await,
+        What::Watch => {
+            let door = context.door(Session::Needed).await?;
+            tokio::select! {
+                watched = watch(context, &door) => watched.map(|()| Exit::Done),
+                () = asked_to_stop() => Ok(Exit::Done),
+            }
+        }
+    }
+}
+
+async fn list(context: &Context) -> Result<Exit, AgentError> {
+    let requests: Vec<RequestView> = context.door(Session::NotNeeded).await?.get("/requests").await?;
+    context.result("countersign.requests/1", &Listed { requests: &requests }, |output| {
+        if requests.is_empty() {
+            output.progress("nobody asks");
+        }
+        for request in &requests {
+            output.line(&terminal::row(request));
+        }
+    });
+    Ok(Exit::Done)
+}
+
+async fn show(context: &Context, id: String) -> Result<Exit, AgentError> {
+    let request: RequestView = context.door(Session::Needed).await?.post("/requests/open", &Named { id }).await?;
+    context.result("countersign.request/1", &Shown { request: &request }, |output| {
+        for line in terminal::facts(&request) {
+            output.line(&line);
+        }
+        let short = crate::core::view::short(&request.id);
+        output.progress(&format!("The code now appears on the new device ({}).", terminal::which_code(&request)));
+        output.progress(&format!("next: countersign approve {short}   or   countersign deny {short}"));
+    });
+    Ok(Exit::Done)
+}
+
+async fn watch(context: &Context, door: &Door) -> Result<(), AgentError> {
+    let output = context.output;
+    match output.format() {
+        Format::Json => terminal::json(door, output).await,
+        Format::Text if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
+            terminal::live(door, output).await
+        }
+        Format::Text => terminal::plain(door, output).await,
+    }
+}

@@ -1,0 +1,50 @@
+//! `countersign run`: the daemon. It keeps the session with the relay and serves this device's other commands.
+
+use std::io::IsTerminal as _;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Context, EXIT_CODES, asked_to_stop};
+use crate::door::{Door, agent_of};
+use crate::error::AgentError;
+use crate::local::{self, Place};
+use crate::output::Format;
+use crate::told::Exit;
+use crate::{session, terminal};
+
+/// Receive requests, answer this device's other commands; on a terminal, ask you
+#[derive(clap::Args)]
+#[command(after_help = format!("Example:\n  countersign run\n\n{EXIT_CODES}"))]
+pub(super) struct Args {}
+
+/// Runs until told to stop, or until the relay is caught lying.
+pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
+    let Some(_lock) = context.home.try_lock()? else {
+        return Err(AgentError::Locked { home: context.home.dir().to_owned() });
+    };
+    let agent = agent_of(&context.home, context.source)?;
+    let listening = local::bind(&context.home)?;
+    let relay = agent.relay().endpoint().origin().to_owned();
+    let output = context.output;
+    output.progress(&format!("running: relay {relay}, socket {}", listening.path().display()));
+    let stop = CancellationToken::new();
+    let router = local::router(agent.clone(), Place::Daemon);
+    let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
+    let door = Door::within(&agent, Place::Daemon);
+    let live = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && output.format() == Format::Text;
+    let telling = async {
+        if live { terminal::live(&door, output).await } else { terminal::plain(&door, output).await }
+    };
+    let ended = tokio::select! {
+        error = session::keep(agent.clone()) => Err(error),
+        told = telling => told,
+        () = asked_to_stop() => Ok(()),
+    };
+    stop.cancel();
+    let served = serving.await.map_err(|error| AgentError::Task { what: error.to_string() })?;
+    ended.and(served)?;
+    output.progress("stopped");
+    Ok(Exit::Done)
+}
+

@@ -1,0 +1,37 @@
+//! `countersign status`.
+
+use super::{Context, EXIT_CODES};
+use crate::door::Session;
+use crate::error::AgentError;
+use crate::local::body::Status;
+use crate::told::Exit;
+
+/// Show chain, head, members, relay and daemon
+#[derive(clap::Args)]
+#[command(after_help = format!("Example:\n  countersign status\n\n{EXIT_CODES}"))]
+pub(super) struct Args {}
+
+/// Shows. A fork is told by the exit code too.
+pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
+    let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
+    context.result("countersign.status/1", &status, |output| {
+        output.line(&format!("chain    {}", status.fingerprint));
+        output.line(&format!("device   {} {} ({})", status.name, short(&status.device), status.role));
+        output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
+        output.line(&format!("members  {}", status.members));
+        output.line(&format!("relay    {} ({})", status.relay, status.relay_state));
+        output.line(&format!("daemon   {} (session: {})", status.daemon, status.link));
+        output.line(&format!("requests {} open", status.requests.len()));
+        if status.records_aside > 0 {
+            output.line(&format!("records  {} set aside: they cite a head that this device does not know", status.records_aside));
+        }
+        if let Some(seq) = status.fork_at {
+            output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));
+        }
+    });
+    Ok(if status.fork_at.is_some() { Exit::Verification } else { Exit::Done })
+}
+
+fn short(id: &str) -> &str {
+    crate::core::view::short(id)
+}

@@ -1,0 +1,96 @@
+//! Signing decisions. An own entry is kept before it is sent; nothing else is signed for the same place while it is under way.
+
+use protocol::entry::{DenyReason, Entry};
+use protocol::policy::{Policy, Role};
+use protocol::request::JoinRequest;
+use protocol::signed::Verified;
+use protocol::{DeviceId, JoinKey, RequestId, decision};
+
+use super::Core;
+use super::prompt::Shown;
+use crate::clock;
+use crate::error::AgentError;
+
+/// What must be unchanged for a decision to be signed again by itself after another entry came first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    join_key: JoinKey,
+    epoch: u64,
+    policy: Policy,
+    role: Option<Role>,
+}
+
+impl Core {
+    /// The terms of a decision that is made now.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            join_key: self.roster.join_key(),
+            epoch: self.roster.epoch(),
+            policy: self.roster.policy().clone(),
+            role: self.roster.member(&self.keys.id()).map(|member| member.role),
+        }
+    }
+
+    /// Signs and keeps the admission of exactly what was shown.
+    pub(crate) fn admit(&mut self, shown: &Shown, terms: &Terms) -> Result<Verified<Entry>, AgentError> {
+        let id = shown.confirmed.request().id();
+        self.must_be_decidable(&id, terms)?;
+        self.must_be_open(&id)?;
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let entry = decision::admit(
+            self.acting(),
+            &shown.confirmed,
+            &shown.description,
+            Role::Approver,
+            clock::now(),
+            &mut rng,
+        )
+        .map_err(AgentError::OwnForm)?;
+        self.stage(entry)
+    }
+
+    /// Signs and keeps a denial.
+    pub(crate) fn deny(
+        &mut self,
+        request: (RequestId, DeviceId),
+        reason: DenyReason,
+        block: u32,
+        terms: &Terms,
+    ) -> Result<Verified<Entry>, AgentError> {
+        self.must_be_decidable(&request.0, terms)?;
+        let entry = decision::deny(&self.roster, &self.keys, request, reason, block, clock::now())
+            .map_err(AgentError::OwnForm)?;
+        self.stage(entry)
+    }
+
+    /// Which device asked, of a request that is open or was opened here.
+    pub(crate) fn asking_device(&self, id: &RequestId) -> Result<DeviceId, AgentError> {
+        if let Some(pending) = self.pending.get(id) {
+            return Ok(pending.request.device.signing);
+        }
+        let opened = self.store.opened(id)?.ok_or(AgentError::NotFound { what: format!("request {}", id.short()) })?;
+        let request = Verified::<JoinRequest>::from_bytes(&opened.ask)
+            .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
+        Ok(request.device.signing)
+    }
+
+    /// The own entry under way.
+    pub(crate) fn staged(&self) -> Result<Option<Verified<Entry>>, AgentError> {
+        let bytes = self.store.staged_entry()?;
+        bytes.map(|bytes| Verified::from_bytes(&bytes).map_err(AgentError::OwnForm)).transpose()
+    }
+
+    fn must_be_decidable(&self, id: &RequestId, terms: &Terms) -> Result<(), AgentError> {
+        self.may_decide()?;
+        if let Some(decided) = self.decided(id) {
+            return Err(decided);
+        }
+        if *terms == self.terms() { Ok(()) } else { Err(AgentError::ChangedMeanwhile) }
+    }
+
+    fn stage(&mut self, entry: Verified<Entry>) -> Result<Verified<Entry>, AgentError> {
+        self.roster.clone().apply(&entry).map_err(AgentError::OwnRefused)?;
+        self.store.stage_entry(&entry)?;
+        Ok(entry)
+    }
+}

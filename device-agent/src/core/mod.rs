@@ -1,0 +1,166 @@
+//! What a member knows and may do, without any network: the pinned log, open requests, prompts, records.
+//!
+//! Everything here is synchronous. A function that changes something has it on the disk before it returns.
+
+mod entries;
+mod requests;
+mod prompt;
+mod decide;
+mod records;
+pub(crate) mod view;
+
+use std::collections::BTreeMap;
+
+use protocol::entry::Entry;
+use protocol::keyring::{Acting, Keyring};
+use protocol::keys::DeviceKeys;
+use protocol::policy::Role;
+use protocol::roster::Roster;
+use protocol::signed::Verified;
+use protocol::{DeviceId, RequestId};
+use tokio::sync::broadcast;
+
+use crate::error::AgentError;
+use crate::home::Home;
+use crate::keyfile::{Secrets, Standing};
+use crate::limits;
+use crate::store::{Setting, Store};
+use crate::text;
+
+pub(crate) use entries::{Divergence, replay};
+pub(crate) use prompt::{Answered, Nonced, Typed};
+pub(crate) use records::Draft;
+pub(crate) use requests::Listing;
+use requests::Pending;
+use view::Event;
+
+/// A member's state.
+pub(crate) struct Core {
+    home: Home,
+    keys: DeviceKeys,
+    keyring: Keyring,
+    roster: Roster,
+    store: Store,
+    /// Every pinned entry, for the diary and for looking up decisions.
+    log: Vec<Verified<Entry>>,
+    pending: BTreeMap<RequestId, Pending>,
+    events: broadcast::Sender<Event>,
+    standing: LogStanding,
+}
+
+/// Whether membership may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LogStanding {
+    /// One log.
+    Whole,
+    /// Two branches were seen from this position on.
+    Forked {
+        /// Position of the two entries.
+        seq: u64,
+    },
+}
+
+impl Core {
+    /// Opens the state of a member: keys, the pinned log applied from `found`, and what the epoch key opens.
+    pub(crate) fn open(home: &Home) -> Result<Self, AgentError> {
+        let nobody = || AgentError::NotAMember { home: home.dir().to_owned() };
+        let secrets = Secrets::read(home)?.ok_or_else(nobody)?;
+        let Standing::Member(epoch_key) = secrets.standing else {
+            return Err(nobody());
+        };
+        let store = Store::open(&home.store_file())?;
+        let bytes = store.log()?;
+        if bytes.is_empty() {
+            let founding = store.setting(Setting::Founding)?;
+            return Err(if founding.is_some() { AgentError::Unfounded } else { nobody() });
+        }
+        let (log, roster) = entries::replay(&bytes)?;
+        let keyring = Keyring::open(&roster, epoch_key)
+            .map_err(|error| AgentError::Lie { what: format!("the own epoch key: {error}") })?;
+        let standing = match store.evidence()? {
+            None => LogStanding::Whole,
+            Some((entry, _)) => {
+                let seq = Verified::<Entry>::from_bytes(&entry).map(|entry| entry.seq).unwrap_or_default();
+                LogStanding::Forked { seq }
+            }
+        };
+        let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
+        Ok(Self {
+            home: home.clone(),
+            keys: secrets.keys,
+            keyring,
+            roster,
+            store,
+            log,
+            pending: BTreeMap::new(),
+            events,
+            standing,
+        })
+    }
+
+    /// Everything that happens from now on.
+    pub(crate) fn events(&self) -> broadcast::Sender<Event> {
+        self.events.clone()
+    }
+
+    /// The state directory.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The device's keys.
+    pub(crate) fn keys(&self) -> &DeviceKeys {
+        &self.keys
+    }
+
+    /// The chain's keys.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// The roster at the pinned head.
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn acting(&self) -> Acting<'_> {
+        Acting { keys: &self.keys, roster: &self.roster, keyring: &self.keyring }
+    }
+
+    /// Position of the fork, if there is one.
+    pub(crate) fn fork(&self) -> Option<u64> {
+        match self.standing {
+            LogStanding::Whole => None,
+            LogStanding::Forked { seq } => Some(seq),
+        }
+    }
+
+    /// Refuses to go on where membership would change on a forked log, or this device may not decide.
+    fn may_decide(&self) -> Result<(), AgentError> {
+        if self.fork().is_some() {
+            return Err(AgentError::Forked);
+        }
+        match self.roster.member(&self.keys.id()) {
+            Some(member) if member.role == Role::Approver => Ok(()),
+            Some(_) => Err(AgentError::NotAnApprover),
+            None => Err(AgentError::NotAMember { home: self.home.dir().to_owned() }),
+        }
+    }
+
+    /// A member's name, cleaned and quoted; the short id of one that is no member or whose name does not open.
+    pub(crate) fn name_of(&self, device: &DeviceId) -> String {
+        let opened = self.roster.member(device).and_then(|member| self.keyring.describe(&self.roster, member).ok());
+        let name = opened.map(|description| text::clean(&description.name)).filter(|name| !name.is_empty());
+        name.map_or_else(|| format!("device {}", device.short()), |name| text::quote(&name))
+    }
+
+    /// Tells everybody who listens. Nobody listening is no error.
+    fn emit(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}

@@ -1,0 +1,243 @@
+//! Records: verified as the relay's, sealed and signed as our own, opened for whoever asks here.
+
+use data_encoding::BASE64;
+use protocol::connect::Cursor;
+use protocol::cbor::Blob;
+use protocol::record::{self, Kind, Line, Record, RecordRefusal, blind_collection, blind_id};
+use protocol::signed::Verified;
+use protocol::wire::{RecordPage, SealedRecord};
+use protocol::DeviceId;
+use std::collections::HashMap;
+
+use super::view::{Event, ItemView};
+use super::{Core, entries};
+use crate::clock;
+use crate::error::AgentError;
+use crate::limits;
+use crate::store::ItemRow;
+
+/// What a caller wants to write.
+#[derive(Clone)]
+pub(crate) struct Draft {
+    /// Name of the collection.
+    pub(crate) collection: String,
+    /// Name within it.
+    pub(crate) id: String,
+    /// The content, or nothing to delete.
+    pub(crate) value: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+/// What became of a record from the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was accepted now.
+    Accepted,
+    /// It was here before.
+    Known,
+    /// It cites a head that is not in the log: it waits.
+    Aside,
+}
+
+impl Core {
+    /// Takes a page of the feed, and keeps the place after it.
+    pub(crate) fn take_page(&mut self, page: &RecordPage) -> Result<(), AgentError> {
+        for row in &page.rows {
+            self.take_record(&row.sealed)?;
+        }
+        self.store.keep_cursor(page.cursor)
+    }
+
+    /// Takes one record: signature, cited head, writer's line, replaced version and ciphertext are checked; then it is kept.
+    pub(crate) fn take_record(&mut self, sealed: &SealedRecord) -> Result<Verdict, AgentError> {
+        let record = Verified::<Record>::from_bytes(&sealed.record).map_err(AgentError::BadForm)?;
+        let ciphertext = sealed.ciphertext.as_deref();
+        let refuse = |refusal| Err(AgentError::BadRecord(refusal));
+        if ciphertext.is_some() && !record.carries(ciphertext) {
+            return refuse(RecordRefusal::OtherCiphertext);
+        }
+        if self.store.has_record(&record.hash())? {
+            if let Some(ciphertext) = ciphertext.filter(|_| record.kind == Kind::Put)
+                && self.store.lacks_ciphertext(&record.hash())?
+            {
+                self.store.add_ciphertext(&record.hash(), ciphertext)?;
+            }
+            return Ok(Verdict::Known);
+        }
+        match record::check_cited(&self.roster, &record) {
+            Err(RecordRefusal::UnknownHead) => {
+                if self.store.aside_count()? < limits::ASIDE_KEPT {
+                    self.store.set_aside(&record.hash(), &sealed.record, ciphertext)?;
+                }
+                tracing::warn!(record = record.hash().short(), "a record cites a head that is not in the log: set aside");
+                return Ok(Verdict::Aside);
+            }
+            Err(refusal) => return refuse(refusal),
+            Ok(()) => {}
+        }
+        let line = match self.store.line(&record.signer())?.follow(&record) {
+            Ok(line) => line,
+            Err(refusal) => return self.after_aside(&record, sealed, refusal),
+        };
+        if self.store.current(&record.collection, &record.id)? != record.base {
+            return self.after_aside(&record, sealed, RecordRefusal::Conflict);
+        }
+        self.store.keep_record(&record, ciphertext, line)?;
+        self.tell(&record, ciphertext);
+        Ok(Verdict::Accepted)
+    }
+
+    /// While records wait for the log, those that build on them wait too.
+    fn after_aside(
+        &self,
+        record: &Verified<Record>,
+        sealed: &SealedRecord,
+        refusal: RecordRefusal,
+    ) -> Result<Verdict, AgentError> {
+        if matches!(refusal, RecordRefusal::Replayed { .. }) || self.store.aside_count()? == 0 {
+            return Err(AgentError::BadRecord(refusal));
+        }
+        self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())?;
+        Ok(Verdict::Aside)
+    }
+
+    /// Tries again what was set aside, after the log grew.
+    pub(super) fn retry_aside(&mut self) -> Result<(), AgentError> {
+        for row in self.store.aside()? {
+            let sealed = SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) };
+            if let Err(error) = self.take_record(&sealed) {
+                tracing::warn!(%error, "a record that was set aside is refused");
+                if let Ok(record) = Verified::<Record>::from_bytes(&sealed.record) {
+                    self.store.forget_aside(&record.hash())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals and signs the next record of this device's line, and keeps it before it is sent.
+    pub(crate) fn write(&mut self, draft: &Draft) -> Result<SealedRecord, AgentError> {
+        let line = self.store.line(&self.keys.id())?;
+        let collection = blind_collection(self.keyring.name_key(), &draft.collection);
+        let base = self.store.current(&collection, &blind_id(self.keyring.name_key(), &collection, &draft.id))?;
+        if draft.value.is_none() && self.item(&draft.collection, &draft.id)?.is_none() {
+            return Err(AgentError::NotFound { what: "this record".to_owned() });
+        }
+        let value = draft.value.as_ref().map(|value| value.as_slice());
+        let drafted =
+            record::Draft { collection: &draft.collection, id: &draft.id, value, base, at: clock::now() };
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let (record, ciphertext) =
+            record::write(self.acting(), line, &drafted, &mut rng).map_err(AgentError::OwnForm)?;
+        self.store.stage_record(&record, ciphertext.as_deref())?;
+        Ok(SealedRecord { record: record.bytes().to_vec().into(), ciphertext })
+    }
+
+    /// Own records under way, oldest first.
+    pub(crate) fn staged_records(&self) -> Result<Vec<SealedRecord>, AgentError> {
+        let rows = self.store.staged_records()?;
+        let sealed = |row: ItemRow| SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) };
+        Ok(rows.into_iter().map(sealed).collect())
+    }
+
+    /// Destroys own records that the relay refused for good.
+    pub(crate) fn drop_staged_records(&self) -> Result<(), AgentError> {
+        self.store.unstage_records()
+    }
+
+    /// Where this device stands in the feed.
+    pub(crate) fn cursor(&self) -> Result<Option<Cursor>, AgentError> {
+        self.store.cursor()
+    }
+
+    /// The current content of an item; nothing if there is none, or it was deleted.
+    pub(crate) fn item(&self, collection: &str, id: &str) -> Result<Option<ItemView>, AgentError> {
+        let blinded = blind_collection(self.keyring.name_key(), collection);
+        let row = self.store.item(&blinded, &blind_id(self.keyring.name_key(), &blinded, id))?;
+        row.map(|row| self.open_row(&row)).transpose().map(Option::flatten)
+    }
+
+    /// The current content of every item of a collection, or of all.
+    pub(crate) fn items(&self, collection: Option<&str>) -> Result<Vec<ItemView>, AgentError> {
+        let mut items = Vec::new();
+        for row in self.store.items()? {
+            if let Some(item) = self.open_row(&row)?
+                && collection.is_none_or(|wanted| wanted == item.collection)
+            {
+                items.push(item);
+            }
+        }
+        items.sort_by(|a, b| (&a.collection, &a.id).cmp(&(&b.collection, &b.id)));
+        Ok(items)
+    }
+
+    fn open_row(&self, row: &ItemRow) -> Result<Option<ItemView>, AgentError> {
+        let record = Verified::<Record>::from_bytes(&row.header)
+            .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
+        if record.kind == Kind::Delete {
+            return Ok(None);
+        }
+        let ciphertext = row.ciphertext.as_deref();
+        let ciphertext =
+            ciphertext.ok_or_else(|| AgentError::Lie { what: "the relay withholds the content of a record".to_owned() })?;
+        self.open_record(&record, ciphertext).map(Some)
+    }
+
+    fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
+        let content = record::open(&self.keyring, record, ciphertext)
+            .map_err(|error| AgentError::Lie { what: format!("a record of {}: {error}", self.name_of(&record.signer())) })?;
+        Ok(ItemView {
+            collection: content.collection,
+            id: content.id,
+            value: BASE64.encode(&content.value),
+            writer: self.name_of(&record.signer()),
+            at: record.at,
+            version: record.hash().to_string(),
+        })
+    }
+
+    fn tell(&self, record: &Verified<Record>, ciphertext: Option<&[u8]>) {
+        let opened = ciphertext.and_then(|ciphertext| self.open_record(record, ciphertext).ok());
+        let item = opened.or_else(|| self.deleted_item(record));
+        if let Some(item) = item {
+            self.emit(Event::Record { item: Box::new(item), kind: record.kind.name().to_owned() });
+        }
+    }
+
+    /// A delete carries no names: they are those of the version that it replaced, if that was kept with its content.
+    fn deleted_item(&self, record: &Verified<Record>) -> Option<ItemView> {
+        let row = self.store.record_by_hash(&record.base.filter(|_| record.kind == Kind::Delete)?).ok()??;
+        let mut item = self.open_row(&row).ok()??;
+        item.value = String::new();
+        item.writer = self.name_of(&record.signer());
+        item.at = record.at;
+        item.version = record.hash().to_string();
+        Some(item)
+    }
+
+    /// Verifies everything that is kept, from the first byte: the log from `found`, every record, every writer's line.
+    pub(crate) fn verify_all(&self) -> Result<(u64, u64), AgentError> {
+        let (_, roster) = entries::replay(&self.store.log()?)?;
+        if roster.head() != self.roster.head() {
+            return Err(AgentError::Damaged { what: "the pinned log is not the one in use" });
+        }
+        let mut lines: HashMap<DeviceId, Line> = HashMap::new();
+        let (mut after, mut count) = (0, 0);
+        loop {
+            let page = self.store.records_after(after, 256)?;
+            if page.is_empty() {
+                return Ok((roster.seq() + 1, count));
+            }
+            for (arrival, row) in page {
+                after = arrival;
+                count += 1;
+                let record = Verified::<Record>::from_bytes(&row.header).map_err(AgentError::BadForm)?;
+                record::check_cited(&roster, &record).map_err(AgentError::BadRecord)?;
+                let line = lines.entry(record.signer()).or_default();
+                *line = line.follow(&record).map_err(AgentError::BadRecord)?;
+                if let Some(ciphertext) = &row.ciphertext {
+                    self.open_record(&record, ciphertext)?;
+                }
+            }
+        }
+    }
+}

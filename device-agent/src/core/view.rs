@@ -1,0 +1,255 @@
+//! What callers are shown: plain values with every stranger's text cleaned. They travel over the local socket as JSON.
+//!
+//! Each fact has one of three sources. *Verified*: ids, roles, decisions, order. *Seen by the relay*: addresses, times of arrival.
+//! *Claimed by the device*: names, platforms, versions, and the clocks inside signed forms.
+
+use serde::{Deserialize, Serialize};
+
+/// An open request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RequestView {
+    /// Verified: the request's id.
+    pub(crate) id: String,
+    /// Verified: fingerprint of the device's key.
+    pub(crate) fingerprint: String,
+    /// Claimed by the device.
+    pub(crate) name: String,
+    /// Claimed by the device.
+    pub(crate) platform: String,
+    /// Claimed by the device.
+    pub(crate) version: String,
+    /// Verified: members whose name is the same or looks the same.
+    pub(crate) looks_like: Vec<String>,
+    /// Seen by the relay.
+    pub(crate) address: String,
+    /// Seen by the relay: the trusted proxy that named the address.
+    pub(crate) proxy: Option<String>,
+    /// Seen by the relay, unix milliseconds.
+    pub(crate) asked_at: u64,
+    /// Whether the address is in the network of this device.
+    pub(crate) same_network: SameNetwork,
+    /// Milliseconds until it expires, the earlier of the relay's and this device's own count.
+    pub(crate) remaining: u64,
+    /// Where the prompt stands on this device.
+    pub(crate) prompt: PromptView,
+}
+
+/// Whether an address is in this device's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SameNetwork {
+    /// The same public address, or the same private network.
+    Yes,
+    /// Another one.
+    No,
+    /// The two addresses cannot be compared.
+    Unknown,
+}
+
+impl SameNetwork {
+    /// In words.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where the prompt of a request stands on this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub(crate) enum PromptView {
+    /// Nobody opened it here.
+    Closed,
+    /// Opened; the new device has not answered.
+    Opening {
+        /// The round.
+        round: u8,
+    },
+    /// The new device shows a code, which may be typed here.
+    Ready {
+        /// The round: the number of the code where the new device shows several.
+        round: u8,
+        /// Wrong codes so far.
+        wrong: u8,
+    },
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MemberView {
+    /// Verified.
+    pub(crate) device: String,
+    /// Claimed by the device.
+    pub(crate) name: String,
+    /// Claimed by the device.
+    pub(crate) platform: String,
+    /// Claimed by the device.
+    pub(crate) version: String,
+    /// Verified.
+    pub(crate) role: String,
+    /// Verified: position of the entry that admitted it.
+    pub(crate) admitted_at_seq: u64,
+    /// Verified: who signed that.
+    pub(crate) admitted_by: String,
+    /// Claimed by the signer: how it was checked.
+    pub(crate) how: Option<String>,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) admitted_at: u64,
+    /// Whether it is this device.
+    pub(crate) here: Here,
+}
+
+/// Which device a row speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Here {
+    /// This one.
+    ThisDevice,
+    /// Another one.
+    Other,
+}
+
+/// One line of the diary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StepView {
+    /// Verified: its position.
+    pub(crate) seq: u64,
+    /// Verified: its hash.
+    pub(crate) hash: String,
+    /// Verified: what it did.
+    pub(crate) kind: String,
+    /// Verified: who signed it; the name is claimed.
+    pub(crate) by: String,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) at: u64,
+    /// In words.
+    pub(crate) what: String,
+}
+
+/// An item.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ItemView {
+    /// Name of its collection.
+    pub(crate) collection: String,
+    /// Name within the collection.
+    pub(crate) id: String,
+    /// Base64 of the content.
+    pub(crate) value: String,
+    /// Who wrote this version.
+    pub(crate) writer: String,
+    /// Claimed by the writer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: hash of this version.
+    pub(crate) version: String,
+}
+
+impl std::fmt::Debug for ItemView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ItemView(secret, version {})", self.version)
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DecisionView {
+    /// The request.
+    pub(crate) request: String,
+    /// The device that had asked.
+    pub(crate) device: String,
+    /// `admitted` or `denied`.
+    pub(crate) outcome: String,
+    /// Why it was denied.
+    pub(crate) reason: Option<String>,
+    /// Name of the device that had asked, quoted; claimed by it.
+    pub(crate) name: String,
+    /// Platform of the device that had asked; claimed by it.
+    pub(crate) platform: String,
+    /// Name of the device that decided, quoted.
+    pub(crate) by: String,
+    /// Whether that is this device.
+    pub(crate) here: Here,
+    /// Position of the entry.
+    pub(crate) seq: u64,
+    /// Members after it.
+    pub(crate) members: u64,
+}
+
+impl DecisionView {
+    /// The one sentence that every screen shows.
+    pub(crate) fn sentence(&self) -> String {
+        match self.outcome.as_str() {
+            "admitted" => format!(
+                "ADDED {} (device {}), approved on {}; {} devices now",
+                self.name,
+                short(&self.device),
+                self.by,
+                self.members
+            ),
+            _ => format!(
+                "DENIED {} (device {}), denied on {} ({})",
+                self.name,
+                short(&self.device),
+                self.by,
+                self.reason.as_deref().unwrap_or("denied")
+            ),
+        }
+    }
+
+    /// What replaces a prompt: `approved on 'laptop'`.
+    pub(crate) fn how(&self) -> String {
+        format!("{} on {}", if self.outcome == "admitted" { "approved" } else { "denied" }, self.by)
+    }
+}
+
+/// Something that happened. Each is stored before it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub(crate) enum Event {
+    /// A request is open.
+    Requested {
+        /// It.
+        request: Box<RequestView>,
+    },
+    /// A prompt that was opened here has its answer.
+    Answered {
+        /// It.
+        request: Box<RequestView>,
+    },
+    /// A request was decided, here or elsewhere.
+    Decided {
+        /// How.
+        decision: Box<DecisionView>,
+    },
+    /// A request is no longer open, undecided.
+    Ended {
+        /// Its id.
+        request: String,
+        /// `expired` or `withdrawn`.
+        ending: String,
+    },
+    /// An item has a new version.
+    Record {
+        /// It; without content for a delete.
+        item: Box<ItemView>,
+        /// `put` or `delete`.
+        kind: String,
+    },
+    /// The connection to the relay changed.
+    Link {
+        /// `connected` or why not.
+        state: String,
+    },
+    /// Somebody lied.
+    Alarm {
+        /// What was found.
+        message: String,
+    },
+}
+
+/// The first eight characters of an id.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}

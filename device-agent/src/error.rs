@@ -1,0 +1,222 @@
+//! What can go wrong in the agent, sorted by blame. [`crate::exit`] maps each to an exit code and a hint.
+
+use std::path::PathBuf;
+
+use protocol::FormError;
+use protocol::record::RecordRefusal;
+use protocol::roster::Refusal;
+
+/// Everything that can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentError {
+    // --- The caller.
+    /// Arguments that do not fit together, or one that is missing.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What to type.
+        hint: String,
+    },
+    /// No state directory, or none that belongs to a member.
+    #[error("{} holds no membership", home.display())]
+    NotAMember {
+        /// The state directory.
+        home: PathBuf,
+    },
+    /// A command that needs a new home found a used one.
+    #[error("{} already belongs to a device of a chain", home.display())]
+    HomeInUse {
+        /// The state directory.
+        home: PathBuf,
+    },
+    /// `init` was interrupted before the relay acknowledged the chain.
+    #[error("the chain was drawn but the relay has not acknowledged it yet")]
+    Unfounded,
+    /// A request, device or record that is not there.
+    #[error("{what} is not here")]
+    NotFound {
+        /// What was looked for.
+        what: String,
+    },
+    /// A prefix that several ids have.
+    #[error("more than one request begins with {prefix}")]
+    Ambiguous {
+        /// The prefix.
+        prefix: String,
+    },
+    // --- The rules.
+    /// The request was decided before.
+    #[error("already decided: {how}")]
+    Decided {
+        /// What was decided, on which device.
+        how: String,
+    },
+    /// The lifetime of the request is over.
+    #[error("the request has expired")]
+    Expired,
+    /// The joiner took its request back.
+    #[error("the request was withdrawn by the device that asked")]
+    Withdrawn,
+    /// A code was given for a request whose prompt this device never opened.
+    #[error("the prompt of this request was not opened on this device, so it has no code to compare with")]
+    NotOpened {
+        /// Short id of the request.
+        id: String,
+    },
+    /// The joiner has not answered the nonce yet.
+    #[error("the new device has not answered yet")]
+    NoAnswer {
+        /// Short id of the request.
+        id: String,
+    },
+    /// Another code than the one that the new device shows.
+    #[error("this is not the code that the new device shows ({left} more before the request is denied)")]
+    WrongCode {
+        /// Tries that are left.
+        left: u8,
+    },
+    /// The last wrong code: the request is denied.
+    #[error("three wrong codes: the request is denied")]
+    Burned,
+    /// Not six digits.
+    #[error("a check code is six digits; this was not counted as a try")]
+    NotACode,
+    /// The daily limit of prompts.
+    #[error("this device has opened {opened} prompts for this sync code within a day without an admission, and opens no more")]
+    PromptLimit {
+        /// Prompts opened.
+        opened: u64,
+    },
+    /// The limit of prompts that are open at a time.
+    #[error("{open} prompts are open on this device already")]
+    OpenLimit {
+        /// Prompts open.
+        open: u64,
+    },
+    /// All rounds of the request are taken.
+    #[error("all code rounds of this request are taken by other devices")]
+    NoRoundLeft,
+    /// This device may not decide.
+    #[error("this device is no approver")]
+    NotAnApprover,
+    /// Membership, policy or keys changed between the prompt and the signature.
+    #[error("the chain changed while you decided: look at the request again")]
+    ChangedMeanwhile,
+    /// The log refuses an entry of our own.
+    #[error("the log refuses it: {0}")]
+    OwnRefused(Refusal),
+    /// Others kept moving the head.
+    #[error("other devices kept changing the log; nothing was decided here")]
+    HeadKeepsMoving,
+    /// The log is forked: membership stands still.
+    #[error("the log of this chain is forked: membership changes are refused until that is settled")]
+    Forked,
+    // --- The relay.
+    /// No answer.
+    #[error("the relay {relay} is not reachable: {why}")]
+    Unreachable {
+        /// Its origin.
+        relay: String,
+        /// What happened.
+        why: String,
+    },
+    /// The relay refuses, by a problem (RFC 9457).
+    #[error("the relay refuses ({code}): {detail}")]
+    Problem {
+        /// HTTP status.
+        status: u16,
+        /// Stable code.
+        code: String,
+        /// Its words, cleaned.
+        detail: String,
+    },
+    /// An answer that is none.
+    #[error("the relay's answer is not of this protocol: {what}")]
+    Garbled {
+        /// What is wrong.
+        what: String,
+    },
+    // --- Verification: somebody lied.
+    /// A form that the relay handed over is not what it claims to be.
+    #[error("verification failed: {0}")]
+    BadForm(FormError),
+    /// An entry that the log refuses.
+    #[error("verification failed: the relay's log has an entry that the rules refuse: {0}")]
+    BadEntry(Refusal),
+    /// A record that the rules refuse.
+    #[error("verification failed: a record from the relay is refused: {0}")]
+    BadRecord(RecordRefusal),
+    /// The log forks.
+    #[error("ALARM: the log forks at entry {seq}: the relay shows another validly signed entry than the one pinned here")]
+    Fork {
+        /// Position of the two entries.
+        seq: u64,
+    },
+    /// Anything else that does not verify.
+    #[error("verification failed: {what}")]
+    Lie {
+        /// What does not hold.
+        what: String,
+    },
+    // --- The environment.
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// Others can read the keys.
+    #[error("{} can be read by others (mode {mode:o})", path.display())]
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A key file that is none, or of a later version.
+    #[error("{} is no key file of this version", path.display())]
+    BadKeyFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process signs for this device.
+    #[error("another countersign process works with {}", home.display())]
+    Locked {
+        /// The state directory.
+        home: PathBuf,
+    },
+    /// The store.
+    #[error("the store of this device: {0}")]
+    Store(#[from] rusqlite::Error),
+    /// The store holds what this program never wrote.
+    #[error("the store of this device is damaged: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The terminal.
+    #[error("the terminal: {0}")]
+    Terminal(std::io::Error),
+    /// The daemon went away, or is of another version.
+    #[error("the daemon of this device does not answer as expected: {what}")]
+    Daemon {
+        /// What is wrong.
+        what: String,
+    },
+    /// What the daemon said, already mapped.
+    #[error("{}", .0.message)]
+    Told(crate::told::Told),
+    // --- Our bug.
+    /// A form of our own that nobody would accept.
+    #[error("this program made a form that is refused: {0}")]
+    OwnForm(FormError),
+    /// A task that did not end as it should.
+    #[error("a task of this program failed: {what}")]
+    Task {
+        /// Which.
+        what: String,
+    },
+}

@@ -1,0 +1,95 @@
+//! The one map from errors to exit codes and hints.
+
+use crate::error::AgentError;
+use crate::told::{Exit, Told};
+
+/// Maps an error to how it is told.
+pub(crate) fn tell(error: &AgentError) -> Told {
+    if let AgentError::Told(told) = error {
+        return told.clone();
+    }
+    let (exit, code, hint) = parts(error);
+    Told { exit, code: code.to_owned(), message: error.to_string(), hint }
+}
+
+fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
+    use AgentError as E;
+    let hint = |text: &str| Some(text.to_owned());
+    match error {
+        E::Usage { hint, .. } => (Exit::Usage, "usage", Some(hint.clone()).filter(|hint| !hint.is_empty())),
+        E::NotAMember { .. } => (
+            Exit::NotAMember,
+            "not-a-member",
+            hint("countersign init --relay URL   (a new chain)   or   countersign join --relay URL"),
+        ),
+        E::HomeInUse { .. } => {
+            (Exit::Refused, "home-in-use", hint("countersign status   (or another state directory: --home DIR)"))
+        }
+        E::Unfounded => (Exit::NotAMember, "unfounded", hint("countersign init --relay URL   (it goes on with the same chain)")),
+        E::NotFound { .. } => (Exit::NotFound, "not-found", None),
+        E::Ambiguous { .. } => (Exit::Usage, "ambiguous", hint("countersign requests list   (and type more of the id)")),
+        E::Decided { .. } => (Exit::NotFound, "already-decided", hint("countersign log show")),
+        E::Expired => (Exit::Expired, "expired", hint("countersign join   (on the new device: it asks anew)")),
+        E::Withdrawn => (Exit::NotFound, "withdrawn", None),
+        E::NotOpened { id } => (Exit::Refused, "not-opened", Some(format!("countersign requests show {id}"))),
+        E::NoAnswer { id } => (
+            Exit::Expired,
+            "no-answer",
+            Some(format!("countersign requests show {id}   (is the new device still running join?)")),
+        ),
+        E::WrongCode { .. } => (Exit::Refused, "wrong-code", hint("read the code from the new device's screen, and type it again")),
+        E::Burned => {
+            (Exit::Refused, "burned", hint("The new device is not told: stop it there and run join again."))
+        }
+        E::NotACode => (Exit::Usage, "not-a-code", None),
+        E::PromptLimit { .. } => (Exit::Refused, "prompt-limit", hint("somebody may be wearing you out: wait a day, or deny")),
+        E::OpenLimit { .. } => (Exit::Refused, "open-limit", hint("countersign requests list   (approve or deny one first)")),
+        E::NoRoundLeft => (Exit::Refused, "round-taken", hint("countersign join   (on the new device: it asks anew)")),
+        E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
+        E::ChangedMeanwhile => (Exit::Refused, "changed-meanwhile", hint("countersign requests list")),
+        E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
+        E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
+        E::Forked => (Exit::Verification, "forked", hint("countersign status")),
+        E::Unreachable { .. } => (Exit::Unreachable, "unreachable", hint("countersign status   (is the address right, does the relay run?)")),
+        E::Problem { status, code, .. } => problem(*status, code),
+        E::Garbled { .. } => (Exit::Failed, "garbled", hint("does the address name a Countersign relay?")),
+        E::BadForm(error) => (Exit::Verification, error.code(), None),
+        E::BadEntry(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
+        E::BadRecord(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
+        E::Fork { .. } => {
+            (Exit::Verification, "fork", hint("compare the heads with your other devices: countersign status"))
+        }
+        E::Lie { .. } => (Exit::Verification, "verification-failed", None),
+        E::File { .. } => (Exit::Failed, "file", None),
+        E::OpenToOthers { path, .. } => {
+            (Exit::Failed, "open-to-others", Some(format!("chmod 600 {}", path.display())))
+        }
+        E::BadKeyFile { .. } => (Exit::Failed, "bad-key-file", None),
+        E::Locked { .. } => (Exit::Failed, "locked", hint("wait for it, or stop it")),
+        E::Store(_) | E::Damaged { .. } => (Exit::Failed, "store", None),
+        E::Terminal(_) => (Exit::Failed, "terminal", None),
+        E::Daemon { .. } => (Exit::Failed, "daemon", hint("restart it: countersign run")),
+        E::Told(told) => (told.exit, told.code.as_str(), told.hint.clone()),
+        E::OwnForm(error) => (Exit::Refused, error.code(), None),
+        E::Task { .. } => (Exit::Failed, "task", None),
+    }
+}
+
+/// Problems of the relay, by their stable code first and their status second.
+fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    match code {
+        "not-a-member" => (Exit::NotAMember, code, hint("countersign status")),
+        "conflict" => (Exit::Refused, code, hint("countersign record get COLLECTION ID   (and write again)")),
+        "already-decided" => (Exit::NotFound, code, hint("countersign log show")),
+        "request-expired" | "expired" => (Exit::Expired, code, hint("countersign join   (on the new device: it asks anew)")),
+        "withdrawn" => (Exit::NotFound, code, None),
+        "clock" => (Exit::Refused, code, hint("set this machine's clock")),
+        _ => match status {
+            404 | 410 => (Exit::NotFound, code, None),
+            429 => (Exit::Refused, code, hint("wait a little and try again")),
+            500..=599 => (Exit::Unreachable, code, hint("try again; nothing is lost")),
+            _ => (Exit::Refused, code, None),
+        },
+    }
+}

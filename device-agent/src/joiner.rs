@@ -1,0 +1,261 @@
+//! A joiner: asks, answers nonces, shows codes, and believes its admission only after verifying the whole log.
+
+use protocol::code::SyncCode;
+use protocol::decision::accept_admission;
+use protocol::entry::{Entry, EntryEvidence};
+use protocol::keyring::Keyring;
+use protocol::keys::DeviceKeys;
+use protocol::request::{Description, JoinRequest, Withdrawal};
+use protocol::roster::Roster;
+use protocol::round::{AnswerError, Commitments, JoinerRounds, Nonce, RoundError};
+use protocol::signed::Verified;
+use protocol::wire::{Stage, Standing, ToDevice};
+use zeroize::Zeroizing;
+
+use crate::core::replay;
+use crate::error::AgentError;
+use crate::home::Home;
+use crate::keyfile::{self, JoinerSecrets, Secrets};
+use crate::relay_client::{Identity, RelayClient, Socket};
+use crate::store::Store;
+use crate::{clock, text};
+
+/// What a joiner's screen shows.
+#[derive(Debug, Clone)]
+pub(crate) enum Scene {
+    /// The request is at the relay.
+    Waiting {
+        /// Milliseconds until it expires.
+        remaining: u64,
+        /// Whether any member is connected.
+        members: Members,
+    },
+    /// A device opened the prompt.
+    Code {
+        /// The number of the code.
+        round: u8,
+        /// Six digits in two groups.
+        digits: Zeroizing<String>,
+    },
+}
+
+/// Whether members are connected, as the relay says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Members {
+    /// At least one is.
+    Online,
+    /// None is.
+    Offline,
+}
+
+/// What is known at the end of a join, all of it verified.
+#[derive(Debug, Clone)]
+pub(crate) struct Joined {
+    /// The log that was verified.
+    pub(crate) roster: Roster,
+    /// Name of the device that approved, quoted; claimed by it.
+    pub(crate) by: String,
+}
+
+/// What a standing leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Go on waiting.
+    Wait,
+    /// The relay says that the log admits this device.
+    Admitted,
+}
+
+/// A join under way. Its secrets are in the key file and its request in the store before anything is sent.
+pub(crate) struct Joiner {
+    home: Home,
+    store: Store,
+    relay: RelayClient,
+    keys: DeviceKeys,
+    request: Verified<JoinRequest>,
+    sealed: Vec<u8>,
+    rounds: JoinerRounds,
+    /// Rounds whose answer the relay has taken from this process.
+    sent: u8,
+}
+
+impl Joiner {
+    /// The unfinished request of a home, if there is one: same keys, same request, same codes.
+    pub(crate) fn resume(home: &Home, relay: RelayClient) -> Result<Result<Self, RelayClient>, AgentError> {
+        let Some(Secrets { keys, standing: keyfile::Standing::Joiner(secrets) }) = Secrets::read(home)? else {
+            return Ok(Err(relay));
+        };
+        let store = Store::open(&home.store_file())?;
+        let Some((request, sealed)) = store.joining()? else {
+            return Ok(Err(relay));
+        };
+        let damaged = |_| AgentError::Damaged { what: "the unfinished request does not verify" };
+        let request = Verified::<JoinRequest>::from_bytes(&request).map_err(damaged)?;
+        let mut rounds = JoinerRounds::new(request.clone(), secrets.commitments);
+        for nonce in store.join_nonces()? {
+            let nonce = Verified::<Nonce>::from_bytes(&nonce).map_err(damaged)?;
+            rounds
+                .answer(nonce, &keys.signing)
+                .map_err(|_| AgentError::Damaged { what: "the answered codes do not follow" })?;
+        }
+        Ok(Ok(Self { home: home.clone(), store, relay, keys, request, sealed, rounds, sent: 0 }))
+    }
+
+    /// Draws new keys and signs a new request.
+    pub(crate) fn begin(
+        home: &Home,
+        relay: RelayClient,
+        code: SyncCode,
+        description: &Description,
+    ) -> Result<Self, AgentError> {
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let keys = DeviceKeys::draw(&mut rng);
+        let commitments = Commitments::draw(&mut rng);
+        let sealed = description
+            .seal(&code, &keys.id(), &mut rng)
+            .map_err(|error| AgentError::Task { what: error.to_string() })?;
+        let request = JoinRequest::sign(&code, &keys, &sealed, commitments.public(), clock::now())
+            .map_err(AgentError::OwnForm)?;
+        let mut store = Store::open(&home.store_file())?;
+        store.end_join()?;
+        let standing = keyfile::Standing::Joiner(JoinerSecrets { code, commitments: commitments.clone() });
+        Secrets { keys: keys.clone(), standing }.write(home)?;
+        store.begin_join(request.bytes(), &sealed)?;
+        let rounds = JoinerRounds::new(request.clone(), commitments);
+        Ok(Self { home: home.clone(), store, relay, keys, request, sealed: sealed.0, rounds, sent: 0 })
+    }
+
+    /// The store, for settings of the home.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// This device.
+    pub(crate) fn device(&self) -> protocol::DeviceId {
+        self.keys.id()
+    }
+
+    /// The id of the request.
+    pub(crate) fn id(&self) -> protocol::RequestId {
+        self.request.id()
+    }
+
+    /// Asks: the same bytes each time, and the same answer.
+    pub(crate) async fn ask(&self) -> Result<Standing, AgentError> {
+        self.relay.ask(self.request.bytes(), &self.sealed).await
+    }
+
+    /// Opens the socket on which the relay says what becomes of the request.
+    pub(crate) async fn socket(&self) -> Result<Socket, AgentError> {
+        self.relay.socket(&self.keys, Identity::Joiner { request: self.request.id() }).await
+    }
+
+    /// Reads a message of that socket.
+    pub(crate) fn standing_of(message: ToDevice) -> Option<Standing> {
+        match message {
+            ToDevice::Standing(standing) => Some(standing),
+            _ => None,
+        }
+    }
+
+    /// Takes what the relay says: answers new nonces, after they are stored, and shows what there is to show.
+    pub(crate) async fn take(&mut self, standing: &Standing, show: &mut dyn FnMut(Scene)) -> Result<Step, AgentError> {
+        if standing.request != self.request.id() {
+            return Err(AgentError::Garbled { what: "it speaks of another request".to_owned() });
+        }
+        for nonce in &standing.nonces {
+            let nonce = Verified::<Nonce>::from_bytes(nonce).map_err(AgentError::BadForm)?;
+            self.answer(nonce, show).await?;
+        }
+        match standing.stage {
+            Stage::Admitted => Ok(Step::Admitted),
+            Stage::Expired => Err(AgentError::Expired),
+            Stage::Withdrawn => Err(AgentError::Withdrawn),
+            Stage::Waiting | Stage::Code => {
+                let members = if standing.online { Members::Online } else { Members::Offline };
+                show(Scene::Waiting { remaining: standing.remaining, members });
+                Ok(Step::Wait)
+            }
+        }
+    }
+
+    async fn answer(&mut self, nonce: Verified<Nonce>, show: &mut dyn FnMut(Scene)) -> Result<(), AgentError> {
+        let answer = self.rounds.answer(nonce.clone(), &self.keys.signing).map_err(|error| match error {
+            AnswerError::Round(error @ (RoundError::SecondNonce { .. } | RoundError::SecondChain)) => {
+                AgentError::Lie { what: format!("{error}; somebody tries to get another device in: the join ends here") }
+            }
+            AnswerError::Round(error) => AgentError::Lie { what: format!("a nonce from the relay: {error}") },
+            AnswerError::Form(error) => AgentError::OwnForm(error),
+        })?;
+        if answer.round <= self.sent {
+            return Ok(());
+        }
+        self.store.keep_join_nonce(answer.round, nonce.bytes())?;
+        match self.relay.reveal(&answer.reveal).await {
+            Ok(()) => {}
+            // The request may have ended in this moment; the next standing says how.
+            Err(AgentError::Problem { status, code, .. }) if status < 500 => {
+                tracing::warn!(code, "the relay does not take the answer to a nonce");
+            }
+            Err(other) => return Err(other),
+        }
+        self.sent = answer.round;
+        show(Scene::Code { round: answer.round, digits: answer.code.digits() });
+        Ok(())
+    }
+
+    /// Fetches and verifies the whole log, opens the welcome, and stores the membership. Nothing is believed before that.
+    pub(crate) async fn accept(&mut self) -> Result<Joined, AgentError> {
+        let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
+        let chain = self.rounds.chain().ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
+        let mut bytes: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let after = (bytes.len() as u64).checked_sub(1);
+            let page = self.relay.log(&self.keys, chain, after).await?;
+            let count = page.entries.len();
+            bytes.extend(page.entries.into_iter().map(|entry| entry.0));
+            if count == 0 || bytes.len() as u64 > page.seq {
+                break;
+            }
+        }
+        if bytes.is_empty() {
+            return Err(lie("admitted, but the relay shows an empty log"));
+        }
+        let (log, roster) = replay(&bytes)?;
+        if roster.chain() != chain {
+            return Err(lie("the log is of another chain than the codes"));
+        }
+        let own = self.request.id();
+        let admits = |entry: &&Verified<Entry>| matches!(entry.evidence(), EntryEvidence::Request(request) if request.id() == own);
+        let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
+        let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, |device| {
+            self.rounds.showed_code_for(device)
+        })
+        .map_err(|error| AgentError::Lie { what: error.to_string() })?;
+        let by = name_of(&keyring, &roster, &admitting.signer());
+        self.store.pin_whole(&log)?;
+        let standing = keyfile::Standing::Member(keyring.epoch_key().clone());
+        Secrets { keys: self.keys.clone(), standing }.write(&self.home)?;
+        self.store.end_join()?;
+        Ok(Joined { roster, by })
+    }
+
+    /// Takes the request back, at the relay and here.
+    pub(crate) async fn withdraw(&mut self) -> Result<(), AgentError> {
+        let form = Withdrawal { version: protocol::VERSION, request: self.request.id() };
+        let withdrawal = Verified::sign(form, &self.keys.signing, &[]).map_err(AgentError::OwnForm)?;
+        let told = self.relay.withdraw(&withdrawal).await;
+        self.forget()?;
+        told
+    }
+
+    /// Ends the request here: the next join makes new keys.
+    pub(crate) fn forget(&mut self) -> Result<(), AgentError> {
+        self.store.end_join()
+    }
+}
+
+fn name_of(keyring: &Keyring, roster: &Roster, device: &protocol::DeviceId) -> String {
+    let described = roster.member(device).and_then(|member| keyring.describe(roster, member).ok());
+    described.map_or_else(|| format!("device {}", device.short()), |described| text::quote(&described.name))
+}

@@ -1,0 +1,38 @@
+//! Every bound of the agent: its unit, its reason, what happens at it. The protocol's own are in `protocol::limits`.
+
+use std::time::Duration;
+
+/// Time for looking up, connecting, and for TLS, each. Then the relay counts as unreachable.
+pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Time for one HTTP exchange with the relay. Then it counts as unreachable.
+pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
+/// Tries of one exchange that failed on the way; the same bytes get the same answer.
+pub(crate) const EXCHANGE_TRIES: usize = 3;
+/// Tries to land an own entry while others move the head.
+pub(crate) const APPEND_TRIES: usize = 8;
+/// Silence on a socket after which it is dialled anew. The agent pings at a third of it.
+pub(crate) const SOCKET_SILENCE: Duration = Duration::from_secs(75);
+/// Shortest and longest wait before a socket is dialled anew; jitter is added so that a restarted relay is not stormed.
+pub(crate) const RECONNECT_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// Wait for the joiner's answer after a prompt was opened. Then the caller is told to try again; nothing is lost.
+pub(crate) const REVEAL_WAIT: Duration = Duration::from_secs(20);
+/// Between two looks at the relay while no socket is up.
+pub(crate) const POLL: Duration = Duration::from_millis(700);
+/// Wait for the lock of the state directory while another command holds it.
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Between two tries for the lock.
+pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
+/// Events kept for one slow listener; a slower one is told that it missed some and reads the state anew.
+pub(crate) const EVENTS_KEPT: usize = 256;
+/// Open requests of one chain that are kept in memory: the relay holds back more than three a join key already.
+pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
+/// Records that cite a head not in the log, kept until the log catches up. Beyond it the newest are left to the next fetch.
+pub(crate) const ASIDE_KEPT: u64 = 1024;
+/// Bytes of a body on the local socket: a record's value in base64 and some.
+pub(crate) const LOCAL_BODY_BYTES: usize = 1024 * 1024;
+/// Time for the daemon to finish what is in flight at SIGTERM.
+pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// Pending requests that a terminal shows one by one; more are folded into one row.
+pub(crate) const PROMPTS_SHOWN: usize = 3;
+/// Bytes of a file or standard input that is read as a record's value or a sync code.
+pub(crate) const INPUT_BYTES: usize = 512 * 1024;

@@ -1,0 +1,115 @@
+//! Bodies of the local routes that are no views.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::core::view::RequestView;
+
+/// Names a request by a prefix of its id.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Named {
+    /// The prefix.
+    pub(crate) id: String,
+}
+
+/// Approves a request.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Approve {
+    /// A prefix of its id.
+    pub(crate) id: String,
+    /// What was typed.
+    pub(crate) code: Zeroizing<String>,
+}
+
+/// Denies a request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DenyRequest {
+    /// A prefix of its id.
+    pub(crate) id: String,
+    /// Seconds for which the relay refuses the address range; 0 for none.
+    pub(crate) block: u32,
+}
+
+/// Names an item.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Item {
+    /// Its collection.
+    pub(crate) collection: String,
+    /// Its name in it.
+    pub(crate) id: String,
+}
+
+/// Writes or deletes an item.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Write {
+    /// Its collection.
+    pub(crate) collection: String,
+    /// Its name in it.
+    pub(crate) id: String,
+    /// Base64 of the content; nothing to delete.
+    pub(crate) value: Option<Zeroizing<String>>,
+}
+
+/// Which items.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Collection {
+    /// Of one collection, or of all.
+    pub(crate) collection: Option<String>,
+}
+
+/// The sync code.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Code {
+    /// The 24 words.
+    pub(crate) words: Zeroizing<String>,
+    /// The relay's address, which the new device needs besides.
+    pub(crate) relay: String,
+}
+
+/// What was verified.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct VerifiedCounts {
+    /// Entries of the log.
+    pub(crate) entries: u64,
+    /// Records.
+    pub(crate) records: u64,
+    /// Hash of the last entry.
+    pub(crate) head: String,
+}
+
+/// The state of the device.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Verified: the chain.
+    pub(crate) chain: String,
+    /// Verified: its fingerprint.
+    pub(crate) fingerprint: String,
+    /// This device.
+    pub(crate) device: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its role.
+    pub(crate) role: String,
+    /// Verified: hash of the pinned head.
+    pub(crate) head: String,
+    /// Verified: its position.
+    pub(crate) seq: u64,
+    /// Verified: the epoch.
+    pub(crate) epoch: u64,
+    /// Verified: members.
+    pub(crate) members: u64,
+    /// The relay's origin.
+    pub(crate) relay: String,
+    /// `reachable`, or why not.
+    pub(crate) relay_state: String,
+    /// `running` or `not-running`.
+    pub(crate) daemon: String,
+    /// The socket of the daemon: `connected`, why not, or `no-session`.
+    pub(crate) link: String,
+    /// Position of a fork, if there is one.
+    pub(crate) fork_at: Option<u64>,
+    /// Records that wait for the log.
+    pub(crate) records_aside: u64,
+    /// Open requests.
+    pub(crate) requests: Vec<RequestView>,
+}

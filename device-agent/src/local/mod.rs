@@ -1,0 +1,230 @@
+//! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
+
+pub(crate) mod body;
+mod serve;
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use data_encoding::BASE64;
+use futures_util::stream;
+use tokio::sync::broadcast;
+use zeroize::Zeroizing;
+
+use crate::agent::{Agent, Link};
+use crate::core::Draft;
+use crate::core::view::{DecisionView, Event, ItemView, MemberView, RequestView, StepView};
+use crate::error::AgentError;
+use crate::told::{Exit, Told};
+use crate::{exit, limits};
+
+pub(crate) use serve::bind;
+
+/// Whether the router stands in a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Behind the socket of `countersign run`.
+    Daemon,
+    /// In a command that took the lock.
+    Command,
+}
+
+#[derive(Clone)]
+struct Local {
+    agent: Agent,
+    place: Place,
+}
+
+type Answer<T> = Result<Json<T>, Failed>;
+
+/// An error on its way out.
+struct Failed(Told);
+
+impl From<AgentError> for Failed {
+    fn from(error: AgentError) -> Self {
+        Self(exit::tell(&error))
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let status = match self.0.exit {
+            Exit::Usage => StatusCode::BAD_REQUEST,
+            Exit::Refused | Exit::Verification => StatusCode::CONFLICT,
+            Exit::NotAMember => StatusCode::FORBIDDEN,
+            Exit::NotFound => StatusCode::NOT_FOUND,
+            Exit::Expired => StatusCode::GONE,
+            Exit::Unreachable => StatusCode::BAD_GATEWAY,
+            Exit::Done | Exit::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// The router.
+pub(crate) fn router(agent: Agent, place: Place) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .route("/requests", get(requests))
+        .route("/requests/open", post(open))
+        .route("/requests/approve", post(approve))
+        .route("/requests/deny", post(deny))
+        .route("/devices", get(devices))
+        .route("/code", get(code))
+        .route("/records/write", post(write))
+        .route("/records/get", post(read))
+        .route("/records/list", post(list))
+        .route("/log", get(diary))
+        .route("/log/verify", post(verify))
+        .route("/events", get(events))
+        .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
+        .with_state(Local { agent, place })
+}
+
+async fn status(State(local): State<Local>) -> Answer<body::Status> {
+    let agent = &local.agent;
+    let reached = agent.refresh_requests().await;
+    let relay_state = match &reached {
+        Ok(()) => "reachable".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let link = match agent.link() {
+        Link::NoSession => "no-session".to_owned(),
+        Link::Connected => "connected".to_owned(),
+        Link::Away { why } | Link::Stopped { why } => why,
+    };
+    let relay = agent.relay().endpoint().origin().to_owned();
+    let own = agent.relay().own_address();
+    let daemon = if local.place == Place::Daemon { "running" } else { "not-running" }.to_owned();
+    let work = move |core: &mut crate::core::Core| {
+        let roster = core.roster();
+        Ok::<_, AgentError>(body::Status {
+            chain: roster.chain().to_string(),
+            fingerprint: protocol::id::fingerprint(roster.chain().as_bytes()),
+            device: core.keys().id().to_string(),
+            name: core.name_of(&core.keys().id()),
+            role: roster.member(&core.keys().id()).map_or("none", |member| member.role.name()).to_owned(),
+            head: roster.head().to_string(),
+            seq: roster.seq(),
+            epoch: roster.epoch(),
+            members: roster.people_count() as u64,
+            relay,
+            relay_state,
+            daemon,
+            link,
+            fork_at: core.fork(),
+            records_aside: core.store().aside_count()?,
+            requests: core.requests(own)?,
+        })
+    };
+    Ok(Json(agent.core(work).await??))
+}
+
+async fn requests(State(local): State<Local>) -> Answer<Vec<RequestView>> {
+    Ok(Json(local.agent.requests().await?))
+}
+
+async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<RequestView> {
+    let id = local.agent.find(&named.id).await?;
+    Ok(Json(local.agent.open(id).await?))
+}
+
+async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<DecisionView> {
+    let id = local.agent.find(&typed.id).await?;
+    Ok(Json(local.agent.approve(id, typed.code).await?))
+}
+
+async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {
+    let id = local.agent.find(&named.id).await?;
+    Ok(Json(local.agent.deny(id, named.block).await?))
+}
+
+async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
+    fresh_if_reachable(local.agent.catch_up_log().await)?;
+    Ok(Json(local.agent.core(|core| core.members()).await?))
+}
+
+async fn code(State(local): State<Local>) -> Answer<body::Code> {
+    let relay = local.agent.relay().endpoint().origin().to_owned();
+    Ok(Json(local.agent.core(move |core| body::Code { words: core.keyring().code().words(), relay }).await?))
+}
+
+async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
+    let decode = |text: Zeroizing<String>| BASE64.decode(text.as_bytes()).map(Zeroizing::new);
+    let value = write.value.map(decode).transpose().map_err(|_| AgentError::Usage {
+        what: "the value is not base64".to_owned(),
+        hint: String::new(),
+    })?;
+    local.agent.write(Draft { collection: write.collection, id: write.id, value }).await?;
+    Ok(Json(()))
+}
+
+async fn read(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<ItemView> {
+    fresh_if_reachable(local.agent.catch_up().await)?;
+    Ok(Json(local.agent.item(item.collection, item.id).await?))
+}
+
+async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) -> Answer<Vec<ItemView>> {
+    fresh_if_reachable(local.agent.catch_up().await)?;
+    Ok(Json(local.agent.core(move |core| core.items(wanted.collection.as_deref())).await??))
+}
+
+async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
+    fresh_if_reachable(local.agent.catch_up_log().await)?;
+    Ok(Json(local.agent.core(|core| core.diary()).await?))
+}
+
+async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
+    if local.agent.core(|core| core.fork()).await?.is_some() {
+        return Err(AgentError::Forked.into());
+    }
+    fresh_if_reachable(local.agent.catch_up().await)?;
+    let work = |core: &mut crate::core::Core| {
+        let (entries, records) = core.verify_all()?;
+        Ok::<_, AgentError>(body::VerifiedCounts { entries, records, head: core.roster().head().to_string() })
+    };
+    Ok(Json(local.agent.core(work).await??))
+}
+
+/// What is kept here can be shown while the relay is away, and while the log is forked.
+fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentError> {
+    match caught_up {
+        Err(error @ (AgentError::Unreachable { .. } | AgentError::Fork { .. } | AgentError::Forked)) => {
+            tracing::warn!(%error, "showing what this device has");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// The open requests, then everything that happens, as JSON lines.
+async fn events(State(local): State<Local>) -> Result<Response, Failed> {
+    let receiver = local.agent.listen();
+    let own = local.agent.relay().own_address();
+    let open = local.agent.core(move |core| core.requests(own)).await??;
+    let snapshot: Vec<Event> =
+        open.into_iter().map(|request| Event::Requested { request: Box::new(request) }).collect();
+    let lines = stream::unfold((snapshot.into_iter(), receiver), |(mut snapshot, mut receiver)| async move {
+        let event = match snapshot.next() {
+            Some(event) => event,
+            None => next_event(&mut receiver).await?,
+        };
+        let line = serde_json::to_string(&event).map(|line| line + "\n");
+        Some((line, (snapshot, receiver)))
+    });
+    Ok(Body::from_stream(lines).into_response())
+}
+
+/// A listener that was too slow goes on with what comes next: it reads the state anew when it acts.
+async fn next_event(receiver: &mut broadcast::Receiver<Event>) -> Option<Event> {
+    loop {
+        match receiver.recv().await {
+            Ok(event) => return Some(event),
+            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "a listener missed events"),
+            Err(broadcast::error::RecvError::Closed) => return None,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The one module that prints: results to standard output, prompts and progress to standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use crate::told::Told;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One object, or one a line, for programs.
+    Json,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal that is not dumb, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where a command prints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+    color: Color,
+}
+
+impl Output {
+    /// Prints in a format.
+    pub(crate) fn new(format: Format, color: Color) -> Self {
+        Self { format, color }
+    }
+
+    /// The format.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// A line of a result. A reader that went away is no error: it has what it wanted.
+    pub(crate) fn line(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+
+    /// Bytes of a result, as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
+    /// One object on one line.
+    pub(crate) fn json(&self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(value) {
+            self.line(&text);
+        }
+    }
+
+    /// A line of progress.
+    pub(crate) fn progress(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = writeln!(err, "{text}").and_then(|()| err.flush());
+    }
+
+    /// Text without an end of line: a prompt, or a line that is written over.
+    pub(crate) fn prompt(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{text}").and_then(|()| err.flush());
+    }
+
+    /// Writes over the current line of a terminal.
+    pub(crate) fn rewrite(&self, text: &str) {
+        self.prompt(&format!("\r\u{1b}[K{text}"));
+    }
+
+    /// How a command ended, if it did not end well.
+    pub(crate) fn failure(&self, told: &Told) {
+        let error = self.paint("31;1", "error:");
+        self.progress(&format!("{error} {}", told.message));
+        if let Some(hint) = &told.hint {
+            self.progress(&format!("{} {hint}", self.paint("36", "next:")));
+        }
+        if self.format == Format::Json {
+            self.json(&Failure {
+                schema: "countersign.error/1",
+                exit: told.exit.number(),
+                code: &told.code,
+                message: &told.message,
+                hint: told.hint.as_deref(),
+            });
+        }
+    }
+
+    /// Bold, where colour is on.
+    pub(crate) fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colored() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn colored(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+                std::io::stderr().is_terminal()
+                    && set("NO_COLOR").is_none()
+                    && set("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    schema: &'static str,
+    exit: u8,
+    code: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}

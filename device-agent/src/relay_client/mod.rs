@@ -1,0 +1,254 @@
+//! The relay's routes: every POST of a signed form, every signed read. One kept-alive connection; every exchange has a time limit.
+
+mod exchange;
+mod socket;
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::Method;
+use protocol::cbor::{self, Blob};
+use protocol::connect::Cursor;
+use protocol::entry::Entry;
+use protocol::id::Random;
+use protocol::keys::{DeviceKeys, SigningKey};
+use protocol::request::Withdrawal;
+use protocol::round::{Nonce, Reveal};
+use protocol::signed::{Form, Verified};
+use protocol::wire::{
+    Append, Appended, Ask, LogPage, OpenRequests, Purpose, Put, RecordPage, RecordRow, SealedRecord, Standing, Stored,
+};
+use protocol::{ChainId, RequestId, http_signature, limits as bounds};
+
+use crate::dial::Endpoint;
+use crate::error::AgentError;
+use crate::{clock, limits};
+use exchange::Connection;
+
+pub(crate) use socket::{Identity, Socket};
+
+/// A relay, as one device talks to it.
+#[derive(Debug)]
+pub(crate) struct RelayClient {
+    endpoint: Endpoint,
+    connection: tokio::sync::Mutex<Option<Connection>>,
+    seen: Mutex<SeenOfRelay>,
+}
+
+/// What was seen of the relay on the way.
+#[derive(Debug, Default, Clone, Copy)]
+struct SeenOfRelay {
+    /// The relay's clock less ours, milliseconds.
+    ahead: i64,
+    /// This device's address towards the relay.
+    own_address: Option<IpAddr>,
+}
+
+impl RelayClient {
+    /// A client that has not dialled yet.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, connection: tokio::sync::Mutex::default(), seen: Mutex::default() }
+    }
+
+    /// The relay's address.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// This device's address towards the relay, once it has dialled.
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        self.seen().own_address
+    }
+
+    /// Founds a chain.
+    pub(crate) async fn found(&self, entry: &[u8]) -> Result<Appended, AgentError> {
+        self.post("/v1/chains", entry.to_vec()).await
+    }
+
+    /// Appends entries.
+    pub(crate) async fn append(&self, entries: Vec<Vec<u8>>, purpose: Purpose) -> Result<Appended, AgentError> {
+        let entries = entries.into_iter().map(Blob).collect();
+        self.post("/v1/log", cbor::encode(&Append { entries, purpose })).await
+    }
+
+    /// Reads the log after a position, or from `found`.
+    pub(crate) async fn log(&self, keys: &DeviceKeys, chain: ChainId, after: Option<u64>) -> Result<LogPage, AgentError> {
+        let after = after.map(|after| format!("?after={after}")).unwrap_or_default();
+        self.read(&keys.signing, format!("/v1/chains/{chain}/log{after}")).await
+    }
+
+    /// Reads the open requests.
+    pub(crate) async fn open_requests(&self, keys: &DeviceKeys, chain: ChainId) -> Result<OpenRequests, AgentError> {
+        self.read(&keys.signing, format!("/v1/chains/{chain}/requests")).await
+    }
+
+    /// Asks to join. The same bytes get the same answer.
+    pub(crate) async fn ask(&self, request: &[u8], description: &[u8]) -> Result<Standing, AgentError> {
+        self.post("/v1/requests", cbor::encode(&Ask { request: request.into(), description: description.into() })).await
+    }
+
+    /// Reads where an own request stands.
+    pub(crate) async fn standing(&self, keys: &DeviceKeys, request: RequestId) -> Result<Standing, AgentError> {
+        self.read(&keys.signing, format!("/v1/requests/{request}")).await
+    }
+
+    /// Takes an own request back.
+    pub(crate) async fn withdraw(&self, withdrawal: &Verified<Withdrawal>) -> Result<(), AgentError> {
+        self.post_form("/v1/withdrawals", withdrawal).await
+    }
+
+    /// Sends a nonce.
+    pub(crate) async fn nonce(&self, nonce: &Verified<Nonce>) -> Result<(), AgentError> {
+        self.post_form("/v1/nonces", nonce).await
+    }
+
+    /// Sends the answer to a nonce.
+    pub(crate) async fn reveal(&self, reveal: &Verified<Reveal>) -> Result<(), AgentError> {
+        self.post_form("/v1/reveals", reveal).await
+    }
+
+    /// Writes records.
+    pub(crate) async fn put(&self, records: Vec<SealedRecord>) -> Result<Stored, AgentError> {
+        self.post("/v1/records", cbor::encode(&Put { records })).await
+    }
+
+    /// Reads records after a place in the feed.
+    pub(crate) async fn records(
+        &self,
+        keys: &DeviceKeys,
+        chain: ChainId,
+        after: Option<Cursor>,
+    ) -> Result<RecordPage, AgentError> {
+        let after = after.map(|cursor| format!("?after={}", cursor.number)).unwrap_or_default();
+        self.read(&keys.signing, format!("/v1/chains/{chain}/records{after}")).await
+    }
+
+    /// Reads the current version of one item.
+    pub(crate) async fn record(
+        &self,
+        keys: &DeviceKeys,
+        chain: ChainId,
+        item: (&protocol::id::BlindedCollection, &protocol::id::BlindedId),
+    ) -> Result<RecordRow, AgentError> {
+        self.read(&keys.signing, format!("/v1/chains/{chain}/records/{}/{}", item.0, item.1)).await
+    }
+
+    /// Opens a socket and proves who is there.
+    pub(crate) async fn socket(&self, keys: &DeviceKeys, identity: Identity) -> Result<Socket, AgentError> {
+        let (stream, own) = self.endpoint.dial().await?;
+        self.note_address(own);
+        Socket::open(&self.endpoint, stream, keys, identity).await
+    }
+
+    async fn post<T>(&self, path: &str, body: Vec<u8>) -> Result<T, AgentError>
+    where
+        T: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
+    {
+        let answer = self.exchange(Method::POST, path, Body::Cbor(Bytes::from(body))).await?;
+        self.decode(&answer)
+    }
+
+    async fn post_form<T: Form>(&self, path: &str, form: &Verified<T>) -> Result<(), AgentError> {
+        let body = Body::Cbor(Bytes::from(form.bytes().to_vec()));
+        self.exchange(Method::POST, path, body).await.map(|_| ())
+    }
+
+    /// A signed read. A clock that differs is met once: the relay says its time, and the read is signed by that.
+    async fn read<T>(&self, key: &SigningKey, path: String) -> Result<T, AgentError>
+    where
+        T: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
+    {
+        match self.exchange(Method::GET, &path, Body::Signed(self.sign(key, &path))).await {
+            Err(AgentError::Problem { code, .. }) if code == "clock" => {
+                let answer = self.exchange(Method::GET, &path, Body::Signed(self.sign(key, &path))).await?;
+                self.decode(&answer)
+            }
+            answer => self.decode(&answer?),
+        }
+    }
+
+    fn sign(&self, key: &SigningKey, path: &str) -> http_signature::Headers {
+        let now = clock::now().saturating_add_signed(self.seen().ahead) / 1000;
+        let nonce = Random::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        http_signature::sign(key, "GET", &format!("{}{path}", self.endpoint.origin()), now, nonce)
+    }
+
+    fn decode<T>(&self, bytes: &[u8]) -> Result<T, AgentError>
+    where
+        T: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
+    {
+        cbor::decode("answer", bytes, bounds::BODY_BYTES_MAX)
+            .map_err(|error| AgentError::Garbled { what: error.to_string() })
+    }
+
+    /// One exchange, repeated when it failed on the way: the same bytes get the same answer.
+    async fn exchange(&self, method: Method, path: &str, body: Body) -> Result<Bytes, AgentError> {
+        let mut tries = 1;
+        loop {
+            let mut slot = self.connection.lock().await;
+            let done = tokio::time::timeout(limits::EXCHANGE_WAIT, self.try_exchange(&mut slot, &method, path, &body));
+            let result = done.await.unwrap_or_else(|_| {
+                Err(self.endpoint.unreachable(format!("no answer within {} s", limits::EXCHANGE_WAIT.as_secs())))
+            });
+            if matches!(result, Err(AgentError::Unreachable { .. })) {
+                *slot = None;
+                if tries < limits::EXCHANGE_TRIES {
+                    tries += 1;
+                    continue;
+                }
+            }
+            return result;
+        }
+    }
+
+    async fn try_exchange(
+        &self,
+        slot: &mut Option<Connection>,
+        method: &Method,
+        path: &str,
+        body: &Body,
+    ) -> Result<Bytes, AgentError> {
+        let mut connection = match slot.take().filter(Connection::is_open) {
+            Some(open) => open,
+            None => {
+                let (stream, own) = self.endpoint.dial().await?;
+                self.note_address(own);
+                Connection::open(&self.endpoint, stream).await?
+            }
+        };
+        let answer = connection.send(&self.endpoint, method, path, body).await?;
+        *slot = Some(connection);
+        if let Some(relay_time) = answer.relay_time {
+            let ahead = i64::try_from(relay_time).unwrap_or(i64::MAX).saturating_sub_unsigned(clock::now());
+            self.note(|seen| seen.ahead = ahead);
+        }
+        answer.into_body()
+    }
+
+    fn note_address(&self, own: IpAddr) {
+        self.note(|seen| seen.own_address = Some(own));
+    }
+
+    fn seen(&self) -> SeenOfRelay {
+        *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut SeenOfRelay)) {
+        change(&mut self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+/// What a request carries.
+#[derive(Debug)]
+enum Body {
+    /// A body, whose forms prove themselves.
+    Cbor(Bytes),
+    /// No body; the headers of a signed read.
+    Signed(http_signature::Headers),
+}
+
+/// Entry bytes, for callers that hold verified ones.
+pub(crate) fn bytes_of(entry: &Verified<Entry>) -> Vec<u8> {
+    entry.bytes().to_vec()
+}

@@ -1,0 +1,140 @@
+//! A member's socket to the relay, for as long as the process lives: connect, prove, take what is pushed, dial again.
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use protocol::wire::{Ack, Ending, ToDevice};
+
+use crate::agent::{Agent, Link};
+use crate::error::AgentError;
+use crate::limits;
+use crate::relay_client::{Identity, Socket};
+use crate::told::Exit;
+use crate::exit;
+
+/// Keeps a session until what the relay sends does not verify, or this device is a member no more. Returns why.
+pub(crate) async fn keep(agent: Agent) -> AgentError {
+    loop {
+        let (shortest, longest) = limits::RECONNECT_WAIT;
+        let waits = ExponentialBuilder::default()
+            .with_min_delay(shortest)
+            .with_max_delay(longest)
+            .with_factor(2.0)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        for wait in waits {
+            let error = match connect(&agent).await {
+                Ok(socket) => pump(&agent, socket).await,
+                Err(error) => error,
+            };
+            let told = exit::tell(&error);
+            if is_final(&error, told.exit) {
+                agent.set_link(Link::Stopped { why: error.to_string() });
+                return error;
+            }
+            let was_up = agent.link() == Link::Connected;
+            agent.set_link(Link::Away { why: error.to_string() });
+            tracing::info!(%error, "the session with the relay ended");
+            tokio::time::sleep(wait.mul_f64(jitter())).await;
+            if was_up {
+                break;
+            }
+        }
+    }
+}
+
+/// A lie, or the end of the membership, is never retried by itself; a fork only stops changes of membership.
+fn is_final(error: &AgentError, exit: Exit) -> bool {
+    match exit {
+        Exit::Verification => !matches!(error, AgentError::Fork { .. } | AgentError::Forked),
+        Exit::NotAMember => true,
+        _ => false,
+    }
+}
+
+/// Between a half and one and a half, so that devices do not return all at once.
+fn jitter() -> f64 {
+    let mut byte = [128];
+    let _ = getrandom::fill(&mut byte);
+    let [byte] = byte;
+    0.5 + f64::from(byte) / 255.0
+}
+
+async fn connect(agent: &Agent) -> Result<Socket, AgentError> {
+    let (keys, identity) = agent
+        .core(|core| {
+            let roster = core.roster();
+            let identity = core
+                .cursor()
+                .map(|cursor| Identity::Member { chain: roster.chain(), head: roster.head(), cursor });
+            (core.keys().clone(), identity)
+        })
+        .await?;
+    agent.relay().socket(&keys, identity?).await
+}
+
+/// Takes what is pushed until the socket ends. Returns why it ended.
+async fn pump(agent: &Agent, mut socket: Socket) -> AgentError {
+    loop {
+        let message = match socket.next().await {
+            Ok(message) => message,
+            Err(error) => return error,
+        };
+        if let Err(error) = take(agent, &mut socket, message).await {
+            socket.close().await;
+            return error;
+        }
+    }
+}
+
+async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(), AgentError> {
+    match message {
+        ToDevice::Ready(ready) => {
+            let (pinned, forked) =
+                agent.core(move |core| (core.is_pinned(&ready.head), core.fork().is_some())).await?;
+            // What the relay has beyond our head comes as a push; what it lacks, or has instead, is settled now.
+            if !forked && (!ready.knows_your_head || pinned) {
+                agent.catch_up_log().await?;
+            }
+            if !forked {
+                agent.flush_entry().await?;
+            }
+            agent.flush_records().await?;
+            agent.set_link(Link::Connected);
+            Ok(())
+        }
+        ToDevice::Entries(page) => {
+            let forked = agent.core(|core| core.fork().is_some()).await?;
+            if !forked {
+                agent.take_pushed(page).await?;
+            }
+            acknowledge(agent, socket).await
+        }
+        ToDevice::Records(page) => {
+            agent.core(move |core| core.take_page(&page)).await??;
+            acknowledge(agent, socket).await
+        }
+        ToDevice::Requested(open) => agent.take_request(open).await,
+        ToDevice::Ended(ended) => {
+            let ending = match ended.ending {
+                Ending::Expired => "expired",
+                Ending::Withdrawn => "withdrawn",
+                // The entry says how, and it comes as a push of its own.
+                Ending::Decided => return Ok(()),
+            };
+            agent.core(move |core| core.end_request(&ended.request, ending)).await?
+        }
+        ToDevice::Challenge(_) | ToDevice::Standing(_) => {
+            Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
+        }
+    }
+}
+
+async fn acknowledge(agent: &Agent, socket: &mut Socket) -> Result<(), AgentError> {
+    let ack = agent
+        .core(|core| {
+            let number = core.cursor()?.map_or(0, |cursor| cursor.number);
+            Ok::<_, AgentError>(Ack { seq: core.roster().seq(), number })
+        })
+        .await??;
+    socket.acknowledge(ack).await
+}

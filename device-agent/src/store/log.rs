@@ -1,0 +1,109 @@
+//! The pinned log, the own entry under way, and evidence of a fork.
+
+use protocol::Hash;
+use protocol::entry::Entry;
+use protocol::signed::Verified;
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::{Store, id, signed, unsigned};
+use crate::error::AgentError;
+
+impl Store {
+    /// The bytes of every pinned entry, in order.
+    pub(crate) fn log(&self) -> Result<Vec<Vec<u8>>, AgentError> {
+        let mut query = self.db.prepare("SELECT seq, entry FROM log ORDER BY seq")?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let mut entries = Vec::new();
+        for row in rows {
+            let (seq, entry) = row?;
+            if unsigned(seq) != entries.len() as u64 {
+                return Err(AgentError::Damaged { what: "the pinned log has a gap" });
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// The bytes of pinned entries from a position on.
+    pub(crate) fn log_from(&self, seq: u64, most: usize) -> Result<Vec<Vec<u8>>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT entry FROM log WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
+        let rows = query.query_map(params![signed(seq), signed(most as u64)], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The hash pinned at a position.
+    pub(crate) fn pinned(&self, seq: u64) -> Result<Option<Hash>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT hash FROM log WHERE seq = ?1")?;
+        let bytes: Option<Vec<u8>> = query.query_row([signed(seq)], |row| row.get(0)).optional()?;
+        bytes.map(|bytes| id(&bytes)).transpose()
+    }
+
+    /// Pins entries that were verified and applied. An own entry under way is destroyed once its place is taken, by itself or by another.
+    /// When this returns they are on the disk: only then may they be acted on or shown.
+    pub(crate) fn pin(&mut self, entries: &[Verified<Entry>]) -> Result<(), AgentError> {
+        let tx = self.db.transaction()?;
+        for entry in entries {
+            tx.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3)")?.execute(params![
+                signed(entry.seq),
+                entry.hash().as_bytes(),
+                entry.bytes().as_ref()
+            ])?;
+        }
+        if !entries.is_empty() {
+            tx.execute("DELETE FROM outbox_entry", [])?;
+            tx.execute("DELETE FROM settings WHERE name = 'founding'", [])?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Replaces everything by a log that a joiner verified from `found`. Repeating it after a crash changes nothing.
+    pub(crate) fn pin_whole(&mut self, entries: &[Verified<Entry>]) -> Result<(), AgentError> {
+        let tx: Transaction<'_> = self.db.transaction()?;
+        tx.execute("DELETE FROM log", [])?;
+        for entry in entries {
+            tx.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3)")?.execute(params![
+                signed(entry.seq),
+                entry.hash().as_bytes(),
+                entry.bytes().as_ref()
+            ])?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Keeps an own entry before it is sent.
+    pub(crate) fn stage_entry(&self, entry: &Verified<Entry>) -> Result<(), AgentError> {
+        self.db.execute(
+            "INSERT OR REPLACE INTO outbox_entry VALUES (1, ?1, ?2)",
+            params![entry.hash().as_bytes(), entry.bytes().as_ref()],
+        )?;
+        Ok(())
+    }
+
+    /// The own entry under way.
+    pub(crate) fn staged_entry(&self) -> Result<Option<Vec<u8>>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT entry FROM outbox_entry")?;
+        Ok(query.query_row([], |row| row.get(0)).optional()?)
+    }
+
+    /// Destroys an own entry that the relay refused for good.
+    pub(crate) fn unstage_entry(&self, hash: &Hash) -> Result<(), AgentError> {
+        self.db.execute("DELETE FROM outbox_entry WHERE hash = ?1", [hash.as_bytes()])?;
+        Ok(())
+    }
+
+    /// Keeps a validly signed entry that does not fit the pinned log.
+    pub(crate) fn keep_evidence(&self, entry: &Verified<Entry>, at: u64) -> Result<(), AgentError> {
+        self.db.execute(
+            "INSERT OR IGNORE INTO evidence VALUES (?1, ?2, ?3)",
+            params![entry.hash().as_bytes(), entry.bytes().as_ref(), signed(at)],
+        )?;
+        Ok(())
+    }
+
+    /// The first evidence of a fork: the entry's bytes and when it was found.
+    pub(crate) fn evidence(&self) -> Result<Option<(Vec<u8>, u64)>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT entry, found_at FROM evidence ORDER BY found_at LIMIT 1")?;
+        let row = query.query_row([], |row| Ok((row.get(0)?, unsigned(row.get(1)?)))).optional()?;
+        Ok(row)
+    }
+}

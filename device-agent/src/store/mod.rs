@@ -1,0 +1,161 @@
+//! The store of a device: SQLite, WAL, `synchronous=FULL`. What a function here returned from is on the disk.
+//!
+//! It holds no secret: keys live in the key file, records lie here as ciphertext.
+
+mod log;
+mod records;
+mod rounds;
+mod joining;
+
+use std::path::Path;
+
+use protocol::connect::Cursor;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::error::AgentError;
+
+pub(crate) use records::ItemRow;
+pub(crate) use rounds::{Ended, OpenedRow};
+
+/// The form of the tables. A later one is refused, never guessed at.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+-- The pinned log: every entry that this device verified and applied. The last one is the head.
+CREATE TABLE log (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, entry BLOB NOT NULL) STRICT;
+-- Own entry that was signed but not acknowledged: repeated with the same bytes, destroyed once another holds its place.
+CREATE TABLE outbox_entry (one INTEGER PRIMARY KEY CHECK (one = 1), hash BLOB NOT NULL, entry BLOB NOT NULL) STRICT;
+CREATE TABLE outbox_records (counter INTEGER PRIMARY KEY, hash BLOB NOT NULL, header BLOB NOT NULL, ciphertext BLOB) STRICT;
+-- Every record of the chain as it was received, in the order of arrival.
+CREATE TABLE records (arrival INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, writer BLOB NOT NULL, counter INTEGER NOT NULL,
+  collection BLOB NOT NULL, id BLOB NOT NULL, header BLOB NOT NULL, ciphertext BLOB, UNIQUE (writer, counter)) STRICT;
+CREATE TABLE items (collection BLOB NOT NULL, id BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (collection, id)) STRICT;
+CREATE TABLE lines (writer BLOB PRIMARY KEY, counter INTEGER NOT NULL, last BLOB NOT NULL) STRICT;
+-- Records that cite a head which is not in the pinned log.
+CREATE TABLE aside (hash BLOB PRIMARY KEY, header BLOB NOT NULL, ciphertext BLOB) STRICT;
+-- When this device first saw a request: its own count of the lifetime.
+CREATE TABLE sightings (request BLOB PRIMARY KEY, first_at INTEGER NOT NULL) STRICT;
+-- Prompts that were opened here, with the exact bytes that were shown. Rows of a day are never deleted: they are the count.
+CREATE TABLE rounds (request BLOB PRIMARY KEY, join_key BLOB NOT NULL, ask BLOB NOT NULL, description BLOB NOT NULL,
+  nonce BLOB NOT NULL, reveal BLOB, wrong INTEGER NOT NULL DEFAULT 0, opened_at INTEGER NOT NULL, ended TEXT) STRICT;
+CREATE TABLE joining (one INTEGER PRIMARY KEY CHECK (one = 1), request BLOB NOT NULL, description BLOB NOT NULL) STRICT;
+CREATE TABLE join_nonces (round INTEGER PRIMARY KEY, nonce BLOB NOT NULL) STRICT;
+CREATE TABLE evidence (hash BLOB PRIMARY KEY, entry BLOB NOT NULL, found_at INTEGER NOT NULL) STRICT;
+";
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    db: Connection,
+}
+
+/// Settings by name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Setting {
+    /// The relay's address.
+    Relay,
+    /// A private certificate authority for it, PEM.
+    RelayCa,
+    /// The founding entry until the relay acknowledged it.
+    Founding,
+    /// Where this device stands in the feed of records.
+    Cursor,
+}
+
+impl Setting {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::RelayCa => "relay-ca",
+            Self::Founding => "founding",
+            Self::Cursor => "cursor",
+        }
+    }
+}
+
+impl Store {
+    /// Opens a store, making its tables if it is new.
+    pub(crate) fn open(path: &Path) -> Result<Self, AgentError> {
+        Self::prepare(Connection::open(path)?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        Self::prepare(Connection::open_in_memory().unwrap()).unwrap()
+    }
+
+    fn prepare(mut db: Connection) -> Result<Self, AgentError> {
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", "ON")?;
+        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match version {
+            0 => {
+                let tx = db.transaction()?;
+                tx.execute_batch(SCHEMA)?;
+                tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+                tx.commit()?;
+            }
+            SCHEMA_VERSION => {}
+            _ => return Err(AgentError::Damaged { what: "it was written by a later version of this program" }),
+        }
+        Ok(Self { db })
+    }
+
+    /// Reads a setting.
+    pub(crate) fn setting(&self, setting: Setting) -> Result<Option<Vec<u8>>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
+        Ok(query.query_row([setting.name()], |row| row.get(0)).optional()?)
+    }
+
+    /// Reads a setting that is text.
+    pub(crate) fn text_setting(&self, setting: Setting) -> Result<Option<String>, AgentError> {
+        let bytes = self.setting(setting)?;
+        bytes
+            .map(|bytes| String::from_utf8(bytes).map_err(|_| AgentError::Damaged { what: "a setting is not text" }))
+            .transpose()
+    }
+
+    /// Writes a setting.
+    pub(crate) fn set(&self, setting: Setting, value: &[u8]) -> Result<(), AgentError> {
+        self.db.execute(
+            "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![setting.name(), value],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a setting.
+    pub(crate) fn unset(&self, setting: Setting) -> Result<(), AgentError> {
+        self.db.execute("DELETE FROM settings WHERE name = ?1", [setting.name()])?;
+        Ok(())
+    }
+
+    /// Where this device stands in the relay's feed.
+    pub(crate) fn cursor(&self) -> Result<Option<Cursor>, AgentError> {
+        let bytes = self.setting(Setting::Cursor)?;
+        bytes
+            .map(|bytes| {
+                protocol::cbor::decode("cursor", &bytes, 64)
+                    .map_err(|_| AgentError::Damaged { what: "the cursor is no cursor" })
+            })
+            .transpose()
+    }
+}
+
+/// Turns a blob of the store into an id.
+fn id<T: for<'a> TryFrom<&'a [u8]>>(bytes: &[u8]) -> Result<T, AgentError> {
+    T::try_from(bytes).map_err(|_| AgentError::Damaged { what: "an id has not 32 bytes" })
+}
+
+/// SQLite counts with a sign.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// SQLite counts with a sign.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

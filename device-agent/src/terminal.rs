@@ -1,0 +1,130 @@
+//! What a person at a terminal sees and types; and the same, line by line, where there is no terminal.
+
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::core::view::{DecisionView, Event, PromptView, RequestView, short};
+use crate::door::{Door, Events};
+use crate::error::AgentError;
+use crate::output::Output;
+use crate::text;
+
+/// One line for a request.
+pub(crate) fn row(request: &RequestView) -> String {
+    format!(
+        "{}  {} ({}) claimed by the device  from {} seen by the relay  expires in {}",
+        short(&request.id),
+        text::quote(&request.name),
+        request.platform,
+        request.address,
+        clock::span(request.remaining)
+    )
+}
+
+/// Every fact of a request, each with its source.
+pub(crate) fn facts(request: &RequestView) -> Vec<String> {
+    let mut lines = vec![
+        format!("request      {}   (verified)", short(&request.id)),
+        format!(
+            "device       {} on {}, version {}   (claimed by the device)",
+            text::quote(&request.name),
+            text::quote(&request.platform),
+            text::quote(&request.version)
+        ),
+        format!("address      {}   (seen by the relay)", request.address),
+        format!("same network as this device: {}", request.same_network.word()),
+        format!("asked        {}   (seen by the relay)", clock::show(request.asked_at)),
+        format!("expires in   {}", clock::span(request.remaining)),
+        format!("key          {}   (verified)", request.fingerprint),
+    ];
+    if let Some(proxy) = &request.proxy {
+        lines.insert(3, format!("through      {proxy}   (a proxy that the relay trusts)"));
+    }
+    if let Some(same) = request.looks_like.first() {
+        lines.push(format!("CAUTION      a device called {} is a member already", text::quote(same)));
+    }
+    lines
+}
+
+/// How the code is asked for: by its number, as the new device may show several.
+pub(crate) fn which_code(request: &RequestView) -> String {
+    match request.prompt {
+        PromptView::Ready { round, .. } | PromptView::Opening { round } => format!("code {round} of the new device"),
+        PromptView::Closed => "the code of the new device".to_owned(),
+    }
+}
+
+/// An event as one line.
+pub(crate) fn line_of(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Requested { request } => format!("REQUEST {}", row(request)),
+        Event::Answered { request } => {
+            format!("CODE {}  {} is shown on the new device", short(&request.id), which_code(request))
+        }
+        Event::Decided { decision } => decision.sentence(),
+        Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
+        Event::Link { state } => format!("RELAY {state}"),
+        Event::Alarm { message } => message.clone(),
+        Event::Record { .. } => return None,
+    })
+}
+
+/// Tells every event as a line on standard error.
+pub(crate) async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
+    let mut events = door.events().await?;
+    while let Some(event) = events.next().await {
+        if let Some(line) = line_of(&event) {
+            output.progress(&line);
+        }
+    }
+    Err(AgentError::Daemon { what: "it ended".to_owned() })
+}
+
+/// Tells every event as one object a line.
+pub(crate) async fn json(door: &Door, output: Output) -> Result<(), AgentError> {
+    #[derive(serde::Serialize)]
+    struct Told<'a> {
+        schema: &'static str,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
+    let mut events = door.events().await?;
+    while let Some(event) = events.next().await {
+        if !matches!(event, Event::Record { .. }) {
+            output.json(&Told { schema: "countersign.event/1", event: &event });
+        }
+    }
+    Err(AgentError::Daemon { what: "it ended".to_owned() })
+}
+
+/// The live prompt.
+pub(crate) async fn live(door: &Door, output: Output) -> Result<(), AgentError> {
+    plain(door, output).await
+}
+
+/// Reads one line without holding up anything else.
+pub(crate) async fn read_line() -> Result<Zeroizing<String>, AgentError> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = Zeroizing::new(String::new());
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    read.await.map_err(|error| AgentError::Task { what: error.to_string() })?.map_err(AgentError::Terminal)
+}
+
+/// Ends when a request is decided on another device, or is over: the error that says how.
+pub(crate) async fn ended_elsewhere(events: &mut Events, request: &str) -> AgentError {
+    loop {
+        match events.next().await {
+            Some(Event::Decided { decision }) if decision.request == request => return decided(&decision),
+            Some(Event::Ended { request: ended, ending }) if ended == request => {
+                return if ending == "withdrawn" { AgentError::Withdrawn } else { AgentError::Expired };
+            }
+            Some(_) => {}
+            None => return AgentError::Daemon { what: "it ended".to_owned() },
+        }
+    }
+}
+
+fn decided(decision: &DecisionView) -> AgentError {
+    AgentError::Decided { how: decision.how() }
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Checks for what the build needs beside Rust. As root, or in CI, installs what is missing; else says the one line that does.
+set -euo pipefail
+missing=()
+command -v cc >/dev/null || missing+=(build-essential)
+command -v cargo >/dev/null || { echo "cargo is missing: install Rust from your distribution or by rustup, then run this again" >&2; exit 2; }
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" = 0 ]; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+else
+  echo "missing: ${missing[*]}. Install with:  sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+  exit 2
+fi
