@@ -28,7 +28,7 @@ use rand_core::UnwrapErr;
 
 use crate::http::{Answer, Caller};
 use crate::relay::Relay;
-use crate::scan;
+use crate::scan::{self, Secrecy};
 
 /// The system's random source.
 #[must_use]
@@ -116,6 +116,9 @@ pub struct Joiner {
     pub rounds: JoinerRounds,
 }
 
+/// The collection that everybody writes to. Its name is a secret that no log may show.
+pub const COLLECTION: &str = "quiet-collection";
+
 fn described(name: &str) -> Description {
     Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned() }
 }
@@ -132,7 +135,8 @@ impl Member {
     pub fn found_with(line: Reach, name: &str, policy: Policy) -> Self {
         let keys = DeviceKeys::draw(&mut rng());
         let founding = entry::found(&keys, &described(name), policy, now(), &mut rng()).expect("a founding");
-        scan::secret("words of a sync code", &founding.code.words());
+        scan::words(&founding.code.words());
+        scan::secret("a collection's name", Secrecy::Private, COLLECTION);
         scan::secret_bytes("a sync code", founding.code.expose());
         scan::secret_bytes("an epoch key", founding.epoch_key.expose());
         scan::secret_bytes("a signing key", keys.signing.expose_seed().as_ref());
@@ -281,7 +285,7 @@ impl Member {
     /// Signs the next record of its line; it is not yet sent, and the line not moved.
     #[must_use]
     pub fn record(&self, id: &str, value: Option<&[u8]>, base: Option<protocol::Hash>) -> SealedRecord {
-        let draft = Draft { collection: "notes", id, value, base, at: now() };
+        let draft = Draft { collection: COLLECTION, id, value, base, at: now() };
         let (record, ciphertext) = record::write(self.acting(), self.records, &draft, &mut rng()).expect("a record");
         SealedRecord { record: Blob(record.bytes().to_vec()), ciphertext }
     }
@@ -311,7 +315,7 @@ impl Member {
     #[must_use]
     pub fn reads(&self, id: &str) -> Content {
         let key = self.keyring.name_key();
-        let collection = record::blind_collection(key, "notes");
+        let collection = record::blind_collection(key, COLLECTION);
         let path = format!("/records/{collection}/{}", record::blind_id(key, &collection, id));
         self.opens_row(&self.read(&path).cbor())
     }
@@ -395,7 +399,7 @@ impl Joiner {
         let answers = nonces.iter().map(|nonce| {
             let nonce = Verified::<Nonce>::from_bytes(nonce).expect("a verified nonce");
             let reply = self.rounds.answer(nonce, &self.keys.signing).expect("a next nonce");
-            scan::secret("a check code", &reply.code.digits());
+            scan::check_code(&reply.code.digits());
             assert_eq!(self.line.caller.post("/v1/reveals", reply.reveal.bytes()).told(), "200");
             reply
         });

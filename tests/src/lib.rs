@@ -21,3 +21,5 @@ pub mod http;
 pub mod relay;
 pub mod actor;
 pub mod socket;
+pub mod home;
+pub mod liar;

@@ -24,14 +24,14 @@ pub struct Relay {
 /// What a test changes of a relay's configuration.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    host: IpAddr,
+    listen: SocketAddr,
     lines: String,
     origins: Vec<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { host: Ipv4Addr::LOCALHOST.into(), lines: String::new(), origins: Vec::new() }
+        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), lines: String::new(), origins: Vec::new() }
     }
 }
 
@@ -39,7 +39,14 @@ impl Setup {
     /// Listens on another address than 127.0.0.1.
     #[must_use]
     pub fn on(mut self, host: &str) -> Self {
-        self.host = host.parse().expect("an address");
+        self.listen.set_ip(host.parse::<IpAddr>().expect("an address"));
+        self
+    }
+
+    /// Listens on the very address of a relay that is gone.
+    #[must_use]
+    pub fn on_address(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
         self
     }
 
@@ -74,7 +81,7 @@ impl Setup {
             writeln!(config, "public_origins = {:?}", self.origins).expect("text");
         }
         config.push_str(&self.lines);
-        let (process, address) = launch(folder.path(), SocketAddr::new(self.host, 0), &config);
+        let (process, address) = launch(folder.path(), self.listen, &config);
         Relay { process, folder, address, origins: self.origins, config }
     }
 }

@@ -62,7 +62,11 @@ fn record(key: &SigningKey, chain: ChainId, head: Hash) -> anyhow::Result<Vec<u8
 
 fn post(relay: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {
     let length = body.len();
-    exchange(relay, &format!("POST {path} HTTP/1.1\r\ncontent-type: application/cbor\r\ncontent-length: {length}\r\n"), body)
+    exchange(
+        relay,
+        &format!("POST {path} HTTP/1.1\r\ncontent-type: application/cbor\r\ncontent-length: {length}\r\n"),
+        body,
+    )
 }
 
 fn signed_get(relay: &str, path: &str, key: &SigningKey) -> anyhow::Result<String> {

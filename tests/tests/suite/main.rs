@@ -15,3 +15,4 @@ mod address;
 mod strangers;
 mod crashes;
 mod sockets;
+mod people;

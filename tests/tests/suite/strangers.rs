@@ -43,7 +43,7 @@ fn a_stranger_with_the_sync_code_reads_nothing_but_its_own_request() {
     let reach = Reach::to(&relay);
     let chain = laptop.roster.chain();
     let key = laptop.keyring.name_key();
-    let collection = record::blind_collection(key, "notes");
+    let collection = record::blind_collection(key, countersign_tests::actor::COLLECTION);
     let item = format!("/records/{collection}/{}", record::blind_id(key, &collection, "secret"));
     for path in ["/log", "/requests", "/records", item.as_str()] {
         let path = format!("/v1/chains/{chain}{path}");
