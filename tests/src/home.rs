@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,7 +17,7 @@ use crate::scan::{self, Secrecy};
 #[derive(Debug)]
 pub struct Home {
     name: String,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     source: Option<String>,
 }
 
@@ -25,7 +26,7 @@ impl Home {
     #[must_use]
     pub fn new(name: &str) -> Self {
         scan::secret("a collection's name", Secrecy::Private, COLLECTION);
-        Self { name: name.to_owned(), folder: tempfile::tempdir().expect("a folder"), source: None }
+        Self { name: name.to_owned(), folder: Arc::new(tempfile::tempdir().expect("a folder")), source: None }
     }
 
     /// The same at another address.
@@ -105,7 +106,7 @@ impl Home {
         let mut process = self.starts(&["join", "--relay", origin, "--name", &self.name, "--code-file", "-", "--json"]);
         process.say(words);
         process.hush();
-        Joining { process }
+        Joining { process, _home: Arc::clone(&self.folder) }
     }
 
     /// Goes on with an unfinished join.
@@ -113,7 +114,7 @@ impl Home {
     pub fn asks_on(&self) -> Joining {
         let mut process = self.starts(&["join", "--json"]);
         process.hush();
-        Joining { process }
+        Joining { process, _home: Arc::clone(&self.folder) }
     }
 
     /// Starts its daemon, and waits until it is connected.
@@ -121,7 +122,7 @@ impl Home {
     pub fn runs(&self) -> Daemon {
         let process = self.starts(&["run"]);
         process.all.wait("the daemon's connection", |line| line.contains("RELAY connected").then_some(()));
-        Daemon { process }
+        Daemon { process, _home: Arc::clone(&self.folder) }
     }
 
     /// The ids of the open requests.
@@ -208,6 +209,8 @@ pub fn failure_of(ended: &Ended) -> String {
 #[derive(Debug)]
 pub struct Joining {
     process: Process,
+    /// Its state directory is there as long as it runs.
+    _home: Arc<TempDir>,
 }
 
 impl Joining {
@@ -259,6 +262,8 @@ impl Joining {
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
+    /// Its state directory is there as long as it runs.
+    _home: Arc<TempDir>,
 }
 
 impl Daemon {

@@ -16,3 +16,4 @@ mod strangers;
 mod crashes;
 mod sockets;
 mod people;
+mod lies;
