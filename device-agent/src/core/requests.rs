@@ -62,6 +62,11 @@ impl Core {
             for id in before.iter().filter(|id| !listed.contains(id)) {
                 self.end_request(id, "expired")?;
             }
+            // A prompt that was opened by an earlier process, whose request ended before this one began.
+            let opened = self.store.rounds_open_since(0)?;
+            for id in opened.iter().filter(|id| !listed.contains(id) && !self.pending.contains_key(id)) {
+                self.store.end_round(id, Ended::Over)?;
+            }
         }
         self.prune()
     }
