@@ -27,7 +27,9 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
                 Err(error) => error,
             };
             let told = exit::tell(&error);
-            if is_final(&error, told.exit) {
+            // A relay that was replaced by an empty one does not know the chain: it is filled again, if that is all.
+            let filled = told.exit == Exit::NotAMember && agent.catch_up_log().await.is_ok();
+            if !filled && is_final(&error, told.exit) {
                 agent.set_link(Link::Stopped { why: error.to_string() });
                 return error;
             }

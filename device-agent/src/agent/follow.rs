@@ -8,6 +8,13 @@ use super::Agent;
 use crate::core::Divergence;
 use crate::error::AgentError;
 
+/// Whether the relay was told of the chain from `found` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    NotYet,
+    Once,
+}
+
 impl Agent {
     /// Brings the pinned log up to the relay's, or the relay's up to ours.
     pub(crate) async fn catch_up_log(&self) -> Result<(), AgentError> {
@@ -15,11 +22,18 @@ impl Agent {
         if self.core(|core| core.fork().is_some()).await? {
             return Err(AgentError::Forked);
         }
+        let mut filled = Filled::NotYet;
         loop {
             let (keys, chain, head, seq) = self.place().await?;
             let page = match self.relay().log(&keys, chain, Some(seq)).await {
                 Ok(page) => page,
-                Err(AgentError::Problem { status: 404, code, .. }) => return self.refill(&code).await,
+                // A relay says the same of a chain that it does not know and of a device that is no member. The pinned log says that
+                // this device is one, so the relay is told once what it lacks; what it says then stands.
+                Err(AgentError::Problem { code, .. }) if code == "not-a-member" && filled == Filled::NotYet => {
+                    self.refill(&code).await?;
+                    filled = Filled::Once;
+                    continue;
+                }
                 Err(other) => return Err(other),
             };
             if page.head == head {
