@@ -143,42 +143,89 @@ fn an_honest_relay_behind_the_same_proxy_is_believed() {
 }
 
 /// The relay founds a chain of its own with another sync code and admits the phone there.
+#[derive(Default)]
+struct OtherChain {
+    asked: Mutex<Option<Verified<protocol::request::JoinRequest>>>,
+    nonce: Mutex<Option<Blob>>,
+    log: Mutex<Option<LogPage>>,
+}
+
+impl OtherChain {
+    fn standing(&self, mut standing: Standing) -> Standing {
+        if let Some(nonce) = self.nonce.lock().unwrap().clone() {
+            standing.nonces = vec![nonce];
+            standing.stage = if self.log.lock().unwrap().is_some() { Stage::Admitted } else { Stage::Code };
+        }
+        standing
+    }
+}
+
+impl Lie for OtherChain {
+    fn request(&self, _: &Method, path: &str, body: Vec<u8>) -> Passed {
+        if path == "/v1/requests" {
+            let ask: protocol::wire::Ask = minicbor::decode(&body).unwrap();
+            *self.asked.lock().unwrap() = Some(Verified::from_bytes(&ask.request).unwrap());
+        }
+        if path == "/v1/reveals" && self.nonce.lock().unwrap().is_some() {
+            return Passed::Swallowed(answered(StatusCode::OK, Vec::new()));
+        }
+        match self.log.lock().unwrap().clone() {
+            Some(page) if path.contains("/log") => Passed::Swallowed(answered(StatusCode::OK, cbor::encode(&page))),
+            _ => Passed::On(body),
+        }
+    }
+
+    fn answer(&self, path: &str, answer: Answer) -> Answer {
+        match minicbor::decode::<Standing>(&answer.body) {
+            Ok(standing) if path == "/v1/requests" => {
+                Answer { body: cbor::encode(&self.standing(standing)).into(), ..answer }
+            }
+            _ => answer,
+        }
+    }
+
+    fn push(&self, message: ToDevice) -> Vec<ToDevice> {
+        match message {
+            ToDevice::Standing(standing) => vec![ToDevice::Standing(self.standing(standing))],
+            other => vec![other],
+        }
+    }
+}
+
 #[test]
 fn a_log_with_another_join_key_admits_nobody() {
-    let evil_log: Arc<Mutex<Vec<Blob>>> = Arc::default();
-    let evil_nonce: Arc<Mutex<Option<Blob>>> = Arc::default();
-    let (log, nonce) = (Arc::clone(&evil_log), Arc::clone(&evil_nonce));
-    let scene = scene(Changes {
-        standing: Some(Box::new(move |standing| {
-            if let Some(nonce) = nonce.lock().unwrap().clone() {
-                standing.stage = if log.lock().unwrap().len() > 1 { Stage::Admitted } else { Stage::Code };
-                standing.nonces = vec![nonce];
-            }
-        })),
-        log: Some(Box::new({
-            let log = Arc::clone(&evil_log);
-            move |page| page.entries = log.lock().unwrap().clone()
-        })),
-        ..Changes::default()
-    });
-    // Another relay, so that the evil chain is well made.
+    let lie = Arc::new(OtherChain::default());
+    let liar = Liar::start(Arc::clone(&lie));
+    let laptop = Home::new("laptop");
+    laptop.founds(&liar.origin());
     let elsewhere = countersign_tests::relay::Relay::start();
     let evil = Member::found(Reach::to(&elsewhere), "evil");
     let phone = Home::new("phone");
-    let joining = phone.asks(&scene.liar.origin(), &scene.laptop.words());
-    let id: protocol::RequestId = joining.waits().parse().unwrap();
-    *evil_log.lock().unwrap() = vec![blob(&evil.log[0])];
-    *evil_nonce.lock().unwrap() = Some(blob(&nonce_by(&evil.keys, evil.roster.chain(), id, 1)));
-    scene.lies();
-    // Any push makes the relay speak again: here the real laptop opens the prompt.
-    let opening = scene.laptop.starts(&["requests", "show", &id.to_string()]);
-    let _ = joining.code(1);
-    evil_log.lock().unwrap().push(Blob(vec![0xd2]));
-    drop(opening);
-    let withdrawn = scene.laptop.types(&["deny", &id.to_string()]);
-    assert_eq!(withdrawn.code(), 0, "{}", withdrawn.stderr);
-    let mut joining = joining;
+    let mut joining = phone.asks(&liar.origin(), &laptop.words());
+    let _ = joining.waits();
+    let asked = lie.asked.lock().unwrap().clone().unwrap();
+    *lie.nonce.lock().unwrap() = Some(blob(&nonce_by(&evil.keys, evil.roster.chain(), asked.id(), 1)));
     joining.process().kill();
+    let mut joining = phone.asks_on();
+    let _ = joining.code(1);
+    joining.process().kill();
+    let admit = protocol::entry::Admit {
+        request: blob(&asked),
+        role: Role::Approver,
+        epoch: 1,
+        how: protocol::policy::How::Typed,
+        description: Blob(vec![2; 60]),
+        welcome: Blob(vec![1; 81]),
+        approvals: Vec::new(),
+        ticket: None,
+        totp_step: None,
+    };
+    let body = Body::Admit(Box::new(admit));
+    let chain = evil.roster.chain();
+    let entry = Entry { version: VERSION, chain: Some(chain), seq: 1, prev: Some(evil.roster.head()), at: 0, body };
+    let entry = evil.sign(entry);
+    let entries = vec![blob(&evil.log[0]), blob(&entry)];
+    *lie.log.lock().unwrap() = Some(LogPage { entries, head: entry.hash(), seq: 1 });
     let ended = phone.asks_on().end();
     assert_eq!(ended.code(), 8, "{}{}", ended.stdout, ended.stderr);
     assert_eq!(phone.fails(&["status"]).0, 6);
@@ -250,10 +297,8 @@ fn a_request_of_the_thief_in_the_place_of_the_phones_gets_no_code_from_the_phone
 /// A joiner whose standing is changed once a code is there; the join must end with exit 8, and show no second code.
 fn a_join_ends_at(change: impl Fn(&mut Standing, &DeviceKeys) + Send + Sync + 'static) {
     let stranger = DeviceKeys::draw(&mut actor::rng());
-    let scene = scene(Changes {
-        standing: Some(Box::new(move |standing| change(standing, &stranger))),
-        ..Changes::default()
-    });
+    let scene =
+        scene(Changes { standing: Some(Box::new(move |standing| change(standing, &stranger))), ..Changes::default() });
     let phone = Home::new("phone");
     let mut joining = phone.asks(&scene.liar.origin(), &scene.laptop.words());
     let id = joining.waits();
@@ -490,7 +535,9 @@ fn a_fork_is_an_alarm_as_soon_as_the_branches_meet() {
     let before = laptop.head();
     // A relay that lost the laptop's entry, or hid it, takes the tablet's: here its store is made to forget.
     let database = std::fs::read_dir(scene.liar.relay.data()).unwrap();
-    let database = database.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite"));
+    let database = database
+        .map(|file| file.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "db" || e == "sqlite"));
     let sql = rusqlite::Connection::open(database.expect("the relay's store")).unwrap();
     let Scene { mut liar, laptop, .. } = scene;
     liar.relay.kill();
@@ -563,7 +610,11 @@ fn a_false_chain_with_the_same_sync_code_is_shown_by_its_fingerprint_and_the_own
     let phone = Home::new("phone");
     let joining = phone.asks(&elsewhere.origin(), &scene.laptop.words());
     let id: protocol::RequestId = joining.waits().parse().unwrap();
-    let open = evil.requests().into_iter().find(|open| Verified::<protocol::request::JoinRequest>::from_bytes(&open.request).unwrap().id() == id).unwrap();
+    let open = evil
+        .requests()
+        .into_iter()
+        .find(|open| Verified::<protocol::request::JoinRequest>::from_bytes(&open.request).unwrap().id() == id)
+        .unwrap();
     let nonce = evil.nonce(id, 1);
     assert_eq!(elsewhere.post("/v1/nonces", nonce.bytes()).told(), "200");
     let code = joining.code(1);
