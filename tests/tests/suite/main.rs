@@ -14,5 +14,6 @@ mod refused;
 mod address;
 mod strangers;
 mod crashes;
+mod durability;
 mod sockets;
 mod people;
