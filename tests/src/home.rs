@@ -12,6 +12,7 @@ use crate::actor::COLLECTION;
 use crate::binaries;
 use crate::process::{Audience, Ended, Process};
 use crate::scan::{self, Secrecy};
+use crate::trace::Witness;
 
 /// A device: its name, its state directory, the address that it dials from.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Home {
     name: String,
     folder: Arc<TempDir>,
     source: Option<String>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Home {
@@ -26,13 +28,25 @@ impl Home {
     #[must_use]
     pub fn new(name: &str) -> Self {
         scan::secret("a collection's name", Secrecy::Private, COLLECTION);
-        Self { name: name.to_owned(), folder: Arc::new(tempfile::tempdir().expect("a folder")), source: None }
+        Self {
+            name: name.to_owned(),
+            folder: Arc::new(tempfile::tempdir().expect("a folder")),
+            source: None,
+            environment: Vec::new(),
+        }
     }
 
     /// The same at another address.
     #[must_use]
     pub fn at(mut self, address: &str) -> Self {
         self.source = Some(address.to_owned());
+        self
+    }
+
+    /// The same, watched.
+    #[must_use]
+    pub fn witnessed_by(mut self, witness: &Witness) -> Self {
+        self.environment = witness.environment();
         self
     }
 
@@ -48,6 +62,7 @@ impl Home {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.folder.path())
+            .envs(self.environment.iter().cloned())
             .arg("--home")
             .arg(self.state());
         if let Some(source) = &self.source {

@@ -14,6 +14,7 @@
 )]
 
 pub mod wait;
+pub mod trace;
 pub mod binaries;
 pub mod scan;
 pub mod process;

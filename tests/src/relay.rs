@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::binaries;
 use crate::http::{Answer, Caller};
 use crate::process::{Audience, Ended, Process};
+use crate::trace::Witness;
 
 /// A running relay with a store of its own.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Relay {
     address: SocketAddr,
     origins: Vec<String>,
     config: String,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// What a test changes of a relay's configuration.
@@ -27,11 +29,17 @@ pub struct Setup {
     listen: SocketAddr,
     lines: String,
     origins: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), lines: String::new(), origins: Vec::new() }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            lines: String::new(),
+            origins: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -71,6 +79,13 @@ impl Setup {
         self
     }
 
+    /// Is watched.
+    #[must_use]
+    pub fn witnessed_by(mut self, witness: &Witness) -> Self {
+        self.environment = witness.environment();
+        self
+    }
+
     /// Starts it.
     #[must_use]
     pub fn start(self) -> Relay {
@@ -81,12 +96,14 @@ impl Setup {
             writeln!(config, "public_origins = {:?}", self.origins).expect("text");
         }
         config.push_str(&self.lines);
-        let (process, address) = launch(folder.path(), self.listen, &config);
-        Relay { process, folder, address, origins: self.origins, config }
+        let (process, address) = launch(folder.path(), self.listen, &config, &self.environment);
+        Relay { process, folder, address, origins: self.origins, config, environment: self.environment }
     }
 }
 
-fn launch(folder: &Path, listen: SocketAddr, config: &str) -> (Process, SocketAddr) {
+type Environment = [(&'static str, PathBuf)];
+
+fn launch(folder: &Path, listen: SocketAddr, config: &str, environment: &Environment) -> (Process, SocketAddr) {
     let file = folder.join("relay.toml");
     let data = folder.join("data");
     std::fs::create_dir_all(&data).expect("a folder");
@@ -95,6 +112,7 @@ fn launch(folder: &Path, listen: SocketAddr, config: &str) -> (Process, SocketAd
         Command::new(binaries::relay())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
+            .envs(environment.iter().cloned())
             .arg("serve")
             .arg("--config")
             .arg(&file),
@@ -166,7 +184,7 @@ impl Relay {
 
     /// Starts it again on the same address with the same store.
     pub fn start_again(&mut self) {
-        let (process, address) = launch(self.folder.path(), self.address, &self.config);
+        let (process, address) = launch(self.folder.path(), self.address, &self.config, &self.environment);
         assert_eq!(address, self.address);
         self.process = process;
     }

@@ -14,6 +14,7 @@ mod refused;
 mod address;
 mod strangers;
 mod crashes;
+mod durability;
 mod sockets;
 mod people;
 mod lies;
