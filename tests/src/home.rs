@@ -135,7 +135,7 @@ impl Home {
     /// Starts its daemon, and waits until it is connected.
     #[must_use]
     pub fn runs(&self) -> Daemon {
-        let process = self.starts(&["run"]);
+        let process = self.starts(&["run", "-vv"]);
         process.all.wait("the daemon's connection", |line| line.contains("RELAY connected").then_some(()));
         Daemon { process, _home: Arc::clone(&self.folder) }
     }
@@ -286,6 +286,12 @@ impl Daemon {
     #[must_use]
     pub fn says(&self, beginning: &str) -> String {
         self.process.all.wait(beginning, |line| line.starts_with(beginning).then(|| line.to_owned()))
+    }
+
+    /// Waits for a line like this.
+    #[must_use]
+    pub fn waits_for(&self, what: &str, like: impl Fn(&str) -> bool) -> String {
+        self.process.all.wait(what, |line| like(line).then(|| line.to_owned()))
     }
 
     /// Everything that it said.

@@ -79,6 +79,16 @@ impl Setup {
         self
     }
 
+    /// Speaks TLS with a certificate of its own for 127.0.0.1, which is also the authority to trust.
+    #[must_use]
+    pub fn over_tls(self, certificates: &Path) -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let (certificate, key) = (certificates.join("relay.pem"), certificates.join("relay.key"));
+        std::fs::write(&certificate, made.cert.pem()).expect("a file");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
+        self.with(&format!("tls.certificate = {certificate:?}")).with(&format!("tls.key = {key:?}"))
+    }
+
     /// Is watched.
     #[must_use]
     pub fn witnessed_by(mut self, witness: &Witness) -> Self {
@@ -107,7 +117,9 @@ fn launch(folder: &Path, listen: SocketAddr, config: &str, environment: &Environ
     let file = folder.join("relay.toml");
     let data = folder.join("data");
     std::fs::create_dir_all(&data).expect("a folder");
-    std::fs::write(&file, format!("listen = \"{listen}\"\ndata = {data:?}\n{config}")).expect("a file");
+    // Everything that it could ever log is searched for secrets.
+    std::fs::write(&file, format!("listen = \"{listen}\"\ndata = {data:?}\nlog.level = \"debug\"\n{config}"))
+        .expect("a file");
     let process = Process::start(
         Command::new(binaries::relay())
             .env_clear()

@@ -1,7 +1,8 @@
 //! The whole way as people go it: the agent's commands on several homes, through a real relay.
 
+use countersign_tests::actor::{Joiner, Member, Reach};
 use countersign_tests::home::{Home, failure_of};
-use countersign_tests::relay::Relay;
+use countersign_tests::relay::{Relay, Setup};
 use serde_json::Value;
 
 fn laptop_on(relay: &Relay) -> Home {
@@ -192,7 +193,7 @@ fn the_sixth_prompt_of_a_day_is_not_opened_even_for_a_relay_that_forgot_the_firs
     let origin = relay.origin();
     let port = relay.address();
     drop(relay);
-    let relay = countersign_tests::relay::Setup::default().on_address(port).start();
+    let relay = Setup::default().on_address(port).start();
     assert_eq!(relay.origin(), origin);
     // The empty relay is filled again by the first member that comes.
     assert_eq!(laptop.head().1, 5);
@@ -262,7 +263,7 @@ fn an_empty_relay_is_filled_again_by_a_member() {
     let head = laptop.head();
     let address = relay.address();
     drop(relay);
-    let relay = countersign_tests::relay::Setup::default().on_address(address).start();
+    let relay = Setup::default().on_address(address).start();
     let daemon = laptop.runs();
     assert_eq!(laptop.head(), head);
     assert_eq!(phone.head(), head);
@@ -299,4 +300,72 @@ fn a_withdrawn_request_does_not_hold_its_prompt() {
         let _ = laptop.opens(&id);
         assert_eq!(joining.interrupted().code(), 4);
     }
+}
+
+/// The chain's policy lets a request live three seconds; its founder is a device from outside, as `init` asks for no lifetime.
+#[test]
+fn a_join_that_nobody_answers_expires() {
+    let relay = Relay::start();
+    let policy = protocol::policy::Policy { request_lifetime: 3, ..protocol::policy::Policy::default() };
+    let founder = Member::found_with(Reach::to(&relay), "founder", policy);
+    let phone = Home::new("phone");
+    let joining = phone.asks(&relay.origin(), &founder.code().words());
+    let id = joining.waits();
+    let ended = joining.end();
+    assert_eq!((ended.code(), failure_of(&ended)), (4, "expired".to_owned()));
+    let again = phone.asks(&relay.origin(), &founder.code().words());
+    assert_ne!(again.waits(), id, "the next join draws new keys");
+}
+
+#[test]
+fn over_tls_the_relay_is_known_by_its_authority_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Setup::default().over_tls(folder.path()).start();
+    let origin = format!("https://{}", relay.address());
+    let authority = folder.path().join("relay.pem");
+    let authority = authority.to_str().unwrap();
+    let laptop = Home::new("laptop");
+    assert_eq!(laptop.fails(&["init", "--relay", &origin]).0, 7, "nobody vouches for it");
+    let plain = format!("http://{}", relay.address());
+    assert_eq!(laptop.fails(&["init", "--relay", &plain]).0, 7, "it does not speak plain HTTP");
+    assert_eq!(laptop.types(&["init", "--relay", &origin, "--relay-ca", authority]).code(), 0);
+    let daemon = laptop.runs();
+    let words = folder.path().join("words");
+    std::fs::write(&words, laptop.words()).unwrap();
+    let phone = Home::new("phone");
+    let arguments =
+        ["join", "--relay", &origin, "--relay-ca", authority, "--code-file", words.to_str().unwrap(), "--json"];
+    let joining = phone.starts(&arguments);
+    let pushed = daemon.says("REQUEST");
+    let id = pushed.split_whitespace().nth(1).unwrap();
+    let _ = laptop.opens(id);
+    let code = joining.stdout.wait("a code", |line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        line["code"].as_str().map(str::to_owned)
+    });
+    assert_eq!(laptop.approves(id, &code).code(), 0);
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(phone.puts("first", "hello").code(), 0);
+    assert_eq!(laptop.gets("first"), "hello");
+}
+
+/// The bytes of a request are sent again and again: the person is asked once.
+#[test]
+fn a_replayed_request_raises_no_second_prompt() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    let code = protocol::code::SyncCode::from_words(&laptop.words()).unwrap();
+    let thief = Joiner::ask(Reach::to(&relay), &code, "thief");
+    let _ = daemon.says("REQUEST");
+    for _ in 0..5 {
+        assert_eq!(thief.asks().status, 202);
+    }
+    assert_eq!(thief.withdraws().told(), "200");
+    let _ = daemon.says("ENDED");
+    let again = Joiner::ask(Reach::to(&relay), &code, "second");
+    let second = again.request.id().short();
+    let said = daemon.waits_for("the second request", |line| line.starts_with("REQUEST") && line.contains(&second));
+    assert!(said.contains("second"));
+    assert_eq!(daemon.said().lines().filter(|line| line.starts_with("REQUEST")).count(), 2, "{}", daemon.said());
 }
