@@ -27,7 +27,7 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
                 Err(error) => error,
             };
             let told = exit::tell(&error);
-            if is_final(&error, told.exit) {
+            if is_final(&error, told.exit) && !is_let_in_again(&agent, told.exit).await {
                 agent.set_link(Link::Stopped { why: error.to_string() });
                 return error;
             }
@@ -49,6 +49,11 @@ fn is_final(error: &AgentError, exit: Exit) -> bool {
         Exit::NotAMember => true,
         _ => false,
     }
+}
+
+/// A relay that lost this member's admission shuts it out of its socket. Following the log tells it again.
+async fn is_let_in_again(agent: &Agent, exit: Exit) -> bool {
+    exit == Exit::NotAMember && agent.catch_up_log().await.is_ok()
 }
 
 /// Between a half and one and a half, so that devices do not return all at once.
