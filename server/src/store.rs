@@ -156,6 +156,8 @@ fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // SQLite opens its files at the first statement. That must be now: later there may be no descriptor left.
+    connection.query_row("SELECT store FROM identity", [], |_| Ok(()))?;
     Ok(connection)
 }
 
