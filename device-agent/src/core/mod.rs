@@ -10,6 +10,7 @@ mod records;
 pub(crate) mod view;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
@@ -46,6 +47,8 @@ pub(crate) struct Core {
     pending: BTreeMap<RequestId, Pending>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
+    /// This device's address towards the relay, to compare with those that the relay sees.
+    own_address: Option<IpAddr>,
 }
 
 /// Whether membership may change.
@@ -95,6 +98,7 @@ impl Core {
             pending: BTreeMap::new(),
             events,
             standing,
+            own_address: None,
         })
     }
 
@@ -103,9 +107,9 @@ impl Core {
         self.events.clone()
     }
 
-    /// The state directory.
-    pub(crate) fn home(&self) -> &Home {
-        &self.home
+    /// Notes this device's address towards the relay.
+    pub(crate) fn note_address(&mut self, own: Option<IpAddr>) {
+        self.own_address = own.or(self.own_address);
     }
 
     /// The device's keys.

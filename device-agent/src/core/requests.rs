@@ -98,7 +98,7 @@ impl Core {
             if known { Event::Answered { request } } else { Event::Requested { request } }
         };
         if (!known || answered)
-            && let Ok(view) = self.view(&id, None)
+            && let Ok(view) = self.view(&id)
             && view.remaining > 0
         {
             self.emit(event(Box::new(view)));
@@ -160,10 +160,10 @@ impl Core {
     }
 
     /// Every open request, the one that expires first at the top.
-    pub(crate) fn requests(&self, own_address: Option<IpAddr>) -> Result<Vec<RequestView>, AgentError> {
+    pub(crate) fn requests(&self) -> Result<Vec<RequestView>, AgentError> {
         let mut views = Vec::new();
         for id in self.pending.keys() {
-            let view = self.view(id, own_address)?;
+            let view = self.view(id)?;
             if view.remaining > 0 {
                 views.push(view);
             }
@@ -173,7 +173,7 @@ impl Core {
     }
 
     /// A request as it is shown.
-    pub(crate) fn view(&self, id: &RequestId, own_address: Option<IpAddr>) -> Result<RequestView, AgentError> {
+    pub(crate) fn view(&self, id: &RequestId) -> Result<RequestView, AgentError> {
         let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let claim = |pick: fn(&Description) -> &String| {
@@ -190,7 +190,7 @@ impl Core {
             address: text::clean(&pending.seen.address),
             proxy: pending.seen.proxy.as_deref().map(text::clean),
             asked_at: pending.seen.at,
-            same_network: same_network(&pending.seen.address, own_address),
+            same_network: same_network(&pending.seen.address, self.own_address),
             remaining: self.remaining(id).unwrap_or_default(),
             prompt: self.prompt_view(id)?,
         })
