@@ -8,6 +8,8 @@ mod prompt;
 mod decide;
 mod records;
 pub(crate) mod view;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,6 +18,7 @@ use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
 use protocol::policy::Role;
+use protocol::request::Description;
 use protocol::roster::Roster;
 use protocol::signed::Verified;
 use protocol::{DeviceId, RequestId};
@@ -45,6 +48,8 @@ pub(crate) struct Core {
     /// Every pinned entry, for the diary and for looking up decisions.
     log: Vec<Verified<Entry>>,
     pending: BTreeMap<RequestId, Pending>,
+    /// What devices said of themselves that asked while this process lived: a denied one has no name in the log.
+    claims: BTreeMap<RequestId, Description>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
     /// This device's address towards the relay, to compare with those that the relay sees.
@@ -96,6 +101,7 @@ impl Core {
             store,
             log,
             pending: BTreeMap::new(),
+            claims: BTreeMap::new(),
             events,
             standing,
             own_address: None,

@@ -83,6 +83,12 @@ impl Core {
         let first = self.store.first_sight(&id, clock::now())?;
         let age = self.pending.get(&id).map_or_else(|| Age::since(first), |pending| pending.age);
         let description = Description::open(self.keyring.code(), &request.device.signing, &open.description).ok();
+        if let Some(description) = &description {
+            if self.claims.len() >= limits::OPEN_REQUESTS_KEPT * 4 {
+                self.claims.pop_first();
+            }
+            self.claims.insert(id, description.clone());
+        }
         let pending = Pending {
             request,
             sealed: open.description.clone(),
