@@ -27,7 +27,9 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
                 Err(error) => error,
             };
             let told = exit::tell(&error);
-            if is_final(&error, told.exit) {
+            // A relay that lost this device's admission says the same as one that was told to remove it.
+            let healed = told.exit == Exit::NotAMember && agent.catch_up_log().await.is_ok();
+            if !healed && is_final(&error, told.exit) {
                 agent.set_link(Link::Stopped { why: error.to_string() });
                 return error;
             }

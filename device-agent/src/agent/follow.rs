@@ -19,7 +19,9 @@ impl Agent {
             let (keys, chain, head, seq) = self.place().await?;
             let page = match self.relay().log(&keys, chain, Some(seq)).await {
                 Ok(page) => page,
-                Err(AgentError::Problem { status: 404, code, .. }) => return self.refill(&code).await,
+                Err(AgentError::Problem { status, code, detail }) if status == 404 || code == "not-a-member" => {
+                    return self.refill(AgentError::Problem { status, code, detail }).await;
+                }
                 Err(other) => return Err(other),
             };
             if page.head == head {
@@ -73,9 +75,9 @@ impl Agent {
         Ok(())
     }
 
-    /// A relay that does not know the chain at all is filled from `found` on.
-    async fn refill(&self, code: &str) -> Result<(), AgentError> {
-        tracing::warn!(code, "the relay does not know this chain: founding it there again");
+    /// A relay that does not know this member lost the chain, or its end: it is filled from `found` on. Founding the same chain again
+    /// says how much of it the relay has. A device that was removed finds a head there that it does not know, and changes nothing.
+    async fn refill(&self, refused: AgentError) -> Result<(), AgentError> {
         let (found, own_seq) = self
             .core(|core| {
                 let found = core.store().log_from(0, 1)?.pop();
@@ -83,8 +85,11 @@ impl Agent {
             })
             .await??;
         let found = found.ok_or(AgentError::Damaged { what: "the log is empty" })?;
-        self.relay().found(&found).await?;
-        self.heal(0, own_seq).await
+        let has = self.relay().found(&found).await?;
+        match self.core(move |core| core.pinned(has.seq)).await?? {
+            Some(pinned) if pinned == has.head && has.seq < own_seq => self.heal(has.seq, own_seq).await,
+            _ => Err(refused),
+        }
     }
 
     /// Reads the relay's log from `found` until it differs from ours; the first entry that differs is judged.

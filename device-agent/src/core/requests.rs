@@ -16,6 +16,9 @@ use crate::error::AgentError;
 use crate::store::Ended;
 use crate::{limits, text};
 
+/// Milliseconds by which the relay's count of a lifetime may run ahead of ours.
+pub(super) const SLACK: u64 = 1_000;
+
 /// A request that waits for a decision.
 pub(super) struct Pending {
     /// Verified: signed by the device, with the join key's proof.
@@ -60,7 +63,8 @@ impl Core {
         }
         if let Listing::All { before } = listing {
             for id in before.iter().filter(|id| !listed.contains(id)) {
-                self.end_request(id, "expired")?;
+                let ending = if self.remaining(id).is_some_and(|left| left > SLACK) { "withdrawn" } else { "expired" };
+                self.end_request(id, ending)?;
             }
         }
         self.prune()
@@ -227,8 +231,7 @@ impl Core {
     pub(crate) fn find(&self, prefix: &str) -> Result<RequestId, AgentError> {
         let wanted = prefix.trim().to_ascii_lowercase();
         let decided = self.log.iter().filter_map(|entry| self.decision_of(entry)?.request.parse().ok());
-        let opened = self.store.rounds_open_since(0)?;
-        let mut found: Vec<RequestId> = self.pending.keys().copied().chain(opened).chain(decided).collect();
+        let mut found: Vec<RequestId> = self.store.sightings()?.into_iter().chain(decided).collect();
         found.sort();
         found.dedup();
         found.retain(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));
