@@ -141,6 +141,8 @@ fn connect(path: &Path, synchronous: Synchronous) -> rusqlite::Result<Connection
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    // No temporary files: a relay that is out of descriptors must still be able to write.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     let level = match synchronous {
         Synchronous::Full => "FULL",
         Synchronous::Off => "OFF",
@@ -154,6 +156,8 @@ fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // SQLite opens its files at the first statement. That must be now: later there may be no descriptor left.
+    connection.query_row("SELECT store FROM identity", [], |_| Ok(()))?;
     Ok(connection)
 }
 

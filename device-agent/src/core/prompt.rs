@@ -7,6 +7,7 @@ use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
 
 use super::Core;
+use super::requests::SLACK;
 use crate::clock;
 use crate::error::AgentError;
 use crate::store::OpenedRow;
@@ -139,11 +140,15 @@ impl Core {
         if let Some(decision) = self.decided(id) {
             return Err(decision);
         }
-        match self.remaining(id) {
-            None if self.store.opened(id)?.is_some() => Err(AgentError::Expired),
-            None => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
-            Some(0) => Err(AgentError::Expired),
-            Some(_) => Ok(()),
+        match (self.remaining(id), self.store.sighting(id)?) {
+            (Some(0), _) => Err(AgentError::Expired),
+            (Some(_), _) => Ok(()),
+            (None, None) => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
+            (None, Some(first)) => {
+                let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
+                let over = clock::now().saturating_sub(first).saturating_add(SLACK) >= lifetime;
+                Err(if over { AgentError::Expired } else { AgentError::Withdrawn })
+            }
         }
     }
 
