@@ -7,7 +7,7 @@
 //! There are no sleeps: everything waits for an event, with one bound, [`wait::PATIENCE`].
 
 #![expect(
-    clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::expect_used,
     clippy::panic,
     reason = "a test stops at the first surprise, and shows it"

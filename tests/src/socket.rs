@@ -51,7 +51,7 @@ impl Socket {
             tokio_tungstenite::client_async(request, stream).await.expect("a WebSocket").0
         });
         let mut socket = Self(socket);
-        match socket.next().message() {
+        match socket.receive().message() {
             ToDevice::Challenge(challenge) => (socket, challenge),
             other => panic!("the first message is a challenge, not {other:?}"),
         }
@@ -62,7 +62,7 @@ impl Socket {
     pub fn of_member(member: &Member) -> Self {
         let (mut socket, challenge) = Self::dial(&member.line);
         socket.prove(member.connect(challenge.nonce), &member.keys);
-        match socket.next().message() {
+        match socket.receive().message() {
             ToDevice::Ready(_) => socket,
             other => panic!("the answer to a Connect is Ready, not {other:?}"),
         }
@@ -95,7 +95,7 @@ impl Socket {
     }
 
     /// The next message, or how the relay closed.
-    pub fn next(&mut self) -> Came {
+    pub fn receive(&mut self) -> Came {
         wait::run("the next message", async {
             loop {
                 match self.0.next().await {
@@ -114,7 +114,7 @@ impl Socket {
     pub fn until<T>(&mut self, what: &str, mut find: impl FnMut(&ToDevice) -> Option<T>) -> T {
         // A bound in steps as well: a relay that repeats itself is a failure, not a long wait.
         for _ in 0..1000 {
-            let message = match self.next() {
+            let message = match self.receive() {
                 Came::Message(message) => message,
                 Came::Closed(code) => panic!("{what}: the relay closed with {code}"),
             };
@@ -133,7 +133,7 @@ impl Socket {
     /// Waits until the relay closes, and says with which code.
     pub fn closed(&mut self) -> u16 {
         for _ in 0..1000 {
-            if let Came::Closed(code) = self.next() {
+            if let Came::Closed(code) = self.receive() {
                 return code;
             }
         }

@@ -36,7 +36,7 @@ fn two_hundred_silent_readers_cost_bounded_memory_and_nobody_else_is_held_up() {
     let first = silent.first_mut().unwrap();
     let mut data = 0;
     loop {
-        match first.next() {
+        match first.receive() {
             Came::Message(ToDevice::Records(_) | ToDevice::Entries(_)) => data += 1,
             Came::Message(_) => {}
             Came::Closed(code) => {

@@ -87,9 +87,9 @@ fn a_stranger_is_pushed_nothing() {
     let mut impostor = laptop.clone();
     impostor.keys = stranger.keys.clone();
     socket.prove(impostor.connect(challenge.nonce), &stranger.keys);
-    assert_eq!(socket.next(), Came::Closed(4403));
+    assert_eq!(socket.receive(), Came::Closed(4403));
     let mut own = Socket::of_joiner(&stranger);
-    assert!(matches!(own.next().message(), ToDevice::Standing(_)));
+    assert!(matches!(own.receive().message(), ToDevice::Standing(_)));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_connect_is_good_for_one_challenge_one_origin_and_its_own_signer() {
     let (mut first, challenge) = Socket::dial(&laptop.line);
     let connect = laptop.connect(challenge.nonce);
     first.prove(connect.clone(), &laptop.keys);
-    assert!(matches!(first.next().message(), ToDevice::Ready(_)));
+    assert!(matches!(first.receive().message(), ToDevice::Ready(_)));
     let (mut second, _) = Socket::dial(&laptop.line);
     second.prove(connect, &laptop.keys);
     assert_eq!(second.closed(), 4401);
