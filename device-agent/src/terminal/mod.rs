@@ -26,27 +26,27 @@ pub(crate) fn row(request: &RequestView) -> String {
     )
 }
 
-/// Every fact of a request, each with its source.
+/// Every fact of a request, its source first: a narrow terminal must not cut it off.
 pub(crate) fn facts(request: &RequestView) -> Vec<String> {
     let mut lines = vec![
-        format!("request      {}   (verified)", short(&request.id)),
         format!(
-            "device       {} on {}, version {}   (claimed by the device)",
+            "claimed by the device        {} on {}, version {}",
             text::quote(&request.name),
             text::quote(&request.platform),
             text::quote(&request.version)
         ),
-        format!("address      {}   (seen by the relay)", request.address),
+        format!("seen by the relay            {}", request.address),
         format!("same network as this device: {}", request.same_network.word()),
-        format!("asked        {}   (seen by the relay)", clock::show(request.asked_at)),
-        format!("expires in   {}", clock::span(request.remaining)),
-        format!("key          {}   (verified)", request.fingerprint),
+        format!("seen by the relay            asked {}", clock::show(request.asked_at)),
+        format!("expires in                   {}", clock::span(request.remaining)),
+        format!("verified                     request {}", short(&request.id)),
+        format!("verified                     key {}", request.fingerprint),
     ];
     if let Some(proxy) = &request.proxy {
-        lines.insert(3, format!("through      {proxy}   (a proxy that the relay trusts)"));
+        lines.insert(2, format!("seen by the relay            through the trusted proxy {proxy}"));
     }
     if let Some(same) = request.looks_like.first() {
-        lines.push(format!("CAUTION      a device called {} is a member already", text::quote(same)));
+        lines.push(format!("CAUTION                      a device called {} is a member already", text::quote(same)));
     }
     lines
 }
