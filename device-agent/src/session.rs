@@ -30,7 +30,7 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
             // A relay that lost this device's admission says the same as one that was told to remove it.
             let healed = told.exit == Exit::NotAMember && agent.catch_up_log().await.is_ok();
             if !healed && is_final(&error, told.exit) {
-                agent.set_link(Link::Stopped { why: error.to_string() });
+                agent.set_link(Link::Stopped { told });
                 return error;
             }
             let was_up = agent.link() == Link::Connected;

@@ -70,7 +70,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
         Event::Link { state } => format!("RELAY {state}"),
         Event::Alarm { message } => message.clone(),
-        Event::Record { .. } => return None,
+        Event::Record { .. } | Event::Stopped { .. } => return None,
     })
 }
 
@@ -80,6 +80,9 @@ pub(crate) async fn plain(door: &Door, output: Output) -> Result<(), AgentError>
     while let Some(event) = events.next().await {
         if let Some(line) = line_of(&event) {
             output.progress(&line);
+        }
+        if let Event::Stopped { told } = event {
+            return Err(AgentError::Told(told));
         }
     }
     Err(AgentError::Daemon { what: "it ended".to_owned() })
@@ -97,6 +100,9 @@ pub(crate) async fn json(door: &Door, output: Output) -> Result<(), AgentError> 
     while let Some(event) = events.next().await {
         if !matches!(event, Event::Record { .. }) {
             output.json(&Told { schema: "countersign.event/1", event: &event });
+        }
+        if let Event::Stopped { told } = event {
+            return Err(AgentError::Told(told));
         }
     }
     Err(AgentError::Daemon { what: "it ended".to_owned() })
