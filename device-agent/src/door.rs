@@ -43,7 +43,6 @@ pub(crate) enum Door {
 /// The agent in this process.
 pub(crate) struct Here {
     router: Router,
-    agent: Agent,
     _session: Option<AbortOnDropHandle<()>>,
     _lock: Option<Lock>,
 }
@@ -72,7 +71,7 @@ impl Door {
                     let agent = agent_of(home, source)?;
                     let kept = (session == Session::Needed).then(|| start_session(&agent));
                     let router = local::router(agent.clone(), Place::Command);
-                    return Ok(Self::Here(Box::new(Here { router, agent, _session: kept, _lock: Some(lock) })));
+                    return Ok(Self::Here(Box::new(Here { router, _session: kept, _lock: Some(lock) })));
                 }
                 None if clock::instant().duration_since(begun) > limits::LOCK_WAIT => {
                     return Err(AgentError::Locked { home: home.dir().to_owned() });
@@ -85,15 +84,7 @@ impl Door {
     /// The door of an agent that runs in this process already.
     pub(crate) fn within(agent: &Agent, place: Place) -> Self {
         let router = local::router(agent.clone(), place);
-        Self::Here(Box::new(Here { router, agent: agent.clone(), _session: None, _lock: None }))
-    }
-
-    /// The agent, if it is in this process.
-    pub(crate) fn agent(&self) -> Option<&Agent> {
-        match self {
-            Self::Daemon(_) => None,
-            Self::Here(here) => Some(&here.agent),
-        }
+        Self::Here(Box::new(Here { router, _session: None, _lock: None }))
     }
 
     /// Reads.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +18,7 @@ use crate::trace::Witness;
 #[derive(Debug)]
 pub struct Home {
     name: String,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     source: Option<String>,
     environment: Vec<(&'static str, PathBuf)>,
 }
@@ -29,7 +30,7 @@ impl Home {
         scan::secret("a collection's name", Secrecy::Private, COLLECTION);
         Self {
             name: name.to_owned(),
-            folder: tempfile::tempdir().expect("a folder"),
+            folder: Arc::new(tempfile::tempdir().expect("a folder")),
             source: None,
             environment: Vec::new(),
         }
@@ -120,7 +121,7 @@ impl Home {
         let mut process = self.starts(&["join", "--relay", origin, "--name", &self.name, "--code-file", "-", "--json"]);
         process.say(words);
         process.hush();
-        Joining { process }
+        Joining { process, _home: Arc::clone(&self.folder) }
     }
 
     /// Goes on with an unfinished join.
@@ -128,7 +129,7 @@ impl Home {
     pub fn asks_on(&self) -> Joining {
         let mut process = self.starts(&["join", "--json"]);
         process.hush();
-        Joining { process }
+        Joining { process, _home: Arc::clone(&self.folder) }
     }
 
     /// Starts its daemon, and waits until it is connected.
@@ -136,7 +137,7 @@ impl Home {
     pub fn runs(&self) -> Daemon {
         let process = self.starts(&["run"]);
         process.all.wait("the daemon's connection", |line| line.contains("RELAY connected").then_some(()));
-        Daemon { process }
+        Daemon { process, _home: Arc::clone(&self.folder) }
     }
 
     /// The ids of the open requests.
@@ -223,6 +224,8 @@ pub fn failure_of(ended: &Ended) -> String {
 #[derive(Debug)]
 pub struct Joining {
     process: Process,
+    /// Its state directory is there as long as it runs.
+    _home: Arc<TempDir>,
 }
 
 impl Joining {
@@ -274,6 +277,8 @@ impl Joining {
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
+    /// Its state directory is there as long as it runs.
+    _home: Arc<TempDir>,
 }
 
 impl Daemon {

@@ -5,6 +5,7 @@
 mod follow;
 mod append;
 mod requests;
+mod refill;
 mod records;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,6 +3,7 @@
 use protocol::wire::SealedRecord;
 
 use super::Agent;
+use super::refill::Refilled;
 use crate::core::Draft;
 use crate::core::view::ItemView;
 use crate::error::AgentError;
@@ -25,6 +26,15 @@ impl Agent {
                 {
                     tries += 1;
                     self.catch_up_log().await?;
+                }
+                // Our own line is beyond the relay's, or it lacks the version that is replaced: it lost something.
+                Err(AgentError::Problem { status, code, detail })
+                    if tries < WRITE_TRIES && matches!(code.as_str(), "broken-line" | "conflict") =>
+                {
+                    tries += 1;
+                    if self.refill_records().await? == Refilled::Nothing {
+                        return Err(AgentError::Problem { status, code, detail });
+                    }
                 }
                 done => return done,
             }

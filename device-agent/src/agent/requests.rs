@@ -14,8 +14,7 @@ impl Agent {
     /// The open requests, freshly read from the relay.
     pub(crate) async fn requests(&self) -> Result<Vec<RequestView>, AgentError> {
         self.refresh_requests().await?;
-        let own = self.relay().own_address();
-        self.core(move |core| core.requests(own)).await?
+        self.core(|core| core.requests()).await?
     }
 
     /// Reads log and requests, so that nothing is decided on what was decided already.
@@ -24,7 +23,12 @@ impl Agent {
         let (keys, chain, _, _) = self.place().await?;
         let before = self.core(|core| core.open_ids()).await?;
         let open = self.relay().open_requests(&keys, chain).await?;
-        self.core(move |core| core.take_requests(&open.requests, &Listing::All { before })).await?
+        let own = self.relay().own_address();
+        self.core(move |core| {
+            core.note_address(own);
+            core.take_requests(&open.requests, &Listing::All { before })
+        })
+        .await?
     }
 
     /// The request that a prefix names.
@@ -43,8 +47,7 @@ impl Agent {
         if opened.answered == Answered::NotYet {
             self.wait_for_answer(id).await?;
         }
-        let own = self.relay().own_address();
-        self.core(move |core| core.view(&id, own)).await?
+        self.core(move |core| core.view(&id)).await?
     }
 
     /// Sends the nonce; signs for the next round while others take ours.
@@ -129,6 +132,11 @@ impl Agent {
 
     /// Takes one pushed request.
     pub(crate) async fn take_request(&self, open: protocol::wire::OpenRequest) -> Result<(), AgentError> {
-        self.core(move |core| core.take_requests(&[open], &Listing::One)).await?
+        let own = self.relay().own_address();
+        self.core(move |core| {
+            core.note_address(own);
+            core.take_requests(&[open], &Listing::One)
+        })
+        .await?
     }
 }

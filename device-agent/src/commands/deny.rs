@@ -2,7 +2,7 @@
 
 use protocol::limits::BLOCK_MAX;
 
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, seconds};
 use crate::core::view::DecisionView;
 use crate::door::Session;
 use crate::error::AgentError;
@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// A prefix of the request's id
     id: String,
     /// Let the relay refuse the address range for a time, at most 7 days: 90s, 15m, 24h, 7d
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = block)]
     block: Option<u32>,
 }
 
@@ -32,30 +32,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     Ok(Exit::Done)
 }
 
-fn seconds(text: &str) -> Result<u32, String> {
-    let wrong = || format!("{text:?} is no duration of at most 7 days: write 90s, 15m, 24h or 7d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let total = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)?;
-    if u64::from(total) > BLOCK_MAX.as_secs() { Err(wrong()) } else { Ok(total) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_up_to_seven_days() {
-        assert_eq!(seconds("90s"), Ok(90));
-        assert_eq!(seconds("7d"), Ok(604_800));
-        for wrong in ["", "s", "8d", "1w", "-1s", "15", "1.5h"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
-    }
+fn block(text: &str) -> Result<u32, String> {
+    let total = seconds(text)?;
+    if u64::from(total) > BLOCK_MAX.as_secs() { Err("a block is at most 7d".to_owned()) } else { Ok(total) }
 }

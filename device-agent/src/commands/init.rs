@@ -2,11 +2,12 @@
 
 use protocol::entry::{Entry, found};
 use protocol::keys::DeviceKeys;
+use protocol::limits::REQUEST_LIFETIME_RANGE;
 use protocol::policy::Policy;
 use protocol::signed::Verified;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES, RelayArgs, description};
+use super::{Context, EXIT_CODES, RelayArgs, description, seconds};
 use crate::clock;
 use crate::error::AgentError;
 use crate::keyfile::{Secrets, Standing};
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Name of this device, sealed for the members [default: the host's name]
     #[arg(long)]
     name: Option<String>,
+    /// How long a join request stays open, from 1s to 24h
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = lifetime)]
+    request_lifetime: u32,
     #[command(flatten)]
     how: RelayArgs,
 }
@@ -45,7 +49,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let mut store = Store::open(&home.store_file())?;
     let entry = match unfinished(context, &store)? {
         Some(entry) => entry,
-        None => draw(context, &store, args.name.as_deref())?,
+        None => draw(context, &store, &args)?,
     };
     store.set(Setting::Relay, endpoint.origin().as_bytes())?;
     match &ca {
@@ -94,12 +98,20 @@ fn unfinished(context: &Context, store: &Store) -> Result<Option<Verified<Entry>
 }
 
 /// Draws everything and keeps it, the secrets first, before the relay hears of it.
-fn draw(context: &Context, store: &Store, name: Option<&str>) -> Result<Verified<Entry>, AgentError> {
+fn draw(context: &Context, store: &Store, args: &Args) -> Result<Verified<Entry>, AgentError> {
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
     let keys = DeviceKeys::draw(&mut rng);
-    let founding =
-        found(&keys, &description(name), Policy::default(), clock::now(), &mut rng).map_err(AgentError::OwnForm)?;
+    let policy = Policy { request_lifetime: args.request_lifetime, ..Policy::default() };
+    let founding = found(&keys, &description(args.name.as_deref()), policy, clock::now(), &mut rng)
+        .map_err(AgentError::OwnForm)?;
     Secrets { keys, standing: Standing::Member(founding.epoch_key) }.write(&context.home)?;
     store.set(Setting::Founding, founding.entry.bytes())?;
     Ok(founding.entry)
+}
+
+fn lifetime(text: &str) -> Result<u32, String> {
+    let total = seconds(text)?;
+    let (shortest, longest) = REQUEST_LIFETIME_RANGE;
+    let within = (shortest..=longest).contains(&std::time::Duration::from_secs(u64::from(total)));
+    if within { Ok(total) } else { Err("a request stays open for 1s to 24h".to_owned()) }
 }

@@ -185,7 +185,11 @@ fn log_to_stderr(verbose: u8) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(false);
     let _ = subscriber.try_init();
 }
 
@@ -247,6 +251,20 @@ fn bounded(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
     if bytes.len() > limits::INPUT_BYTES { Err(std::io::Error::other("it is too long")) } else { Ok(bytes) }
 }
 
+/// Reads a duration: `90s`, `15m`, `24h`, `7d`.
+pub(crate) fn seconds(text: &str) -> Result<u32, String> {
+    let wrong = || format!("{text:?} is no duration: write 90s, 15m, 24h or 7d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)
+}
+
 /// What this device says of itself: the name its person chose, or the host's.
 pub(crate) fn description(name: Option<&str>) -> Description {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -287,6 +305,15 @@ mod tests {
     fn commands_that_are_not_built_do_not_exist() {
         for absent in ["leave", "recovery", "ticket", "policy", "ui", "doctor"] {
             assert!(Cli::try_parse_from(["countersign", absent]).is_err(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("7d"), Ok(604_800));
+        for wrong in ["", "s", "1w", "-1s", "15", "1.5h", "99999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -127,8 +127,7 @@ impl Core {
         };
         let member = self.roster.member(&device);
         let description = member.and_then(|member| self.keyring.describe(&self.roster, member).ok());
-        let pending = self.pending.get(&request).and_then(|pending| pending.description.clone());
-        let described = description.or(pending);
+        let described = description.or_else(|| self.claims.get(&request).cloned());
         let name = described.as_ref().map(|described| text::clean(&described.name)).filter(|name| !name.is_empty());
         Some(DecisionView {
             request: request.to_string(),

@@ -8,13 +8,17 @@ mod prompt;
 mod decide;
 mod records;
 pub(crate) mod view;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
 use protocol::policy::Role;
+use protocol::request::Description;
 use protocol::roster::Roster;
 use protocol::signed::Verified;
 use protocol::{DeviceId, RequestId};
@@ -44,8 +48,12 @@ pub(crate) struct Core {
     /// Every pinned entry, for the diary and for looking up decisions.
     log: Vec<Verified<Entry>>,
     pending: BTreeMap<RequestId, Pending>,
+    /// What devices said of themselves that asked while this process lived: a denied one has no name in the log.
+    claims: BTreeMap<RequestId, Description>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
+    /// This device's address towards the relay, to compare with those that the relay sees.
+    own_address: Option<IpAddr>,
 }
 
 /// Whether membership may change.
@@ -93,8 +101,10 @@ impl Core {
             store,
             log,
             pending: BTreeMap::new(),
+            claims: BTreeMap::new(),
             events,
             standing,
+            own_address: None,
         })
     }
 
@@ -103,9 +113,9 @@ impl Core {
         self.events.clone()
     }
 
-    /// The state directory.
-    pub(crate) fn home(&self) -> &Home {
-        &self.home
+    /// Notes this device's address towards the relay.
+    pub(crate) fn note_address(&mut self, own: Option<IpAddr>) {
+        self.own_address = own.or(self.own_address);
     }
 
     /// The device's keys.

@@ -7,6 +7,7 @@ use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
 
 use super::Core;
+use super::requests::SLACK;
 use crate::clock;
 use crate::error::AgentError;
 use crate::store::OpenedRow;
@@ -75,6 +76,11 @@ impl Core {
     pub(crate) fn reopen_prompt(&mut self, id: &RequestId, taken: &Verified<Nonce>) -> Result<Nonced, AgentError> {
         self.may_decide()?;
         self.must_be_open(id)?;
+        // Whoever could make this device sign again by showing it its own nonce would have eight codes to search among, for one
+        // prompt that a person opened.
+        if self.pending.get(id).is_some_and(|pending| pending.rounds.iter().any(|round| *round.nonce == **taken.bytes())) {
+            return Err(AgentError::Lie { what: "the relay says that a code round is taken, and shows this device's own nonce in it".to_owned() });
+        }
         if self.next_free_round(id)? <= taken.round {
             return Err(AgentError::Lie {
                 what: "the relay says that a code round is taken, but shows no nonce of it".to_owned(),
@@ -134,11 +140,15 @@ impl Core {
         if let Some(decision) = self.decided(id) {
             return Err(decision);
         }
-        match self.remaining(id) {
-            None if self.store.opened(id)?.is_some() => Err(AgentError::Expired),
-            None => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
-            Some(0) => Err(AgentError::Expired),
-            Some(_) => Ok(()),
+        match (self.remaining(id), self.store.sighting(id)?) {
+            (Some(0), _) => Err(AgentError::Expired),
+            (Some(_), _) => Ok(()),
+            (None, None) => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
+            (None, Some(first)) => {
+                let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
+                let over = clock::now().saturating_sub(first).saturating_add(SLACK) >= lifetime;
+                Err(if over { AgentError::Expired } else { AgentError::Withdrawn })
+            }
         }
     }
 

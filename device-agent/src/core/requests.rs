@@ -16,6 +16,9 @@ use crate::error::AgentError;
 use crate::store::Ended;
 use crate::{limits, text};
 
+/// Milliseconds by which the relay's count of a lifetime may run ahead of ours.
+pub(super) const SLACK: u64 = 1_000;
+
 /// A request that waits for a decision.
 pub(super) struct Pending {
     /// Verified: signed by the device, with the join key's proof.
@@ -60,7 +63,8 @@ impl Core {
         }
         if let Listing::All { before } = listing {
             for id in before.iter().filter(|id| !listed.contains(id)) {
-                self.end_request(id, "expired")?;
+                let ending = if self.remaining(id).is_some_and(|left| left > SLACK) { "withdrawn" } else { "expired" };
+                self.end_request(id, ending)?;
             }
             self.end_forgotten(&listed)?;
         }
@@ -95,6 +99,12 @@ impl Core {
         let first = self.store.first_sight(&id, clock::now())?;
         let age = self.pending.get(&id).map_or_else(|| Age::since(first), |pending| pending.age);
         let description = Description::open(self.keyring.code(), &request.device.signing, &open.description).ok();
+        if let Some(description) = &description {
+            if self.claims.len() >= limits::OPEN_REQUESTS_KEPT * 4 {
+                self.claims.pop_first();
+            }
+            self.claims.insert(id, description.clone());
+        }
         let pending = Pending {
             request,
             sealed: open.description.clone(),
@@ -110,7 +120,7 @@ impl Core {
             if known { Event::Answered { request } } else { Event::Requested { request } }
         };
         if (!known || answered)
-            && let Ok(view) = self.view(&id, None)
+            && let Ok(view) = self.view(&id)
             && view.remaining > 0
         {
             self.emit(event(Box::new(view)));
@@ -172,10 +182,10 @@ impl Core {
     }
 
     /// Every open request, the one that expires first at the top.
-    pub(crate) fn requests(&self, own_address: Option<IpAddr>) -> Result<Vec<RequestView>, AgentError> {
+    pub(crate) fn requests(&self) -> Result<Vec<RequestView>, AgentError> {
         let mut views = Vec::new();
         for id in self.pending.keys() {
-            let view = self.view(id, own_address)?;
+            let view = self.view(id)?;
             if view.remaining > 0 {
                 views.push(view);
             }
@@ -185,7 +195,7 @@ impl Core {
     }
 
     /// A request as it is shown.
-    pub(crate) fn view(&self, id: &RequestId, own_address: Option<IpAddr>) -> Result<RequestView, AgentError> {
+    pub(crate) fn view(&self, id: &RequestId) -> Result<RequestView, AgentError> {
         let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let claim = |pick: fn(&Description) -> &String| {
@@ -202,7 +212,7 @@ impl Core {
             address: text::clean(&pending.seen.address),
             proxy: pending.seen.proxy.as_deref().map(text::clean),
             asked_at: pending.seen.at,
-            same_network: same_network(&pending.seen.address, own_address),
+            same_network: same_network(&pending.seen.address, self.own_address),
             remaining: self.remaining(id).unwrap_or_default(),
             prompt: self.prompt_view(id)?,
         })
@@ -233,8 +243,7 @@ impl Core {
     pub(crate) fn find(&self, prefix: &str) -> Result<RequestId, AgentError> {
         let wanted = prefix.trim().to_ascii_lowercase();
         let decided = self.log.iter().filter_map(|entry| self.decision_of(entry)?.request.parse().ok());
-        let opened = self.store.rounds_open_since(0)?;
-        let mut found: Vec<RequestId> = self.pending.keys().copied().chain(opened).chain(decided).collect();
+        let mut found: Vec<RequestId> = self.store.sightings()?.into_iter().chain(decided).collect();
         found.sort();
         found.dedup();
         found.retain(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));

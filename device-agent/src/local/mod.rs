@@ -97,7 +97,6 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
         Link::Away { why } | Link::Stopped { why } => why,
     };
     let relay = agent.relay().endpoint().origin().to_owned();
-    let own = agent.relay().own_address();
     let daemon = if local.place == Place::Daemon { "running" } else { "not-running" }.to_owned();
     let work = move |core: &mut crate::core::Core| {
         let roster = core.roster();
@@ -117,7 +116,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             link,
             fork_at: core.fork(),
             records_aside: core.store().aside_count()?,
-            requests: core.requests(own)?,
+            requests: core.requests()?,
         })
     };
     Ok(Json(agent.core(work).await??))
@@ -204,8 +203,7 @@ fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentErro
 /// The open requests, then everything that happens, as JSON lines.
 async fn events(State(local): State<Local>) -> Result<Response, Failed> {
     let receiver = local.agent.listen();
-    let own = local.agent.relay().own_address();
-    let open = local.agent.core(move |core| core.requests(own)).await??;
+    let open = local.agent.core(|core| core.requests()).await??;
     let snapshot: Vec<Event> =
         open.into_iter().map(|request| Event::Requested { request: Box::new(request) }).collect();
     let lines = stream::unfold((snapshot.into_iter(), receiver), |(mut snapshot, mut receiver)| async move {

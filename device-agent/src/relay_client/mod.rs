@@ -10,16 +10,15 @@ use bytes::Bytes;
 use http::Method;
 use protocol::cbor::{self, Blob};
 use protocol::connect::Cursor;
-use protocol::entry::Entry;
 use protocol::id::Random;
 use protocol::keys::{DeviceKeys, SigningKey};
 use protocol::request::Withdrawal;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
 use protocol::wire::{
-    Append, Appended, Ask, LogPage, OpenRequests, Purpose, Put, RecordPage, RecordRow, SealedRecord, Standing, Stored,
+    Append, Appended, Ask, LogPage, OpenRequests, Purpose, Put, RecordPage, SealedRecord, Standing, Stored,
 };
-use protocol::{ChainId, RequestId, http_signature, limits as bounds};
+use protocol::{ChainId, http_signature, limits as bounds};
 
 use crate::dial::Endpoint;
 use crate::error::AgentError;
@@ -93,11 +92,6 @@ impl RelayClient {
         self.post("/v1/requests", cbor::encode(&Ask { request: request.into(), description: description.into() })).await
     }
 
-    /// Reads where an own request stands.
-    pub(crate) async fn standing(&self, keys: &DeviceKeys, request: RequestId) -> Result<Standing, AgentError> {
-        self.read(&keys.signing, format!("/v1/requests/{request}")).await
-    }
-
     /// Takes an own request back.
     pub(crate) async fn withdraw(&self, withdrawal: &Verified<Withdrawal>) -> Result<(), AgentError> {
         self.post_form("/v1/withdrawals", withdrawal).await
@@ -127,16 +121,6 @@ impl RelayClient {
     ) -> Result<RecordPage, AgentError> {
         let after = after.map(|cursor| format!("?after={}", cursor.number)).unwrap_or_default();
         self.read(&keys.signing, format!("/v1/chains/{chain}/records{after}")).await
-    }
-
-    /// Reads the current version of one item.
-    pub(crate) async fn record(
-        &self,
-        keys: &DeviceKeys,
-        chain: ChainId,
-        item: (&protocol::id::BlindedCollection, &protocol::id::BlindedId),
-    ) -> Result<RecordRow, AgentError> {
-        self.read(&keys.signing, format!("/v1/chains/{chain}/records/{}/{}", item.0, item.1)).await
     }
 
     /// Opens a socket and proves who is there.
@@ -251,9 +235,4 @@ enum Body {
     Cbor(Bytes),
     /// No body; the headers of a signed read.
     Signed(http_signature::Headers),
-}
-
-/// Entry bytes, for callers that hold verified ones.
-pub(crate) fn bytes_of(entry: &Verified<Entry>) -> Vec<u8> {
-    entry.bytes().to_vec()
 }

@@ -5,6 +5,9 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{Store, signed};
 use crate::error::AgentError;
 
+/// The bytes of a request and of its sealed description.
+pub(crate) type Asked = (Vec<u8>, Vec<u8>);
+
 impl Store {
     /// Keeps a new request, and forgets everything of an earlier one.
     pub(crate) fn begin_join(&mut self, request: &[u8], description: &[u8]) -> Result<(), AgentError> {
@@ -15,7 +18,7 @@ impl Store {
     }
 
     /// The request under way and its sealed description.
-    pub(crate) fn joining(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, AgentError> {
+    pub(crate) fn joining(&self) -> Result<Option<Asked>, AgentError> {
         let mut query = self.db.prepare_cached("SELECT request, description FROM joining")?;
         Ok(query.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }

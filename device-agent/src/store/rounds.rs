@@ -50,6 +50,19 @@ impl Store {
         Ok(unsigned(query.query_row([request.as_bytes()], |row| row.get(0))?))
     }
 
+    /// When this device first saw a request, if it did.
+    pub(crate) fn sighting(&self, request: &RequestId) -> Result<Option<u64>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT first_at FROM sightings WHERE request = ?1")?;
+        Ok(query.query_row([request.as_bytes()], |row| row.get(0)).optional()?.map(unsigned))
+    }
+
+    /// Every request that this device ever saw.
+    pub(crate) fn sightings(&self) -> Result<Vec<RequestId>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT request FROM sightings")?;
+        let rows = query.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+        rows.map(|row| id(&row?)).collect()
+    }
+
     /// A prompt that was opened here.
     pub(crate) fn opened(&self, request: &RequestId) -> Result<Option<OpenedRow>, AgentError> {
         let mut query =

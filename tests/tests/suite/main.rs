@@ -17,3 +17,4 @@ mod crashes;
 mod durability;
 mod sockets;
 mod people;
+mod lies;

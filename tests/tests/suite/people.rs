@@ -155,7 +155,7 @@ fn approve_against_deny_at_once_has_one_outcome_everywhere() {
         assert_eq!(home.kinds().last().unwrap(), outcome);
     }
     assert_eq!(laptop.head(), tablet.head());
-    let line = daemon.says(if outcome == "admit" { "ADDED \"phone\"" } else { "DENIED" });
+    let line = daemon.says(if outcome == "admit" { "ADDED" } else { "DENIED" });
     assert!(line.contains("phone"), "{line}");
     let ended = if outcome == "admit" { joining.end() } else { joining.interrupted() };
     assert_eq!(ended.code(), if outcome == "admit" { 0 } else { 4 });
@@ -185,6 +185,8 @@ fn the_sixth_prompt_of_a_day_is_not_opened_even_for_a_relay_that_forgot_the_firs
         let id = joining.waits();
         let _ = laptop.opens(&id);
         let _ = joining.code(1);
+        // At most three are open at a time; a denied one is not.
+        assert_eq!(laptop.types(&["deny", &id]).code(), 0);
         assert_eq!(joining.interrupted().code(), 4, "{at}");
     }
     let origin = relay.origin();
@@ -193,7 +195,7 @@ fn the_sixth_prompt_of_a_day_is_not_opened_even_for_a_relay_that_forgot_the_firs
     let relay = countersign_tests::relay::Setup::default().on_address(port).start();
     assert_eq!(relay.origin(), origin);
     // The empty relay is filled again by the first member that comes.
-    assert_eq!(laptop.head().1, 0);
+    assert_eq!(laptop.head().1, 5);
     assert!(laptop.requests().is_empty());
     let joining = Home::new("thief").asks(&relay.origin(), &words);
     let id = joining.waits();
@@ -282,5 +284,19 @@ fn what_a_stranger_calls_itself_is_cleaned_and_quoted() {
     let shown = laptop.types(&["requests", "show", &id]);
     for text in [&line, &shown.stdout, &shown.stderr] {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+    }
+}
+
+/// Three prompts were opened, and their joiners went away. Until their lifetime ended no fourth could be opened.
+#[test]
+fn a_withdrawn_request_does_not_hold_its_prompt() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    for _ in 0..4 {
+        let joining = Home::new("phone").asks(&relay.origin(), &words);
+        let id = joining.waits();
+        let _ = laptop.opens(&id);
+        assert_eq!(joining.interrupted().code(), 4);
     }
 }

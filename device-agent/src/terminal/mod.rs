@@ -1,5 +1,8 @@
 //! What a person at a terminal sees and types; and the same, line by line, where there is no terminal.
 
+mod block;
+mod live;
+
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -8,6 +11,8 @@ use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::output::Output;
 use crate::text;
+
+pub(crate) use live::live;
 
 /// One line for a request.
 pub(crate) fn row(request: &RequestView) -> String {
@@ -95,11 +100,6 @@ pub(crate) async fn json(door: &Door, output: Output) -> Result<(), AgentError> 
         }
     }
     Err(AgentError::Daemon { what: "it ended".to_owned() })
-}
-
-/// The live prompt.
-pub(crate) async fn live(door: &Door, output: Output) -> Result<(), AgentError> {
-    plain(door, output).await
 }
 
 /// Reads one line without holding up anything else.
