@@ -31,13 +31,18 @@ fail() { echo "demo: $*" >&2; for log in "$DIR"/*.log; do echo "--- $log" >&2; c
 # Waits until a file has a line that matches, for at most 20 s, and prints the match.
 await() { # FILE PATTERN
   local line
-  line=$(timeout 20 tail -n +1 -s 0.05 -F "$1" 2>/dev/null | grep -m 1 -oE -- "$2") || fail "no \"$2\" in $1"
+  # tail ends by SIGPIPE once grep has its line, so the pipeline's status says nothing.
+  line=$(timeout 20 tail -n +1 -s 0.05 -F "$1" 2>/dev/null | grep -m 1 -oE -- "$2" || true)
+  [ -n "$line" ] || fail "no \"$2\" in $1"
   printf '%s\n' "$line"
 }
 
 agent() { # HOME ARGS…: a command as one would type it on that device
-  local home=$1; shift
-  typed "countersign $*"
+  local home=$1 line="countersign" argument; shift
+  for argument in "$@"; do
+    case $argument in *' '*) line+=" \"$argument\"" ;; *) line+=" $argument" ;; esac
+  done
+  typed "$line"
   "$BIN/countersign" --home "$DIR/$home" "$@"
 }
 

@@ -27,9 +27,7 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
                 Err(error) => error,
             };
             let told = exit::tell(&error);
-            // A relay that lost this device's admission says the same as one that was told to remove it.
-            let healed = told.exit == Exit::NotAMember && agent.catch_up_log().await.is_ok();
-            if !healed && is_final(&error, told.exit) {
+            if is_final(&error, told.exit) && !is_let_in_again(&agent, told.exit).await {
                 agent.set_link(Link::Stopped { told });
                 return error;
             }
@@ -51,6 +49,11 @@ fn is_final(error: &AgentError, exit: Exit) -> bool {
         Exit::NotAMember => true,
         _ => false,
     }
+}
+
+/// A relay that lost this member's admission shuts it out of its socket. Following the log tells it again.
+async fn is_let_in_again(agent: &Agent, exit: Exit) -> bool {
+    exit == Exit::NotAMember && agent.catch_up_log().await.is_ok()
 }
 
 /// Between a half and one and a half, so that devices do not return all at once.

@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 
 use crate::cbor::Blob;
-use crate::entry::{Admit, Body, Deny, DenyReason, Entry, WelcomePlace, open_welcome, seal_welcome};
+use crate::entry::{Admit, Body, Deny, DenyReason, Entry, EntryEvidence, WelcomePlace, open_welcome, seal_welcome};
 use crate::error::FormError;
 use crate::id::{DeviceId, RequestId};
 use crate::keyring::{Acting, Keyring, KeyringError};
@@ -133,7 +133,12 @@ pub fn accept_admission(
     if roster.position(&admitting.hash()).map(|position| position.seq) != Some(member.admission.seq) {
         return Err(AdmissionError::NotAdmitted);
     }
-    if *admit.request != **own_request.bytes() {
+    // By id, not by bytes: whoever has the sync code can make a second valid proof for the same request, and a relay that swaps it
+    // in must not turn an honest admission into a ghost.
+    let EntryEvidence::Request(admitted) = admitting.evidence() else {
+        return Err(AdmissionError::NotAdmitted);
+    };
+    if admitted.id() != own_request.id() {
         return Err(AdmissionError::OtherKeys);
     }
     if admit.how != How::Typed || !showed_code_for(&admitting.signer()) {

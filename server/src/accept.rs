@@ -42,29 +42,41 @@ pub(crate) struct Door {
 /// Accepts until the relay drains. The connections' tasks are handed back: their owner waits for them, or aborts them.
 pub(crate) async fn accept(listener: TcpListener, door: Door) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
+    let mut accepting = Accepting::Well;
     loop {
         tokio::select! {
             () = door.relay.draining.cancelled() => return tasks,
             Some(_) = tasks.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
+                    accepting = Accepting::Well;
                     let peer = peer.ip().to_canonical();
                     if let Some(pass) = door.gate.enter(peer) {
                         tasks.spawn(connection(door.clone(), stream, peer, pass));
                     }
                 }
-                Err(error) => survive(&door, &error).await,
+                Err(error) => survive(&door, &error, &mut accepting).await,
             },
         }
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepting {
+    Well,
+    Failing,
+}
+
 /// A failed accept never ends the relay: too many descriptors is a state that passes, sooner if somebody is shown out.
-async fn survive(door: &Door, error: &io::Error) {
+async fn survive(door: &Door, error: &io::Error, accepting: &mut Accepting) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;
     }
-    tracing::warn!(%error, "cannot accept connections; trying again");
+    // Said once for each time that it begins: whoever causes it must not fill the log too.
+    if *accepting == Accepting::Well {
+        tracing::warn!(%error, "cannot accept connections; cutting off those that proved nothing, and trying again");
+        *accepting = Accepting::Failing;
+    }
     door.gate.make_room();
     sleep(PAUSE).await;
 }
@@ -75,7 +87,7 @@ async fn connection(door: Door, stream: TcpStream, peer: IpAddr, pass: Pass) {
     let evicted = pass.evicted.clone();
     let served = async {
         let patience = door.relay.config.timeouts.handshake;
-        let Some(stream) = secured(&door, stream, patience).await else { return };
+        let Some(stream) = Box::pin(secured(&door, stream, patience)).await else { return };
         // Boxed, and dropped before the session begins: an idle socket does not carry the state of HTTP.
         let Some((link, offered)) = Box::pin(http(&door, stream, peer)).await else { return };
         Box::pin(socket::run(&door.relay, link, &offered, || pass.prove())).await;

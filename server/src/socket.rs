@@ -20,7 +20,11 @@ use connect::Who;
 ///
 /// `proven` is called once the device has shown who it is: until then the connection may be cut off to make room.
 pub(crate) async fn run(relay: &Arc<Relay>, mut link: Link, offered: &[String], proven: impl FnOnce()) {
-    let ended = match connect::authenticate(relay, &mut link, offered).await {
+    let who = tokio::select! {
+        () = relay.draining.cancelled() => Err(Ended::Draining),
+        who = Box::pin(connect::authenticate(relay, &mut link, offered)) => who,
+    };
+    let ended = match who {
         Ok(Who::Member { chain, device, head, cursor }) => {
             proven();
             // Registered before the first read, so that nothing falls between the two.
@@ -37,7 +41,7 @@ pub(crate) async fn run(relay: &Arc<Relay>, mut link: Link, offered: &[String], 
         Err(ended) => ended,
     };
     tracing::debug!(?ended, "socket ends");
-    link.close(ended).await;
+    Box::pin(link.close(ended)).await;
 }
 
 impl From<Failure> for Ended {

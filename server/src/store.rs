@@ -119,9 +119,10 @@ impl Store {
 
     /// Whether the store takes writes: the last commit succeeded, or a fresh one does.
     pub async fn is_writable(&self) -> bool {
-        // A probe writes, so strangers who ask often must not cause it while all is well.
-        self.writer.is_healthy()
-            || self.change(|tx| Ok(tx.sql.execute("UPDATE identity SET store = store", [])?)).await.is_ok()
+        // A probe writes, so strangers who ask often must not cause it while all is well. It changes a value: SQLite does not
+        // write, and so not sync, what is overwritten with itself.
+        let probe = |tx: Tx<'_>| Ok(tx.sql.execute("UPDATE identity SET probe = probe + 1", [])?);
+        self.writer.is_healthy() || self.change(probe).await.is_ok()
     }
 }
 
@@ -141,6 +142,8 @@ fn connect(path: &Path, synchronous: Synchronous) -> rusqlite::Result<Connection
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    // No temporary files: a relay that is out of descriptors must still be able to write.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     let level = match synchronous {
         Synchronous::Full => "FULL",
         Synchronous::Off => "OFF",
@@ -154,6 +157,8 @@ fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // SQLite opens its files at the first statement. That must be now: later there may be no descriptor left.
+    connection.query_row("SELECT store FROM identity", [], |_| Ok(()))?;
     Ok(connection)
 }
 

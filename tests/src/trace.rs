@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tempfile::TempDir;
+
 /// One line of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -29,27 +31,62 @@ pub enum Event {
     },
 }
 
-/// Builds the witness with the system's C compiler, once for each folder.
-///
-/// # Panics
-///
-/// If there is no C compiler; `make test` installs one.
-pub fn witness(folder: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/shim.c");
-    let library = folder.join("witness.so");
-    let built = Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
-    assert!(built.is_ok_and(|status| status.success()), "cc did not build the witness: run make test");
-    library
+/// The preloaded witness: a library, the trace that it writes, and a switch that makes syncing fail.
+#[derive(Debug)]
+pub struct Witness {
+    folder: TempDir,
 }
 
-/// Reads a trace.
-///
-/// # Panics
-///
-/// If the file is missing or has a line that the witness does not write.
-pub fn read(path: &Path) -> Vec<Event> {
-    let text = std::fs::read(path).expect("a trace: was the witness preloaded?");
-    String::from_utf8_lossy(&text).lines().map(event).collect()
+impl Witness {
+    /// Builds it with the system's C compiler.
+    ///
+    /// # Panics
+    ///
+    /// If there is none; `make test` installs one.
+    #[must_use]
+    pub fn new() -> Self {
+        let witness = Self { folder: tempfile::tempdir().expect("a folder") };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/shim.c");
+        let library = witness.folder.path().join("witness.so");
+        let built =
+            Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(library).arg(source).arg("-ldl").status();
+        assert!(built.is_ok_and(|status| status.success()), "cc did not build the witness: run make test");
+        witness
+    }
+
+    /// What a child's environment must hold to be watched.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let at = |name| self.folder.path().join(name);
+        vec![("LD_PRELOAD", at("witness.so")), ("SHIM_TRACE", at("trace")), ("SHIM_FAIL", at("fail"))]
+    }
+
+    /// From now on syncing a store fails.
+    pub fn breaks_the_disk(&self) {
+        std::fs::write(self.folder.path().join("fail"), "").expect("a file");
+    }
+
+    /// From now on it works again.
+    pub fn mends_the_disk(&self) {
+        std::fs::remove_file(self.folder.path().join("fail")).expect("the file");
+    }
+
+    /// What it saw so far, of all children that it was given to.
+    ///
+    /// # Panics
+    ///
+    /// If it was given to none, or wrote what it never writes.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        let text = std::fs::read(self.folder.path().join("trace")).expect("a trace: was the witness preloaded?");
+        String::from_utf8_lossy(&text).lines().map(event).collect()
+    }
+}
+
+impl Default for Witness {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 fn event(line: &str) -> Event {
@@ -143,14 +180,16 @@ mod tests {
 
     #[test]
     fn success_after_sync_is_no_finding() {
-        let events = trace(&["in 7 POST /v1/log HTTP/1.1", "dirty /r.db-wal", "synced /r.db-wal", "out 7 HTTP/1.1 200 OK"]);
+        let events =
+            trace(&["in 7 POST /v1/log HTTP/1.1", "dirty /r.db-wal", "synced /r.db-wal", "out 7 HTTP/1.1 200 OK"]);
         let findings = relay_successes(&events);
         assert_eq!((findings.seen, findings.early.len()), (1, 0));
     }
 
     #[test]
     fn success_before_sync_is_found() {
-        let events = trace(&["in 7 POST /v1/log HTTP/1.1", "dirty /r.db-wal", "out 7 HTTP/1.1 200 OK", "synced /r.db-wal"]);
+        let events =
+            trace(&["in 7 POST /v1/log HTTP/1.1", "dirty /r.db-wal", "out 7 HTTP/1.1 200 OK", "synced /r.db-wal"]);
         assert_eq!(relay_successes(&events).early, ["POST /v1/log HTTP/1.1"]);
     }
 }

@@ -8,6 +8,9 @@ use super::Agent;
 use crate::core::Divergence;
 use crate::error::AgentError;
 
+/// The problem with which a relay shuts a device out of a chain.
+const SHUT_OUT: &str = "not-a-member";
+
 impl Agent {
     /// Brings the pinned log up to the relay's, or the relay's up to ours.
     pub(crate) async fn catch_up_log(&self) -> Result<(), AgentError> {
@@ -19,8 +22,9 @@ impl Agent {
             let (keys, chain, head, seq) = self.place().await?;
             let page = match self.relay().log(&keys, chain, Some(seq)).await {
                 Ok(page) => page,
-                Err(AgentError::Problem { status, code, detail }) if status == 404 || code == "not-a-member" => {
-                    return self.refill(AgentError::Problem { status, code, detail }).await;
+                Err(AgentError::Problem { code, status, detail }) if code == SHUT_OUT => {
+                    let shut_out = AgentError::Problem { code, status, detail };
+                    return self.refill(shut_out).await;
                 }
                 Err(other) => return Err(other),
             };
@@ -75,9 +79,10 @@ impl Agent {
         Ok(())
     }
 
-    /// A relay that does not know this member lost the chain, or its end: it is filled from `found` on. Founding the same chain again
-    /// says how much of it the relay has. A device that was removed finds a head there that it does not know, and changes nothing.
-    async fn refill(&self, refused: AgentError) -> Result<(), AgentError> {
+    /// A relay says "not a member" to whoever asks for a chain that it does not know, or whose admission it lost: it is told the
+    /// whole log again, and passes over what it has. Only if it then still says so is this device shut out.
+    async fn refill(&self, shut_out: AgentError) -> Result<(), AgentError> {
+        tracing::warn!("the relay does not know this member: telling it the log again");
         let (found, own_seq) = self
             .core(|core| {
                 let found = core.store().log_from(0, 1)?.pop();
@@ -85,10 +90,18 @@ impl Agent {
             })
             .await??;
         let found = found.ok_or(AgentError::Damaged { what: "the log is empty" })?;
-        let has = self.relay().found(&found).await?;
-        match self.core(move |core| core.pinned(has.seq)).await?? {
-            Some(pinned) if pinned == has.head && has.seq < own_seq => self.heal(has.seq, own_seq).await,
-            _ => Err(refused),
+        let told = match self.relay().found(&found).await {
+            Ok(_) => self.heal(0, own_seq).await,
+            Err(other) => Err(other),
+        };
+        match told {
+            Ok(()) => {
+                let (keys, chain, _, seq) = self.place().await?;
+                self.relay().log(&keys, chain, Some(seq)).await.map(|_| ())
+            }
+            // Its refusal of the log says less than its refusal of the member.
+            Err(AgentError::Problem { .. }) => Err(shut_out),
+            Err(other) => Err(other),
         }
     }
 

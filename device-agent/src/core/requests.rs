@@ -66,8 +66,20 @@ impl Core {
                 let ending = if self.remaining(id).is_some_and(|left| left > SLACK) { "withdrawn" } else { "expired" };
                 self.end_request(id, ending)?;
             }
+            self.end_forgotten(&listed)?;
         }
         self.prune()
+    }
+
+    /// Ends prompts that an earlier process opened and that are no longer open. The relay's word frees a place among the open
+    /// ones, never one of the day's: what a thief may guess at does not grow by it.
+    fn end_forgotten(&mut self, listed: &[RequestId]) -> Result<(), AgentError> {
+        for id in self.store.rounds_open_since(0)? {
+            if !listed.contains(&id) && !self.pending.contains_key(&id) {
+                self.store.end_round(&id, Ended::Over)?;
+            }
+        }
+        Ok(())
     }
 
     fn take_request(&mut self, open: &OpenRequest) -> Result<Option<RequestId>, AgentError> {

@@ -10,7 +10,7 @@ use protocol::roster::Roster;
 use protocol::seal::{SealBroken, Wrapped};
 use protocol::{Hash, Verified};
 
-use crate::support::SeededRng;
+use crate::support::{SeededRng, sig_structure};
 use crate::world::{Chain, Joiner, asks_with, keys};
 
 /// A phone that asked, the admit for it, and the log with it.
@@ -205,4 +205,35 @@ fn a_deny_holds_no_key_material() {
         assert!(!deny.bytes().windows(32).any(|window| window == secret));
     }
     let _: &Blob = chain.roster.wrapped_name_key();
+}
+
+/// Whoever has the sync code can make a second valid join proof for somebody's request. A relay that put it in place of the first
+/// had the approver admit a request that its own device did not recognise, and its keys were used up for ever.
+#[test]
+fn a_joiner_recognises_its_request_with_another_valid_proof() {
+    let (_, phone, _) = admitted(|_, _, _| {});
+    let (chain, phone, admit) = admitted(|chain, _, admit| {
+        admit.request = Blob(reproven(&phone.request, &chain.founding.code.join_key()));
+    });
+    assert_ne!(**phone.request.bytes(), *reproven_bytes(&admit));
+    accepts(&chain, &phone, &admit).unwrap();
+}
+
+fn reproven_bytes(admit: &Verified<Entry>) -> Vec<u8> {
+    let Body::Admit(admit) = &admit.body else { panic!("an admit is an admit") };
+    admit.request.0.clone()
+}
+
+/// The request with a join proof whose signature has another R.
+fn reproven(request: &Verified<protocol::request::JoinRequest>, join: &protocol::keys::SigningKey) -> Vec<u8> {
+    use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
+    let mut secret = ExpandedSecretKey::from(&*join.expose_seed());
+    secret.hash_prefix[0] ^= 1;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&join.public()).unwrap();
+    let message = sig_structure("countersign/v1/join-proof", &join.public(), request.hash().as_bytes());
+    let signature = raw_sign::<sha2::Sha512>(&secret, &message, &key).to_bytes();
+    let mut bytes = request.bytes().to_vec();
+    let at = bytes.len() - signature.len();
+    bytes[at..].copy_from_slice(&signature);
+    bytes
 }

@@ -19,6 +19,10 @@ use crate::signed_read;
 use crate::store::chains::{self, Change};
 use crate::store::log::{self, Extended};
 
+/// Entries that are verified on the thread that serves the socket. An admit has three signatures; more entries go to a thread
+/// of their own, or the sockets beside it would wait.
+const VERIFIED_IN_PLACE_MAX: usize = 3;
+
 /// `POST /v1/chains`
 pub(super) async fn found(
     State(relay): State<Arc<Relay>>,
@@ -53,7 +57,12 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
         return Err(Refusal::BadRequest("an append has 1 to 64 entries").into());
     }
     let purpose = append.purpose;
-    let (chain, entries) = verify(append)?;
+    let (chain, entries) = if append.entries.len() <= VERIFIED_IN_PLACE_MAX {
+        verify(append)?
+    } else {
+        let verified = tokio::task::spawn_blocking(move || verify(append)).await;
+        verified.map_err(|_| Failure::Broken("the verification of an append panicked"))??
+    };
     let now = relay.now();
     let extended = relay.store.change(move |tx| log::append(tx, &chain, &entries, purpose, now)).await?;
     if extended.change == Change::Fresh {

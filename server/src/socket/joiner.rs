@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
         loop {
             tokio::select! {
                 () = self.relay.draining.cancelled() => return Err(Ended::Draining),
-                _ = seat.news() => self.tell(link).await?,
+                _ = seat.news() => Box::pin(self.tell(link)).await?,
                 received = link.receive() => match received? {
                     // A joiner is sent nothing that it could acknowledge.
                     Some(_) => return Err(Ended::Protocol),
@@ -51,9 +51,9 @@ impl<'a> Session<'a> {
                 },
                 () = sleep_until(self.next_timer()) => {
                     if self.until.is_some_and(|until| until <= clock::instant()) {
-                        self.tell(link).await?;
+                        Box::pin(self.tell(link)).await?;
                     }
-                    self.pulse.tick(link).await?;
+                    Box::pin(self.pulse.tick(link)).await?;
                 }
             }
         }

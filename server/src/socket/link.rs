@@ -14,8 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 
 use crate::stream::Stream;
 
-/// Bytes of the read buffer, kept for as long as the socket lives. The library's default of 128 KiB is 30 times the rest of a session.
-const READ_BUFFER: usize = 4 * 1024;
+/// Bytes of the read buffer, kept for as long as the socket lives: an acknowledgement and a Connect fit. It grows for a longer
+/// message. The library's default of 128 KiB is 30 times the rest of a session.
+const READ_BUFFER: usize = 1024;
 /// How long a peer may take to read a close frame and answer it. It was told; nothing is owed beyond.
 const CLOSING: Duration = Duration::from_secs(1);
 /// Devices come back after a restart spread over this many milliseconds, not all in the same one.

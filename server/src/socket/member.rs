@@ -47,7 +47,7 @@ impl<'a> Session<'a> {
 
     /// Serves the member until one side ends.
     pub(super) async fn serve(mut self, link: &mut Link, seat: &Seat, head: Hash, cursor: Option<Cursor>) -> Ended {
-        match self.begin(link, head, cursor).await {
+        match Box::pin(self.begin(link, head, cursor)).await {
             Ok(()) => match self.pump(link, seat).await {
                 Ok(never) => match never {},
                 Err(ended) => ended,
@@ -77,16 +77,17 @@ impl<'a> Session<'a> {
         link.send(&ToDevice::Ready(ready)).await
     }
 
+    /// What is done seldom is boxed: an idle session then holds its timers, its position, and nothing of the work.
     async fn pump(&mut self, link: &mut Link, seat: &Seat) -> Result<std::convert::Infallible, Ended> {
         loop {
             while self.has_work() {
-                self.tell(link).await?;
+                Box::pin(self.tell(link)).await?;
             }
             tokio::select! {
                 () = self.relay.draining.cancelled() => return Err(Ended::Draining),
                 news = seat.news() => self.due = self.due.and(news),
                 received = link.receive() => self.take(received?)?,
-                () = sleep_until(self.next_timer()) => self.tick(link).await?,
+                () = sleep_until(self.next_timer()) => Box::pin(self.tick(link)).await?,
             }
         }
     }

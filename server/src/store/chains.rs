@@ -43,16 +43,26 @@ pub fn find(tx: Tx<'_>, id: &ChainId) -> Result<Option<Chain>, Failure> {
     Ok(found.optional()?)
 }
 
-/// Finds the chain in which a join key was ever current.
+/// A join key as the store has it.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinKeyRow {
+    /// Its number in this store.
+    pub number: i64,
+    /// The chain in which it is, or was, current.
+    pub chain: ChainId,
+}
+
+/// Finds a join key that was ever current in a chain.
 ///
 /// # Errors
 ///
 /// [`Failure`] of the store.
-pub fn find_by_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<Option<ChainId>, Failure> {
+pub fn find_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<Option<JoinKeyRow>, Failure> {
     let mut statement = tx.sql.prepare_cached(
-        "SELECT chains.id FROM join_keys JOIN chains ON chains.number = join_keys.chain WHERE key = ?1",
+        "SELECT join_keys.number, chains.id FROM join_keys JOIN chains ON chains.number = join_keys.chain WHERE key = ?1",
     )?;
-    Ok(statement.query_row([key.as_bytes()], |row| row.get(0).map(ChainId)).optional()?)
+    let row = |row: &rusqlite::Row<'_>| Ok(JoinKeyRow { number: row.get(0)?, chain: ChainId(row.get(1)?) });
+    Ok(statement.query_row([key.as_bytes()], row).optional()?)
 }
 
 /// The roster at the chain's head, as this transaction sees it.

@@ -7,7 +7,7 @@ use protocol::wire::{Appended, LogPage, Purpose};
 use protocol::{ChainId, RequestId, Verified};
 use rusqlite::params;
 
-use super::chains::{Chain, Change, find, find_by_join_key, roster};
+use super::chains::{Chain, Change, find, find_join_key, roster};
 use super::{Tx, int, requests};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
@@ -33,7 +33,7 @@ pub fn found(tx: Tx<'_>, entry: &Verified<Entry>) -> Result<Extended, Failure> {
     if find(tx, &roster.chain())?.is_some() {
         return Ok(Extended { appended, change: Change::Replay });
     }
-    if find_by_join_key(tx, &roster.join_key())?.is_some() {
+    if find_join_key(tx, &roster.join_key())?.is_some() {
         return Err(Refusal::JoinKeyTaken.into());
     }
     tx.sql

@@ -170,8 +170,8 @@ pub(super) fn deny(tx: Tx<'_>, chain: i64, deny: &Deny, now: Moment) -> Result<(
     if deny.block > 0 {
         tx.sql
             .prepare_cached(
-                "INSERT INTO blocks (chain, net, until) SELECT chain, net, ?2 FROM requests WHERE number = ?1
-                 ON CONFLICT (chain, net) DO UPDATE SET until = max(until, excluded.until)",
+                "INSERT INTO blocks (join_key, net, until) SELECT join_key, net, ?2 FROM requests WHERE number = ?1
+                 ON CONFLICT (join_key, net) DO UPDATE SET until = max(until, excluded.until)",
             )?
             .execute(params![request.number, int(now.steady + u64::from(deny.block) * 1000)])?;
     }

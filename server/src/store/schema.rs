@@ -9,7 +9,10 @@ use rusqlite::Connection;
 pub(super) const VERSION: i64 = 1;
 
 const TABLES: &str = "
-CREATE TABLE identity (store INTEGER NOT NULL);
+CREATE TABLE identity (
+  store INTEGER NOT NULL,
+  probe INTEGER NOT NULL            -- changed to find out whether the store takes writes
+);
 
 CREATE TABLE chains (
   number  INTEGER PRIMARY KEY,
@@ -21,9 +24,10 @@ CREATE TABLE chains (
 
 -- Every join key that was ever current in a chain: none serves a second one.
 CREATE TABLE join_keys (
-  key   BLOB PRIMARY KEY,
-  chain INTEGER NOT NULL
-) WITHOUT ROWID;
+  number INTEGER PRIMARY KEY,
+  key    BLOB NOT NULL UNIQUE,
+  chain  INTEGER NOT NULL
+);
 
 CREATE TABLE entries (
   row   INTEGER PRIMARY KEY,
@@ -37,6 +41,7 @@ CREATE TABLE requests (
   number      INTEGER PRIMARY KEY,
   id          BLOB NOT NULL UNIQUE,
   chain       INTEGER NOT NULL,
+  join_key    INTEGER NOT NULL,     -- what limits and blocks are counted by: a new sync code begins anew
   device      BLOB NOT NULL,
   bytes       BLOB NOT NULL,
   description BLOB NOT NULL,
@@ -51,6 +56,7 @@ CREATE TABLE requests (
   withdrawal  BLOB
 );
 CREATE INDEX requests_by_chain ON requests (chain, begun);
+CREATE INDEX requests_by_join_key ON requests (join_key, begun);
 
 CREATE TABLE rounds (
   request INTEGER NOT NULL,
@@ -61,12 +67,12 @@ CREATE TABLE rounds (
   PRIMARY KEY (request, round)
 ) WITHOUT ROWID;
 
--- Address ranges from which no request of a chain is shown for a while.
+-- Address ranges from which no request with a join key is shown for a while.
 CREATE TABLE blocks (
-  chain INTEGER NOT NULL,
-  net   TEXT NOT NULL,
-  until INTEGER NOT NULL,           -- steady clock
-  PRIMARY KEY (chain, net)
+  join_key INTEGER NOT NULL,
+  net      TEXT NOT NULL,
+  until    INTEGER NOT NULL,        -- steady clock
+  PRIMARY KEY (join_key, net)
 ) WITHOUT ROWID;
 
 CREATE TABLE writers (
@@ -155,7 +161,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<u64, Op
     if got < 1 {
         transaction.execute_batch(TABLES).map_err(failed)?;
         // Random, so that a device's cursor of another store is not taken for one of this.
-        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff)", []).map_err(failed)?;
+        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff, 0)", []).map_err(failed)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     }
     // The steady clock begins anew at the wall clock: what elapsed while the relay was down counts, by the wall clock.

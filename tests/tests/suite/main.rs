@@ -1,5 +1,20 @@
 //! The suite: what the crates promise together, over real sockets and the real binaries.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise, and shows it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise, and shows it"
+)]
 
 mod layers;
+mod joining;
+mod refused;
+mod address;
+mod strangers;
+mod crashes;
+mod durability;
+mod sockets;
+mod people;
+mod lies;

@@ -47,24 +47,24 @@ pub fn ask(
     origin: Origin,
     now: Moment,
 ) -> Result<Asked, Failure> {
-    let id = chains::find_by_join_key(tx, &request.join_key)?.ok_or(Refusal::UnknownJoinKey)?;
-    let chain = chains::find(tx, &id)?.ok_or(Failure::Broken("a join key without its chain"))?;
+    let key = chains::find_join_key(tx, &request.join_key)?.ok_or(Refusal::UnknownJoinKey)?;
+    let chain = chains::find(tx, &key.chain)?.ok_or(Failure::Broken("a join key without its chain"))?;
     let roster = chains::roster(tx, &chain)?;
     let change = if find(tx, &request.id())?.is_some() {
         Change::Replay
     } else if roster.join_key() == request.join_key {
-        insert(tx, (&chain, &roster), request, description, origin, now)?;
+        insert(tx, (&chain, &roster, key.number), request, description, origin, now)?;
         Change::Fresh
     } else {
         return Err(Refusal::UnknownJoinKey.into());
     };
     let stored = find(tx, &request.id())?.ok_or(Failure::Broken("a request that was just stored"))?;
-    Ok(Asked { standing: standing(tx, &stored, now)?, chain: id, change })
+    Ok(Asked { standing: standing(tx, &stored, now)?, chain: key.chain, change })
 }
 
 fn insert(
     tx: Tx<'_>,
-    (chain, roster): (&Chain, &Roster),
+    (chain, roster, join_key): (&Chain, &Roster, i64),
     request: &Verified<JoinRequest>,
     description: &[u8],
     origin: Origin,
@@ -75,16 +75,16 @@ fn insert(
         Outcome::Admitted => Decided::Admitted,
         Outcome::Denied(_) => Decided::Denied,
     });
-    check_slots(tx, chain, now)?;
+    check_slots(tx, join_key, now)?;
     let net = Net::of(origin.address).to_string();
-    let quiet = prompts_today(tx, chain, now)? >= limits::PROMPTS_PER_DAY_MAX
-        || is_blocked(tx, chain, &net, now)?
+    let quiet = prompts_today(tx, join_key, now)? >= limits::PROMPTS_PER_DAY_MAX
+        || is_blocked(tx, join_key, &net, now)?
         || was_denied(tx, chain, request)?;
     let shown = if quiet { Shown::ToNobody } else { Shown::ToMembers };
     tx.sql
         .prepare_cached(
             "INSERT INTO requests (id, chain, device, bytes, description, address, net, proxy, seen_at, begun, lifetime, muted,
-             decision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             decision, join_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             request.id().as_bytes(),
@@ -104,20 +104,19 @@ fn insert(
                 Decided::Admitted => 1,
                 Decided::Denied => 2,
             },
+            join_key,
         ])?;
     Ok(())
 }
 
 /// Refuses one more than may wait. A denied or muted request holds its slot like one that nobody looked at.
-fn check_slots(tx: Tx<'_>, chain: &Chain, now: Moment) -> Result<(), Failure> {
+fn check_slots(tx: Tx<'_>, join_key: i64, now: Moment) -> Result<(), Failure> {
     let mut statement = tx.sql.prepare_cached(
         "SELECT begun + lifetime FROM requests
-         WHERE chain = ?1 AND begun > ?2 AND begun + lifetime > ?3 AND decision <> 1 AND withdrawal IS NULL",
+         WHERE join_key = ?1 AND begun > ?2 AND begun + lifetime > ?3 AND decision <> 1 AND withdrawal IS NULL",
     )?;
     let ends = statement
-        .query_map(params![chain.number, since(limits::REQUEST_LIFETIME_RANGE.1, now), int(now.steady)], |row| {
-            row.get(0)
-        })?
+        .query_map(params![join_key, since(limits::REQUEST_LIFETIME_RANGE.1, now), int(now.steady)], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
     if ends.len() < limits::PENDING_PER_JOIN_KEY_MAX {
         return Ok(());
@@ -127,17 +126,18 @@ fn check_slots(tx: Tx<'_>, chain: &Chain, now: Moment) -> Result<(), Failure> {
 }
 
 /// Prompts of the last day that did not end in an admission.
-fn prompts_today(tx: Tx<'_>, chain: &Chain, now: Moment) -> Result<usize, Failure> {
+fn prompts_today(tx: Tx<'_>, join_key: i64, now: Moment) -> Result<usize, Failure> {
     let mut statement = tx.sql.prepare_cached(
-        "SELECT count(*) FROM requests WHERE chain = ?1 AND begun > ?2 AND muted = 0 AND decision <> 1",
+        "SELECT count(*) FROM requests WHERE join_key = ?1 AND begun > ?2 AND muted = 0 AND decision <> 1",
     )?;
-    let count: i64 = statement.query_row(params![chain.number, since(limits::PROMPT_DAY, now)], |row| row.get(0))?;
+    let count: i64 = statement.query_row(params![join_key, since(limits::PROMPT_DAY, now)], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-fn is_blocked(tx: Tx<'_>, chain: &Chain, net: &str, now: Moment) -> Result<bool, Failure> {
-    let mut statement = tx.sql.prepare_cached("SELECT 1 FROM blocks WHERE chain = ?1 AND net = ?2 AND until > ?3")?;
-    Ok(statement.exists(params![chain.number, net, int(now.steady)])?)
+fn is_blocked(tx: Tx<'_>, join_key: i64, net: &str, now: Moment) -> Result<bool, Failure> {
+    let mut statement =
+        tx.sql.prepare_cached("SELECT 1 FROM blocks WHERE join_key = ?1 AND net = ?2 AND until > ?3")?;
+    Ok(statement.exists(params![join_key, net, int(now.steady)])?)
 }
 
 /// A denial is final for the key as well: a new request of the same device is shown to nobody.

@@ -1,0 +1,314 @@
+//! A device's home and the agent's binary: what a person types there, and what she sees.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::actor::COLLECTION;
+use crate::binaries;
+use crate::process::{Audience, Ended, Process};
+use crate::scan::{self, Secrecy};
+use crate::trace::Witness;
+
+/// A device: its name, its state directory, the address that it dials from.
+#[derive(Debug)]
+pub struct Home {
+    name: String,
+    folder: Arc<TempDir>,
+    source: Option<String>,
+    environment: Vec<(&'static str, PathBuf)>,
+}
+
+impl Home {
+    /// A device that was never used.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        scan::secret("a collection's name", Secrecy::Private, COLLECTION);
+        Self {
+            name: name.to_owned(),
+            folder: Arc::new(tempfile::tempdir().expect("a folder")),
+            source: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// The same at another address.
+    #[must_use]
+    pub fn at(mut self, address: &str) -> Self {
+        self.source = Some(address.to_owned());
+        self
+    }
+
+    /// The same, watched.
+    #[must_use]
+    pub fn witnessed_by(mut self, witness: &Witness) -> Self {
+        self.environment = witness.environment();
+        self
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binaries::agent());
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.folder.path())
+            .envs(self.environment.iter().cloned())
+            .arg("--home")
+            .arg(self.state());
+        if let Some(source) = &self.source {
+            command.arg("--source-address").arg(source);
+        }
+        command.args(args);
+        command
+    }
+
+    /// Types a command, and waits for its end.
+    #[must_use]
+    pub fn types(&self, args: &[&str]) -> Ended {
+        self.starts(args).end()
+    }
+
+    /// Types a command that goes on.
+    #[must_use]
+    pub fn starts(&self, args: &[&str]) -> Process {
+        let daemon = args.first() == Some(&"run");
+        Process::start(&mut self.command(args), if daemon { Audience::Anybody } else { Audience::ItsPerson })
+    }
+
+    /// Types a command with `--json` that must succeed; what it prints.
+    #[must_use]
+    pub fn reads(&self, args: &[&str]) -> Value {
+        let ended = self.types(&[args, &["--json"]].concat());
+        assert_eq!(ended.code(), 0, "{}: {args:?}: {}{}", self.name, ended.stderr, ended.stdout);
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", ended.stdout))
+    }
+
+    /// Types a command with `--json` that must fail; its exit code and its stable name.
+    #[must_use]
+    pub fn fails(&self, args: &[&str]) -> (i32, String) {
+        let ended = self.types(&[args, &["--json"]].concat());
+        (ended.code(), failure_of(&ended))
+    }
+
+    /// Founds a chain on a relay.
+    pub fn founds(&self, origin: &str) {
+        let founded = self.reads(&["init", "--relay", origin, "--name", &self.name]);
+        assert_eq!(founded["schema"], "countersign.init/1");
+        let _ = self.words();
+    }
+
+    /// The words of its sync code.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let words = self.reads(&["code", "show"])["words"].as_str().expect("words").to_owned();
+        scan::words(&words);
+        words
+    }
+
+    /// Asks to join with a sync code.
+    #[must_use]
+    pub fn asks(&self, origin: &str, words: &str) -> Joining {
+        let mut process = self.starts(&["join", "--relay", origin, "--name", &self.name, "--code-file", "-", "--json"]);
+        process.say(words);
+        process.hush();
+        Joining { process, _home: Arc::clone(&self.folder) }
+    }
+
+    /// Goes on with an unfinished join.
+    #[must_use]
+    pub fn asks_on(&self) -> Joining {
+        let mut process = self.starts(&["join", "--json"]);
+        process.hush();
+        Joining { process, _home: Arc::clone(&self.folder) }
+    }
+
+    /// Starts its daemon, and waits until it is connected.
+    #[must_use]
+    pub fn runs(&self) -> Daemon {
+        let process = self.starts(&["run"]);
+        process.all.wait("the daemon's connection", |line| line.contains("RELAY connected").then_some(()));
+        Daemon { process, _home: Arc::clone(&self.folder) }
+    }
+
+    /// The ids of the open requests.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        let list = self.reads(&["requests", "list"]);
+        let ids =
+            list["requests"].as_array().expect("requests").iter().map(|request| request["id"].as_str().expect("an id"));
+        ids.map(str::to_owned).collect()
+    }
+
+    /// Opens the prompt of a request: the code then shows on the new device.
+    #[must_use]
+    pub fn opens(&self, id: &str) -> Value {
+        self.reads(&["requests", "show", id])["request"].clone()
+    }
+
+    /// Types a check code.
+    #[must_use]
+    pub fn approves(&self, id: &str, code: &str) -> Ended {
+        self.types(&["approve", id, "--check-code", code, "--json"])
+    }
+
+    /// Puts a record.
+    #[must_use]
+    pub fn puts(&self, id: &str, value: &str) -> Ended {
+        self.types(&["record", "put", COLLECTION, id, value, "--json"])
+    }
+
+    /// Reads a record's text.
+    #[must_use]
+    pub fn gets(&self, id: &str) -> String {
+        self.reads(&["record", "get", COLLECTION, id])["value"].as_str().expect("text").to_owned()
+    }
+
+    /// The head that it pinned, and its position.
+    #[must_use]
+    pub fn head(&self) -> (String, u64) {
+        let status = self.reads(&["status"]);
+        (status["head"].as_str().expect("a head").to_owned(), status["seq"].as_u64().expect("a position"))
+    }
+
+    /// Kinds of its log's entries, in order.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<String> {
+        let log = self.reads(&["log", "show"]);
+        let entries = log["entries"].as_array().expect("entries").iter();
+        entries.map(|entry| entry["kind"].as_str().expect("a kind").to_owned()).collect()
+    }
+
+    /// Joins a chain with everything that belongs to it: `approver` opens the prompt and types the code.
+    pub fn joins(&self, origin: &str, approver: &Self) {
+        let joining = self.asks(origin, &approver.words());
+        let id = joining.waits();
+        let _ = approver.opens(&id);
+        let approved = approver.approves(&id, &joining.code(1));
+        assert_eq!(approved.code(), 0, "{}{}", approved.stderr, approved.stdout);
+        let ended = joining.end();
+        assert_eq!(ended.code(), 0, "{}{}", ended.stderr, ended.stdout);
+    }
+
+    /// Every file of its state directory, for what a stranger could read there.
+    ///
+    /// # Panics
+    ///
+    /// If others than its owner could.
+    pub fn is_closed_to_others(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &std::path::Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode(&self.state()), 0o700);
+        assert_eq!(mode(&self.state().join("device.keys")), 0o600);
+    }
+}
+
+/// The stable name of how a command failed.
+#[must_use]
+pub fn failure_of(ended: &Ended) -> String {
+    let last = ended.stdout.lines().last().unwrap_or_default();
+    let json: Value = serde_json::from_str(last).unwrap_or_default();
+    json["code"].as_str().map_or_else(|| format!("{}{}", ended.stdout, ended.stderr), str::to_owned)
+}
+
+/// A `join` under way.
+#[derive(Debug)]
+pub struct Joining {
+    process: Process,
+    /// Its state directory is there as long as it runs.
+    _home: Arc<TempDir>,
+}
+
+impl Joining {
+    fn state(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.process.stdout.wait(what, |line| serde_json::from_str(line).ok().filter(&wanted))
+    }
+
+    /// Waits until it waits; the id of its request.
+    #[must_use]
+    pub fn waits(&self) -> String {
+        self.state("waiting", |line| line["state"] == "waiting")["request"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for the code of a round, as a person reads it.
+    #[must_use]
+    pub fn code(&self, round: u64) -> String {
+        let line = self.state("a code", |line| line["state"] == "code" && line["round"] == round);
+        let code = line["code"].as_str().expect("digits").to_owned();
+        scan::check_code(&code);
+        code
+    }
+
+    /// Whether it has shown any code.
+    #[must_use]
+    pub fn has_shown_a_code(&self) -> bool {
+        self.process.stdout.text().contains("\"state\":\"code\"")
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Ctrl-C.
+    #[must_use]
+    pub fn interrupted(self) -> Ended {
+        self.process.signal("INT");
+        self.process.end()
+    }
+
+    /// Waits for its end.
+    #[must_use]
+    pub fn end(self) -> Ended {
+        self.process.end()
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Process,
+    /// Its state directory is there as long as it runs.
+    _home: Arc<TempDir>,
+}
+
+impl Daemon {
+    /// Waits for a line that begins like this; the whole line.
+    #[must_use]
+    pub fn says(&self, beginning: &str) -> String {
+        self.process.all.wait(beginning, |line| line.starts_with(beginning).then(|| line.to_owned()))
+    }
+
+    /// Everything that it said.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.process.all.text()
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn crashes(mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end.
+    #[must_use]
+    pub fn stops(self) -> Ended {
+        self.process.signal("TERM");
+        self.process.end()
+    }
+
+    /// Waits for its end.
+    #[must_use]
+    pub fn end(self) -> Ended {
+        self.process.end()
+    }
+}

@@ -1,0 +1,302 @@
+//! The whole way as people go it: the agent's commands on several homes, through a real relay.
+
+use countersign_tests::home::{Home, failure_of};
+use countersign_tests::relay::Relay;
+use serde_json::Value;
+
+fn laptop_on(relay: &Relay) -> Home {
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    laptop
+}
+
+#[test]
+fn joined_and_wrote() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    let phone = Home::new("phone").at("127.0.0.7");
+    let joining = phone.asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let pushed = daemon.says("REQUEST");
+    assert!(pushed.contains("127.0.0.7") && pushed.contains("phone") && pushed.contains(&id[..8]), "{pushed}");
+    let prompt = laptop.opens(&id);
+    assert_eq!((prompt["address"].as_str(), prompt["name"].as_str()), (Some("127.0.0.7"), Some("phone")));
+    let approved = laptop.approves(&id, &joining.code(1));
+    assert_eq!(approved.code(), 0, "{}", approved.stderr);
+    let joined = joining.end();
+    assert_eq!(joined.code(), 0, "{}", joined.stderr);
+    let last: Value = serde_json::from_str(joined.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((last["state"].as_str(), last["devices"].as_u64()), (Some("joined"), Some(2)));
+    assert!(daemon.says("ADDED").contains("phone"));
+    assert_eq!(phone.puts("first", "hello from the phone").code(), 0);
+    assert_eq!(laptop.gets("first"), "hello from the phone");
+    assert_eq!(phone.head(), laptop.head());
+    for home in [&laptop, &phone] {
+        assert_eq!(home.reads(&["log", "verify"])["entries"], 2);
+        assert_eq!(home.reads(&["devices", "list"])["devices"].as_array().unwrap().len(), 2);
+        home.is_closed_to_others();
+    }
+    assert_eq!(daemon.stops().code(), 0);
+}
+
+#[test]
+fn a_device_that_did_not_join_is_no_member() {
+    let phone = Home::new("phone");
+    assert_eq!(phone.fails(&["record", "get", "a", "b"]), (6, "not-a-member".to_owned()));
+    assert_eq!(phone.fails(&["status"]).0, 6);
+}
+
+#[test]
+fn a_sync_code_is_never_an_argument_and_wrong_words_are_named() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    let refused = phone.types(&["join", "--relay", &relay.origin(), "abandon", "ability"]);
+    assert_eq!(refused.code(), 2);
+    assert!(refused.stderr.contains("--code-file"), "{}", refused.stderr);
+    let mut words: Vec<String> = laptop.words().split(' ').map(str::to_owned).collect();
+    words[2] = "abandn".to_owned();
+    let ended = phone.asks(&relay.origin(), &words.join(" ")).end();
+    assert_eq!(ended.code(), 2);
+    assert!(ended.stderr.contains("word 3") && ended.stderr.contains("abandon"), "{}", ended.stderr);
+    assert_eq!(phone.types(&["join", "--relay", "http://192.0.2.1"]).code(), 2, "plain text over a network");
+}
+
+#[test]
+fn a_denied_device_goes_on_waiting() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    let joining = phone.asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let denied = laptop.types(&["deny", &id]);
+    assert_eq!(denied.code(), 0, "{}", denied.stderr);
+    assert!(denied.stderr.contains("The new device is not told"), "{}", denied.stderr);
+    assert!(laptop.requests().is_empty());
+    assert_eq!(laptop.kinds(), ["found", "deny"]);
+    assert_eq!(laptop.fails(&["approve", &id, "--check-code", "123456"]).0, 5, "the second decision is too late");
+    assert!(!joining.has_shown_a_code());
+    let ended = joining.interrupted();
+    assert!(!ended.stdout.contains("denied") && !ended.stderr.contains("denied"), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.code(), 4);
+}
+
+#[test]
+fn an_interrupted_join_withdraws_the_request() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = daemon.says("REQUEST");
+    let ended = joining.interrupted();
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    assert!(daemon.says("ENDED").contains(&id[..8]));
+    assert!(laptop.requests().is_empty());
+}
+
+#[test]
+fn three_wrong_codes_deny_the_request() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = laptop.opens(&id);
+    let right = joining.code(1);
+    let wrong = if right == "000000" { "111111" } else { "000000" };
+    assert_eq!(laptop.fails(&["approve", &id, "--check-code", "12345"]).1, "not-a-code", "which is no guess");
+    for expected in ["wrong-code", "wrong-code", "burned"] {
+        assert_eq!(laptop.fails(&["approve", &id, "--check-code", wrong]), (3, expected.to_owned()));
+    }
+    assert_eq!(failure_of(&laptop.approves(&id, &right)), "already-decided");
+    assert_eq!(laptop.kinds(), ["found", "deny"]);
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
+fn two_approvers_that_open_one_prompt_have_a_code_each() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let tablet = Home::new("tablet");
+    tablet.joins(&relay.origin(), &laptop);
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = laptop.opens(&id);
+    let _ = tablet.opens(&id);
+    let (first, second) = (joining.code(1), joining.code(2));
+    if first != second {
+        assert_eq!(failure_of(&tablet.approves(&id, &first)), "wrong-code", "the other device's code");
+    }
+    assert_eq!(tablet.approves(&id, &second).code(), 0);
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(failure_of(&laptop.approves(&id, &first)), "already-decided");
+    assert_eq!(laptop.head(), tablet.head());
+}
+
+#[test]
+fn approve_against_deny_at_once_has_one_outcome_everywhere() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let tablet = Home::new("tablet");
+    tablet.joins(&relay.origin(), &laptop);
+    let daemon = laptop.runs();
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = laptop.opens(&id);
+    let code = joining.code(1);
+    let approving = laptop.starts(&["approve", &id, "--check-code", &code, "--json"]);
+    let denying = tablet.starts(&["deny", &id, "--json"]);
+    let (approved, denied) = (approving.end(), denying.end());
+    let codes = [approved.code(), denied.code()];
+    assert!(codes == [0, 5] || codes == [5, 0], "{codes:?} {}{}", approved.stdout, denied.stdout);
+    let outcome = if approved.code() == 0 { "admit" } else { "deny" };
+    for home in [&laptop, &tablet] {
+        assert_eq!(home.kinds().last().unwrap(), outcome);
+    }
+    assert_eq!(laptop.head(), tablet.head());
+    let line = daemon.says(if outcome == "admit" { "ADDED" } else { "DENIED" });
+    assert!(line.contains("phone"), "{line}");
+    let ended = if outcome == "admit" { joining.end() } else { joining.interrupted() };
+    assert_eq!(ended.code(), if outcome == "admit" { 0 } else { 4 });
+}
+
+#[test]
+fn an_approver_that_comes_late_decides_what_waited() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let daemon = laptop.runs();
+    assert!(daemon.says("REQUEST").contains(&id[..8]));
+    let _ = laptop.opens(&id[..8]);
+    assert_eq!(laptop.approves(&id[..8], &joining.code(1)).code(), 0, "any unique prefix names it");
+    assert_eq!(joining.end().code(), 0);
+}
+
+/// The device's half of the bound: it counts for itself, whatever a relay says, and a relay that lost its store says nothing.
+#[test]
+fn the_sixth_prompt_of_a_day_is_not_opened_even_for_a_relay_that_forgot_the_first_five() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    for at in 0..5 {
+        let joining = Home::new("thief").asks(&relay.origin(), &words);
+        let id = joining.waits();
+        let _ = laptop.opens(&id);
+        let _ = joining.code(1);
+        // At most three are open at a time; a denied one is not.
+        assert_eq!(laptop.types(&["deny", &id]).code(), 0);
+        assert_eq!(joining.interrupted().code(), 4, "{at}");
+    }
+    let origin = relay.origin();
+    let port = relay.address();
+    drop(relay);
+    let relay = countersign_tests::relay::Setup::default().on_address(port).start();
+    assert_eq!(relay.origin(), origin);
+    // The empty relay is filled again by the first member that comes.
+    assert_eq!(laptop.head().1, 5);
+    assert!(laptop.requests().is_empty());
+    let joining = Home::new("thief").asks(&relay.origin(), &words);
+    let id = joining.waits();
+    assert_eq!(laptop.requests(), std::slice::from_ref(&id), "this relay shows it");
+    assert_eq!(laptop.fails(&["requests", "show", &id]), (3, "prompt-limit".to_owned()));
+    assert!(!joining.has_shown_a_code());
+}
+
+#[test]
+fn kill_9_of_everybody_between_the_steps_loses_nothing() {
+    let mut relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    relay.crash();
+    let phone = Home::new("phone");
+    let mut joining = phone.asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    joining.process().kill();
+    relay.crash();
+    let joining = phone.asks_on();
+    assert_eq!(joining.waits(), id, "the same request");
+    let daemon = laptop.runs();
+    let _ = laptop.opens(&id);
+    let code = joining.code(1);
+    daemon.crashes();
+    let mut joining = joining;
+    joining.process().kill();
+    relay.crash();
+    let joining = phone.asks_on();
+    assert_eq!(joining.code(1), code, "the same code");
+    let daemon = laptop.runs();
+    let wrong = if code == "000000" { "111111" } else { "000000" };
+    assert_eq!(laptop.fails(&["approve", &id, "--check-code", wrong]).1, "wrong-code");
+    daemon.crashes();
+    let daemon = laptop.runs();
+    assert_eq!(laptop.approves(&id, &code).code(), 0);
+    daemon.crashes();
+    relay.crash();
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(phone.puts("first", "hello").code(), 0);
+    relay.crash();
+    assert_eq!(laptop.gets("first"), "hello");
+    assert_eq!(laptop.kinds(), ["found", "admit"]);
+    assert_eq!(laptop.head(), phone.head());
+}
+
+#[test]
+fn a_relay_that_is_away_is_said_to_be_and_commands_go_on_when_it_is_back() {
+    let mut relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    assert_eq!(laptop.puts("first", "one").code(), 0);
+    relay.kill();
+    assert_eq!(laptop.fails(&["requests", "list"]).0, 7);
+    relay.start_again();
+    assert_eq!(laptop.puts("second", "two").code(), 0);
+    assert_eq!((laptop.gets("first"), laptop.gets("second")), ("one".to_owned(), "two".to_owned()));
+}
+
+#[test]
+fn an_empty_relay_is_filled_again_by_a_member() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    phone.joins(&relay.origin(), &laptop);
+    let head = laptop.head();
+    let address = relay.address();
+    drop(relay);
+    let relay = countersign_tests::relay::Setup::default().on_address(address).start();
+    let daemon = laptop.runs();
+    assert_eq!(laptop.head(), head);
+    assert_eq!(phone.head(), head);
+    assert_eq!(phone.puts("after", "all").code(), 0);
+    assert_eq!(laptop.gets("after"), "all");
+    assert_eq!(daemon.stops().code(), 0);
+    drop(relay);
+}
+
+#[test]
+fn what_a_stranger_calls_itself_is_cleaned_and_quoted() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    let evil = "lap\u{1b}[2Jtop\u{202e}evil";
+    let joining = Home::new(evil).asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let line = daemon.says("REQUEST");
+    let shown = laptop.types(&["requests", "show", &id]);
+    for text in [&line, &shown.stdout, &shown.stderr] {
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+    }
+}
+
+/// Three prompts were opened, and their joiners went away. Until their lifetime ended no fourth could be opened.
+#[test]
+fn a_withdrawn_request_does_not_hold_its_prompt() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    for _ in 0..4 {
+        let joining = Home::new("phone").asks(&relay.origin(), &words);
+        let id = joining.waits();
+        let _ = laptop.opens(&id);
+        assert_eq!(joining.interrupted().code(), 4);
+    }
+}
