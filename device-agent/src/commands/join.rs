@@ -227,7 +227,11 @@ async fn pump(
                 screen.tick(remaining.saturating_sub(deadline.millis()));
                 if deadline.millis() > *remaining {
                     // The relay's word comes first, if it comes.
-                    return joiner.ask().await.map_or(Err(AgentError::Expired), |_| Err(AgentError::Expired));
+                    let last = joiner.ask().await.map_err(|_| AgentError::Expired)?;
+                    return match joiner.take(&last, &mut |scene| screen.show(scene)).await? {
+                        Step::Admitted => Ok(()),
+                        Step::Wait => Err(AgentError::Expired),
+                    };
                 }
             }
         }
