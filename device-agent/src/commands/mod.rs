@@ -1,6 +1,7 @@
 //! The commands: one file each. They parse, call the door, and print.
 
 mod init;
+mod join_screen;
 mod join;
 mod run;
 mod status;
