@@ -3,6 +3,7 @@
 #   make demo      builds and runs the story with the real programs, in a folder that it removes
 #   make test      builds once and runs everything: unit, property and cross-crate tests, then the demo by script
 #   make lint      formatting, clippy, documentation
+#   make bench     figures beside their floors, release build; BENCH=--quick for about a minute, see docs/performance.md
 #   make install   puts both programs into $(PREFIX)/bin
 
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ CARGO ?= cargo
 BUILD := target/debug
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint install build tools
+.PHONY: demo test lint bench install build tools
 
 build: tools
 	$(CARGO) build --locked --workspace --all-targets
@@ -28,6 +29,10 @@ lint: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+bench: tools
+	$(CARGO) build --locked --release -p countersign-relay --bin countersign-relay -p countersign-tests --bin bench
+	target/release/bench $(BENCH)
 
 install: tools
 	$(CARGO) build --locked --release -p countersign-relay -p countersign

@@ -25,3 +25,4 @@ pub mod socket;
 pub mod home;
 pub mod liar;
 pub mod fuzz;
+pub mod bench;
