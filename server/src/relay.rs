@@ -71,7 +71,7 @@ impl Relay {
         let now = self.now();
         let (chain, mut standing) = self
             .store
-            .read(move |tx| {
+            .glance(None, move |tx| {
                 let request = requests::find(tx, &id)?.filter(|request| request.device == device);
                 let request = request.ok_or(Refusal::NotFound)?;
                 let chain = requests::chain_of(tx, &request)?;

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::ChainId;
 use rusqlite::{Connection, OpenFlags};
 
 pub use rosters::Rosters;
@@ -80,7 +81,8 @@ impl Store {
         let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
         let mut connection = connect(&path, synchronous).map_err(failed)?;
         let identity = schema::prepare(&mut connection, &shown)?;
-        let readers = readers::Readers::open(|| connect_to_read(&path)).map_err(failed)?;
+        let connections = (0..readers::CONNECTIONS).map(|_| connect_to_read(&path)).collect::<Result<_, _>>();
+        let readers = readers::Readers::start(connections.map_err(failed)?).map_err(io)?;
         let writer = writer::Writer::start(connection).map_err(io)?;
         Ok(Self { identity, rosters: Arc::new(Rosters::default()), readers, writer, _lock: lock })
     }
@@ -115,6 +117,31 @@ impl Store {
     ) -> Result<T, Failure> {
         let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
         self.readers.run(move |sql| job(Tx { sql, rosters: &rosters, store })).await
+    }
+
+    /// Reads one snapshot in place where that is short: what was written lately is in memory, and to hand it to another thread
+    /// would cost more than the read. A `chain` that is named must have its roster at hand: to compute one takes
+    /// verifications, and the sockets beside this one would wait. Otherwise the same as [`Store::read`].
+    ///
+    /// # Errors
+    ///
+    /// The job's own, or [`Failure::NotDurable`].
+    pub async fn glance<T: Send + 'static>(
+        &self,
+        chain: Option<ChainId>,
+        job: impl FnOnce(Tx<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let is_short = |sql: &Connection| {
+            let Some(chain) = chain else { return Ok(true) };
+            let found = chains::find(Tx { sql, rosters: &self.rosters, store: self.identity }, &chain)?;
+            Ok(found.is_none_or(|chain| self.rosters.find(&chain.stand.head).is_some()))
+        };
+        let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
+        let job = move |sql: &Connection| job(Tx { sql, rosters: &rosters, store });
+        match self.readers.run_in_place(is_short, job) {
+            Ok(result) => result,
+            Err(job) => self.readers.run(job).await,
+        }
     }
 
     /// Whether the store takes writes: the last commit succeeded, or a fresh one does.

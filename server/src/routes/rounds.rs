@@ -50,7 +50,7 @@ async fn reveal_inner(relay: &Relay, request: Request) -> Result<(), Failure> {
     let bytes = body::read(relay, request, limits::SMALL_FORM_BYTES_MAX).await?;
     let reveal = Verified::<Reveal>::from_bytes(&bytes)?;
     let id = reveal.request;
-    let checked = relay.store.read(move |tx| rounds::check_reveal(tx, reveal)).await?;
+    let checked = relay.store.glance(None, move |tx| rounds::check_reveal(tx, reveal)).await?;
     let (now, chain) = (relay.now(), checked.chain);
     let change = relay.store.change(move |tx| rounds::reveal(tx, &checked, now)).await?;
     if change == Change::Fresh {

@@ -38,7 +38,7 @@ pub(super) async fn authenticate(relay: &Relay, link: &mut Link, offered: &[Stri
     match (connect.standing, connect.chain, connect.head, connect.request) {
         (Standing::Member, Some(chain), Some(head), _) => {
             let (device, cursor) = (connect.device, connect.cursor);
-            relay.store.read(move |tx| chains::for_member(tx, &chain, &device).map(|_| ())).await?;
+            relay.store.glance(Some(chain), move |tx| chains::for_member(tx, &chain, &device).map(|_| ())).await?;
             Ok(Who::Member { chain, device, head, cursor })
         }
         (Standing::Joiner, _, _, Some(request)) => {

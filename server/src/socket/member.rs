@@ -62,7 +62,7 @@ impl<'a> Session<'a> {
         let (found, position) = self
             .relay
             .store
-            .read(move |tx| {
+            .glance(Some(chain), move |tx| {
                 let (chain, roster) = chains::for_member(tx, &chain, &device)?;
                 Ok((chain, roster.position(&head)))
             })
@@ -125,7 +125,7 @@ impl<'a> Session<'a> {
     async fn tell(&mut self, link: &mut Link) -> Result<(), Ended> {
         let reading = Reading::of(self.due, self.window.room(), (self.log, self.record), &self.shown);
         let (chain, device, now) = (self.chain, self.device, self.relay.now());
-        let read = self.relay.store.read(move |tx| reading.read(tx, &chain, &device, now)).await?;
+        let read = self.relay.store.glance(Some(chain), move |tx| reading.read(tx, &chain, &device, now)).await?;
         if let Some(page) = read.entries {
             self.log += page.entries.len() as u64;
             if self.log >= page.seq {
