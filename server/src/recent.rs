@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Mutex;
 
-/// Keeps between `generation` and twice as many of the values used last. What is forgotten is made anew by its user.
+/// Keeps values used last that weigh between `generation` and twice as much together, and whatever was kept last. What is
+/// forgotten is made anew by its user.
 ///
 /// Two generations instead of a list in order of use: a hit costs one or two look-ups and never moves a chain of pointers.
 #[derive(Debug)]
@@ -15,39 +16,49 @@ pub struct Recent<K, V> {
 
 #[derive(Debug)]
 struct Generations<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, (V, usize)>,
+    old: HashMap<K, (V, usize)>,
+    weight: usize,
 }
 
 impl<K: Eq + Hash + Copy, V: Clone> Recent<K, V> {
     /// An empty map.
     #[must_use]
     pub fn new(generation: usize) -> Self {
-        Self { generation, maps: Mutex::new(Generations { young: HashMap::new(), old: HashMap::new() }) }
+        Self { generation, maps: Mutex::new(Generations { young: HashMap::new(), old: HashMap::new(), weight: 0 }) }
     }
 
     /// The value of a key, if it was used lately.
     pub fn find(&self, key: &K) -> Option<V> {
         let mut maps = self.maps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(value) = maps.young.get(key) {
+        if let Some((value, _)) = maps.young.get(key) {
             return Some(value.clone());
         }
-        let value = maps.old.remove(key)?;
-        Self::insert(&mut maps, self.generation, *key, value.clone());
+        let (value, weight) = maps.old.remove(key)?;
+        Self::insert(&mut maps, self.generation, *key, (value.clone(), weight));
         Some(value)
     }
 
-    /// Keeps a value.
+    /// Keeps a value, whose weight is one.
     pub fn keep(&self, key: K, value: V) {
-        let mut maps = self.maps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Self::insert(&mut maps, self.generation, key, value);
+        self.keep_weighing(key, value, 1);
     }
 
-    fn insert(maps: &mut Generations<K, V>, generation: usize, key: K, value: V) {
-        if maps.young.len() >= generation {
+    /// Keeps a value of some weight.
+    pub fn keep_weighing(&self, key: K, value: V, weight: usize) {
+        let mut maps = self.maps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Self::insert(&mut maps, self.generation, key, (value, weight));
+    }
+
+    fn insert(maps: &mut Generations<K, V>, generation: usize, key: K, value: (V, usize)) {
+        if maps.weight >= generation {
             maps.old = std::mem::take(&mut maps.young);
+            maps.weight = 0;
         }
-        maps.young.insert(key, value);
+        maps.weight += value.1;
+        if let Some((_, replaced)) = maps.young.insert(key, value) {
+            maps.weight -= replaced;
+        }
     }
 }
 
@@ -64,5 +75,18 @@ mod tests {
         }
         let maps = recent.maps.lock().unwrap();
         assert!(maps.young.len() + maps.old.len() <= 20);
+    }
+
+    #[test]
+    fn heavy_values_count_for_more_and_the_last_is_kept_whatever_it_weighs() {
+        let recent = Recent::new(10);
+        for key in 0..100 {
+            recent.keep_weighing(key, key, 5);
+        }
+        let maps = recent.maps.lock().unwrap();
+        assert!(maps.young.len() + maps.old.len() <= 4);
+        drop(maps);
+        recent.keep_weighing(100, 100, 1000);
+        assert_eq!(recent.find(&100), Some(100));
     }
 }
