@@ -108,7 +108,7 @@ async fn secured(door: &Door, stream: TcpStream, patience: Duration) -> Option<S
 }
 
 /// Serves HTTP until the connection ends, or becomes a WebSocket.
-async fn http(door: &Door, stream: Stream, peer: IpAddr) -> Option<(Link, Vec<String>)> {
+async fn http(door: &Door, stream: Stream, peer: IpAddr) -> Option<(Box<Link>, Vec<String>)> {
     let slot = UpgradeSlot::default();
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
@@ -135,5 +135,5 @@ async fn http(door: &Door, stream: Stream, peer: IpAddr) -> Option<(Link, Vec<St
     let upgraded = upgrade.on.await.ok()?;
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let link = Link::new(parts.io.into_inner(), parts.read_buf.to_vec(), door.relay.config.timeouts.idle).await;
-    Some((link, upgrade.offered))
+    Some((Box::new(link), upgrade.offered))
 }

@@ -19,7 +19,7 @@ use connect::Who;
 /// Authenticates a device, serves it until one side ends, and says why on the way out.
 ///
 /// `proven` is called once the device has shown who it is: until then the connection may be cut off to make room.
-pub(crate) async fn run(relay: &Arc<Relay>, mut link: Link, offered: &[String], proven: impl FnOnce()) {
+pub(crate) async fn run(relay: &Arc<Relay>, mut link: Box<Link>, offered: &[String], proven: impl FnOnce()) {
     let who = tokio::select! {
         () = relay.draining.cancelled() => Err(Ended::Draining),
         who = Box::pin(connect::authenticate(relay, &mut link, offered)) => who,
@@ -30,13 +30,16 @@ pub(crate) async fn run(relay: &Arc<Relay>, mut link: Link, offered: &[String], 
             // Registered before the first read, so that nothing falls between the two.
             let seat = relay.registry.register(chain, Standing::Member);
             tracing::debug!(chain = %chain.short(), device = %device.short(), "member connected");
-            member::Session::new(relay, chain, device).serve(&mut link, &seat, head, cursor).await
+            let mut session = member::Session::new(relay, chain, device);
+            // Boxed, here and below: an idle socket carries the state of its own session and of no other step.
+            Box::pin(session.serve(&mut link, &seat, head, cursor)).await
         }
         Ok(Who::Joiner { chain, request, device }) => {
             proven();
             let seat = relay.registry.register(chain, Standing::Joiner);
             tracing::debug!(request = %request.short(), "joiner connected");
-            joiner::Session::new(relay, request, device).serve(&mut link, &seat).await
+            let mut session = joiner::Session::new(relay, request, device);
+            Box::pin(session.serve(&mut link, &seat)).await
         }
         Err(ended) => ended,
     };

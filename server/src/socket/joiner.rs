@@ -32,7 +32,7 @@ impl<'a> Session<'a> {
 
     /// Serves the joiner until one side ends. Whatever became of the request, the socket itself stays: that it closed would say
     /// that it was denied.
-    pub(super) async fn serve(mut self, link: &mut Link, seat: &Seat) -> Ended {
+    pub(super) async fn serve(&mut self, link: &mut Link, seat: &Seat) -> Ended {
         match self.pump(link, seat).await {
             Ok(never) => match never {},
             Err(ended) => ended,

@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 
 use crate::stream::Stream;
 
-/// Bytes of the read buffer, kept for as long as the socket lives: an acknowledgement and a Connect fit. It grows for a longer
+/// Bytes of the read buffer, kept for as long as the socket lives: ten acknowledgements fit. It grows for a Connect, or a longer
 /// message. The library's default of 128 KiB is 30 times the rest of a session.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 256;
 /// How long a peer may take to read a close frame and answer it. It was told; nothing is owed beyond.
 const CLOSING: Duration = Duration::from_secs(1);
 /// Devices come back after a restart spread over this many milliseconds, not all in the same one.
@@ -115,7 +115,7 @@ impl Link {
     }
 
     /// Says why, and gives the peer a moment to read it.
-    pub(super) async fn close(mut self, ended: Ended) {
+    pub(super) async fn close(&mut self, ended: Ended) {
         let Some((code, reason)) = ended.frame() else { return };
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
         let farewell = async {

@@ -46,7 +46,7 @@ impl<'a> Session<'a> {
     }
 
     /// Serves the member until one side ends.
-    pub(super) async fn serve(mut self, link: &mut Link, seat: &Seat, head: Hash, cursor: Option<Cursor>) -> Ended {
+    pub(super) async fn serve(&mut self, link: &mut Link, seat: &Seat, head: Hash, cursor: Option<Cursor>) -> Ended {
         match Box::pin(self.begin(link, head, cursor)).await {
             Ok(()) => match self.pump(link, seat).await {
                 Ok(never) => match never {},
