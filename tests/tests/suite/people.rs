@@ -369,3 +369,47 @@ fn a_replayed_request_raises_no_second_prompt() {
     assert!(said.contains("second"));
     assert_eq!(daemon.said().lines().filter(|line| line.starts_with("REQUEST")).count(), 2, "{}", daemon.said());
 }
+
+#[test]
+fn keys_that_others_can_read_are_refused_with_the_command_to_type() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let keys = laptop.state().join("device.keys");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = laptop.types(&["record", "list"]);
+    assert_eq!(refused.code(), 1);
+    assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+}
+
+#[test]
+fn one_process_at_a_time_signs_for_a_device() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    assert_eq!(laptop.fails(&["run"]), (1, "locked".to_owned()));
+    // Commands go through the daemon; many at once write one line without a gap.
+    let writing: Vec<_> =
+        (0..8).map(|at| laptop.starts(&["record", "put", "quiet-collection", &at.to_string(), "x"])).collect();
+    for put in writing {
+        let ended = put.end();
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    }
+    assert_eq!(daemon.stops().code(), 0);
+    let writing: Vec<_> =
+        (8..12).map(|at| laptop.starts(&["record", "put", "quiet-collection", &at.to_string(), "x"])).collect();
+    for put in writing {
+        let ended = put.end();
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    }
+    assert_eq!(laptop.reads(&["log", "verify"])["records"], 12);
+}
+
+#[test]
+fn a_home_has_one_chain() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    assert_eq!(laptop.fails(&["init", "--relay", &relay.origin()]), (3, "home-in-use".to_owned()));
+    let ended = laptop.asks(&relay.origin(), &laptop.words()).end();
+    assert_eq!(failure_of(&ended), "home-in-use");
+}
