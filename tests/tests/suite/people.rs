@@ -413,3 +413,78 @@ fn a_home_has_one_chain() {
     let ended = laptop.asks(&relay.origin(), &laptop.words()).end();
     assert_eq!(failure_of(&ended), "home-in-use");
 }
+
+/// On a terminal: the request appears by itself, is opened by its number, and its code is typed.
+#[test]
+fn a_person_at_a_terminal_types_the_code_and_the_device_is_added() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let mut screen = laptop.sits_at(&["run"]);
+    let _ = screen.all.wait_on_screen(0, "nobody asks");
+    let phone = Home::new("phone").at("127.0.0.7");
+    let joining = phone.asks(&relay.origin(), &laptop.words());
+    let _ = joining.waits();
+    let at = screen.all.wait_on_screen(0, "[1]");
+    screen.say("1");
+    let code = joining.code(1);
+    let at = screen.all.wait_on_screen(at, "A device wants to join");
+    let _ = screen.all.wait_on_screen(at, "127.0.0.7");
+    let _ = screen.all.wait_on_screen(at, "press Enter");
+    let wrong = if code == "000000" { "111111" } else { "000000" };
+    screen.say(&format!("{wrong}\r"));
+    let at = screen.all.wait_on_screen(at, "this is not the code");
+    screen.say(&format!("{code}\r"));
+    let _ = screen.all.wait_on_screen(at, "ADDED 'phone'");
+    assert_eq!(joining.end().code(), 0);
+    screen.say("\u{3}");
+    assert_eq!(screen.end().code(), 0);
+}
+
+#[test]
+fn a_prompt_on_a_terminal_vanishes_when_another_device_decides_first() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let tablet = Home::new("tablet");
+    tablet.joins(&relay.origin(), &laptop);
+    let mut screen = laptop.sits_at(&["run"]);
+    let _ = screen.all.wait_on_screen(0, "nobody asks");
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let at = screen.all.wait_on_screen(0, "[1]");
+    screen.say("1");
+    let at = screen.all.wait_on_screen(at, "press Enter");
+    let code = joining.code(1);
+    // Half a code is on the screen when the tablet denies.
+    screen.say(&code[..3]);
+    assert_eq!(tablet.types(&["deny", &id]).code(), 0);
+    let at = screen.all.wait_on_screen(at, "denied on 'tablet'");
+    let at = screen.all.wait_on_screen(at, "nobody asks");
+    // The other half goes nowhere.
+    screen.say(&format!("{}\r", &code[3..]));
+    screen.say("\u{3}");
+    let _ = at;
+    assert_eq!(screen.end().code(), 0);
+    assert_eq!(laptop.kinds(), ["found", "admit", "deny"]);
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
+fn a_person_types_the_words_at_a_prompt_that_does_not_show_them() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    let mut screen = phone.sits_at(&["join", "--relay", &relay.origin(), "--name", "phone"]);
+    let _ = screen.all.wait_on_screen(0, "Sync code");
+    let words = laptop.words();
+    screen.say(&format!("{words}\n"));
+    let at = screen.all.wait_on_screen(0, "Open this request on one of your devices");
+    let shown = screen.all.lines().concat();
+    assert!(!words.split(' ').any(|word| word.len() > 5 && shown.contains(word)), "{shown}");
+    let id = laptop.requests().remove(0);
+    let _ = laptop.opens(&id);
+    let at = screen.all.wait_on_screen(at, "type this on the device where you opened it");
+    screen.say("\u{3}");
+    let _ = screen.all.wait_on_screen(at, "withdrawn");
+    assert_eq!(screen.end().code(), 4);
+    assert!(laptop.requests().is_empty());
+}
