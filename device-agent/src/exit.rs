@@ -58,6 +58,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
+        E::Unreachable { why, .. } if why.starts_with("TLS:") => (
+            Exit::Unreachable,
+            "unreachable",
+            hint("--relay-ca FILE   (if the relay has a certificate of a private authority)"),
+        ),
         E::Unreachable { .. } => {
             (Exit::Unreachable, "unreachable", hint("countersign status   (is the address right, does the relay run?)"))
         }

@@ -7,7 +7,7 @@ pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Time for one HTTP exchange with the relay. Then it counts as unreachable.
 pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
 /// Tries of one exchange that failed on the way; the same bytes get the same answer.
-pub(crate) const EXCHANGE_TRIES: usize = 3;
+pub(crate) const EXCHANGE_TRIES: u32 = 3;
 /// Tries to land an own entry while others move the head.
 pub(crate) const APPEND_TRIES: usize = 8;
 /// Silence on a socket after which it is dialled anew. The agent pings at a third of it.
@@ -30,6 +30,10 @@ pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 pub(crate) const ASIDE_KEPT: u64 = 1024;
 /// Bytes of a body on the local socket: a record's value in base64 and some.
 pub(crate) const LOCAL_BODY_BYTES: usize = 1024 * 1024;
+/// Pause before an exchange is tried again, times the tries so far: a relay that restarts is back by then.
+pub(crate) const EXCHANGE_PAUSE: Duration = Duration::from_millis(300);
+/// Milliseconds for which the first sight of a request is remembered: thirty days, and a request lives a day at most.
+pub(crate) const SIGHTINGS_KEPT: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Time for the daemon to finish what is in flight at SIGTERM.
 pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// Pending requests that a terminal shows one by one; more are folded into one row.

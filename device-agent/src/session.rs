@@ -28,7 +28,7 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
             };
             let told = exit::tell(&error);
             if is_final(&error, told.exit) && !is_let_in_again(&agent, told.exit).await {
-                agent.set_link(Link::Stopped { why: error.to_string() });
+                agent.set_link(Link::Stopped { told });
                 return error;
             }
             let was_up = agent.link() == Link::Connected;

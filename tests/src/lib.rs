@@ -24,3 +24,4 @@ pub mod actor;
 pub mod socket;
 pub mod home;
 pub mod liar;
+pub mod fuzz;

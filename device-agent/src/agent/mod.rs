@@ -16,6 +16,7 @@ use crate::core::Core;
 use crate::core::view::Event;
 use crate::error::AgentError;
 use crate::relay_client::RelayClient;
+use crate::told::Told;
 
 /// A member at work. Clones are the same member.
 #[derive(Clone)]
@@ -51,7 +52,7 @@ pub(crate) enum Link {
     /// It is down for good: what the relay sent does not verify.
     Stopped {
         /// Why.
-        why: String,
+        told: Told,
     },
 }
 
@@ -98,10 +99,11 @@ impl Agent {
 
     /// Notes a change of the socket, and tells it.
     pub(crate) fn set_link(&self, link: Link) {
-        let state = match &link {
+        let event = match &link {
             Link::NoSession => return,
-            Link::Connected => "connected".to_owned(),
-            Link::Away { why } | Link::Stopped { why } => why.clone(),
+            Link::Connected => Event::Link { state: "connected".to_owned() },
+            Link::Away { why } => Event::Link { state: why.clone() },
+            Link::Stopped { told } => Event::Stopped { told: told.clone() },
         };
         let changed = self.shared.link.send_if_modified(|now| {
             let changed = *now != link;
@@ -109,7 +111,7 @@ impl Agent {
             changed
         });
         if changed {
-            let _ = self.shared.events.send(Event::Link { state });
+            let _ = self.shared.events.send(event);
         }
     }
 }

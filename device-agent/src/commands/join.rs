@@ -8,13 +8,13 @@ use protocol::code::{PAYLOAD_PREFIX, SyncCode};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::join_screen::Screen;
 use super::{Context, EXIT_CODES, RelayArgs, asked_to_stop, description, read_file, read_stdin};
 use crate::clock::{self, Age};
 use crate::error::AgentError;
-use crate::joiner::{Joined, Joiner, Members, Scene, Step};
+use crate::joiner::{Joined, Joiner, Step};
 use crate::keyfile::{Secrets, Standing};
 use crate::limits;
-use crate::output::{Format, Output};
 use crate::relay_client::{RelayClient, Socket};
 use crate::store::{Setting, Store};
 use crate::told::Exit;
@@ -227,7 +227,11 @@ async fn pump(
                 screen.tick(remaining.saturating_sub(deadline.millis()));
                 if deadline.millis() > *remaining {
                     // The relay's word comes first, if it comes.
-                    return joiner.ask().await.map_or(Err(AgentError::Expired), |_| Err(AgentError::Expired));
+                    let last = joiner.ask().await.map_err(|_| AgentError::Expired)?;
+                    return match joiner.take(&last, &mut |scene| screen.show(scene)).await? {
+                        Step::Admitted => Ok(()),
+                        Step::Wait => Err(AgentError::Expired),
+                    };
                 }
             }
         }
@@ -280,125 +284,4 @@ fn show_joined(context: &Context, joiner: &Joiner, joined: &Joined) {
         output.progress("It is finished only when your other device says ADDED.");
         output.progress("next: countersign run");
     });
-}
-
-/// What the joiner's person sees: codes, and one line that is written over once a second on a terminal.
-struct Screen {
-    output: Output,
-    request: String,
-    codes: u8,
-    last: Option<Members>,
-    live: Live,
-}
-
-/// Whether the last line is one that is written over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Live {
-    No,
-    Ready,
-    Drawn,
-}
-
-#[derive(Serialize)]
-struct State<'a> {
-    schema: &'static str,
-    state: &'a str,
-    request: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    online: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remaining: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    round: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-}
-
-impl Screen {
-    fn new(output: Output) -> Self {
-        let on_terminal = std::io::stderr().is_terminal() && output.format() == Format::Text;
-        let live = if on_terminal { Live::Ready } else { Live::No };
-        Self { output, request: String::new(), codes: 0, last: None, live }
-    }
-
-    fn show(&mut self, scene: Scene) {
-        match scene {
-            Scene::Waiting { remaining, members } => self.waiting(remaining, members),
-            Scene::Code { round, digits } => self.code(round, &digits),
-        }
-    }
-
-    fn waiting(&mut self, remaining: u64, members: Members) {
-        if self.last == Some(members) {
-            return;
-        }
-        self.last = Some(members);
-        self.end_line();
-        let online = members == Members::Online;
-        if self.output.format() == Format::Json {
-            let (schema, request) = ("countersign.join/1", self.request.as_str());
-            let state = State {
-                schema,
-                state: "waiting",
-                request,
-                online: Some(online),
-                remaining: Some(remaining),
-                round: None,
-                code: None,
-            };
-            self.output.json(&state);
-        } else if self.codes == 0 {
-            let who = if online { "one of them is online" } else { "none of them is online now" };
-            self.output.progress(&format!(
-                "waiting: Open this request on one of your devices; a code will then appear here ({who}; expires in {})",
-                clock::span(remaining)
-            ));
-        }
-    }
-
-    fn code(&mut self, round: u8, digits: &str) {
-        self.codes = round;
-        self.end_line();
-        if self.output.format() == Format::Json {
-            let code: Zeroizing<String> = Zeroizing::new(digits.chars().filter(char::is_ascii_digit).collect());
-            let (schema, request) = ("countersign.join/1", self.request.as_str());
-            let state = State {
-                schema,
-                state: "code",
-                request,
-                online: None,
-                remaining: None,
-                round: Some(round),
-                code: Some(&code),
-            };
-            self.output.json(&state);
-        } else if self.live == Live::No {
-            self.output.progress(&format!("code {round}: {digits}   (type this on the device where you opened it)"));
-        } else {
-            self.output.progress(&format!("\n    code {round}:   {}\n", self.output.bold(digits)));
-            self.output.progress("type this on the device where you opened it");
-        }
-    }
-
-    fn state(&mut self, state: &str) {
-        if self.output.format() == Format::Json {
-            let (schema, request) = ("countersign.join/1", self.request.as_str());
-            self.output.json(&State { schema, state, request, online: None, remaining: None, round: None, code: None });
-        }
-    }
-
-    /// Once a second, on a terminal only.
-    fn tick(&mut self, remaining: u64) {
-        if self.live != Live::No {
-            self.output.rewrite(&format!("expires in {}; Ctrl-C withdraws the request", clock::span(remaining)));
-            self.live = Live::Drawn;
-        }
-    }
-
-    fn end_line(&mut self) {
-        if self.live == Live::Drawn {
-            self.output.rewrite("");
-            self.live = Live::Ready;
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The commands: one file each. They parse, call the door, and print.
 
 mod init;
+mod join_screen;
 mod join;
 mod run;
 mod status;
@@ -180,17 +181,17 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
 }
 
 fn log_to_stderr(verbose: u8) {
-    let level = match verbose {
-        0 => tracing::Level::WARN,
-        1 => tracing::Level::INFO,
-        _ => tracing::Level::DEBUG,
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let (own, others) = match verbose {
+        0 => (LevelFilter::WARN, LevelFilter::OFF),
+        1 => (LevelFilter::INFO, LevelFilter::ERROR),
+        _ => (LevelFilter::DEBUG, LevelFilter::INFO),
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(false);
-    let _ = subscriber.try_init();
+    let targets = Targets::new().with_target("countersign", own).with_default(others);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
 /// A risk that is taken by naming it.

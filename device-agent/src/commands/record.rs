@@ -210,7 +210,11 @@ async fn watch(context: &Context, collection: Option<String>) -> Result<Exit, Ag
     let door = context.door(Session::Needed).await?;
     let mut events = door.events().await?;
     while let Some(event) = events.next().await {
-        let Event::Record { item, kind } = event else { continue };
+        let (item, kind) = match event {
+            Event::Record { item, kind } => (item, kind),
+            Event::Stopped { told } => return Err(AgentError::Told(told)),
+            _ => continue,
+        };
         if collection.as_ref().is_some_and(|wanted| *wanted != item.collection) {
             continue;
         }

@@ -28,6 +28,9 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     let relay = agent.relay().endpoint().origin().to_owned();
     let output = context.output;
     output.progress(&format!("running: relay {relay}, socket {}", listening.path().display()));
+    if let Some(seq) = agent.core(|core| core.fork()).await? {
+        output.progress(&AgentError::Fork { seq }.to_string());
+    }
     let stop = CancellationToken::new();
     let router = local::router(agent.clone(), Place::Daemon);
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));

@@ -2,12 +2,12 @@
 //!
 //! Everything here is synchronous. A function that changes something has it on the disk before it returns.
 
+pub(crate) mod view;
 mod entries;
 mod requests;
 mod prompt;
 mod decide;
 mod records;
-pub(crate) mod view;
 #[cfg(test)]
 mod tests;
 
@@ -27,9 +27,9 @@ use tokio::sync::broadcast;
 use crate::error::AgentError;
 use crate::home::Home;
 use crate::keyfile::{Secrets, Standing};
-use crate::limits;
 use crate::store::{Setting, Store};
 use crate::text;
+use crate::{clock, limits};
 
 pub(crate) use entries::{Divergence, replay};
 pub(crate) use prompt::{Answered, Nonced, Typed};
@@ -92,6 +92,7 @@ impl Core {
                 LogStanding::Forked { seq }
             }
         };
+        store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
         Ok(Self {
             home: home.clone(),

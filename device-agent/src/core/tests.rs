@@ -157,6 +157,17 @@ fn a_round_is_not_signed_twice_because_a_relay_says_that_it_is_taken() {
 }
 
 #[test]
+fn a_round_is_not_signed_twice_because_a_relay_shows_this_devices_own_nonce_in_it() {
+    let mut laptop = Laptop::founds();
+    let phone = Asks::with(&laptop.code, "phone");
+    laptop.hears(&phone, Vec::new()).unwrap();
+    let first = laptop.core.open_prompt(&phone.id()).unwrap();
+    let own = Round { nonce: first.nonce.bytes().to_vec().into(), reveal: None };
+    laptop.hears(&phone, vec![own]).unwrap();
+    assert!(matches!(laptop.core.reopen_prompt(&phone.id(), &first.nonce), Err(AgentError::Lie { .. })));
+}
+
+#[test]
 fn a_request_with_another_sync_code_is_not_shown() {
     let mut laptop = Laptop::founds();
     let stranger = Asks::with(&SyncCode::draw(&mut rng()), "stranger");

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::told::Told;
+
 /// An open request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RequestView {
@@ -241,6 +243,11 @@ pub(crate) enum Event {
     Link {
         /// `connected` or why not.
         state: String,
+    },
+    /// The session with the relay ended for good.
+    Stopped {
+        /// Why.
+        told: Told,
     },
     /// Somebody lied.
     Alarm {

@@ -94,7 +94,8 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
         Link::Connected => "connected".to_owned(),
-        Link::Away { why } | Link::Stopped { why } => why,
+        Link::Away { why } => why,
+        Link::Stopped { told } => told.message,
     };
     let relay = agent.relay().endpoint().origin().to_owned();
     let daemon = if local.place == Place::Daemon { "running" } else { "not-running" }.to_owned();

@@ -183,6 +183,8 @@ impl RelayClient {
             if matches!(result, Err(AgentError::Unreachable { .. })) {
                 *slot = None;
                 if tries < limits::EXCHANGE_TRIES {
+                    drop(slot);
+                    tokio::time::sleep(limits::EXCHANGE_PAUSE * tries).await;
                     tries += 1;
                     continue;
                 }

@@ -7,6 +7,8 @@ mod records;
 mod rounds;
 mod joining;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use protocol::connect::Cursor;
@@ -77,6 +79,14 @@ impl Setting {
 impl Store {
     /// Opens a store, making its tables if it is new.
     pub(crate) fn open(path: &Path) -> Result<Self, AgentError> {
+        // SQLite gives its side files the mode of the first one.
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| AgentError::File { path: path.to_owned(), source })?;
         Self::prepare(Connection::open(path)?)
     }
 

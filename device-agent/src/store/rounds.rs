@@ -56,7 +56,13 @@ impl Store {
         Ok(query.query_row([request.as_bytes()], |row| row.get(0)).optional()?.map(unsigned))
     }
 
-    /// Every request that this device ever saw.
+    /// Forgets requests that were first seen before a time: long after the longest lifetime.
+    pub(crate) fn forget_sightings(&self, before: u64) -> Result<(), AgentError> {
+        self.db.execute("DELETE FROM sightings WHERE first_at < ?1", [signed(before)])?;
+        Ok(())
+    }
+
+    /// Every request that this device saw of late.
     pub(crate) fn sightings(&self) -> Result<Vec<RequestId>, AgentError> {
         let mut query = self.db.prepare_cached("SELECT request FROM sightings")?;
         let rows = query.query_map([], |row| row.get::<_, Vec<u8>>(0))?;

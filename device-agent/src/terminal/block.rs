@@ -16,8 +16,9 @@ impl Block {
     /// Takes the terminal.
     pub(super) fn open(output: Output) -> Result<Self, AgentError> {
         enable_raw_mode().map_err(AgentError::Terminal)?;
-        let width = crossterm::terminal::size().map_or(80, |(width, _)| usize::from(width));
-        Ok(Self { output, drawn: 0, width: width.max(20) })
+        // A terminal that does not know its width says 0.
+        let width = crossterm::terminal::size().ok().map(|(width, _)| usize::from(width)).filter(|width| *width > 0);
+        Ok(Self { output, drawn: 0, width: width.unwrap_or(80).max(20) })
     }
 
     /// Follows a change of the terminal's width.

@@ -78,6 +78,7 @@ pub(crate) async fn live(door: &Door, output: Output) -> Result<(), AgentError> 
         live.draw();
         let action = tokio::select! {
             event = events.next() => match event {
+                Some(Event::Stopped { told }) => return Err(AgentError::Told(told)),
                 Some(event) => live.happened(event),
                 None => return Err(AgentError::Daemon { what: "it ended".to_owned() }),
             },
@@ -109,7 +110,7 @@ impl Live<'_> {
             Event::Requested { request } | Event::Answered { request } => self.keep(*request),
             Event::Decided { decision } => self.decided(&decision),
             Event::Ended { request, ending } => self.gone(&request, &ending),
-            Event::Record { .. } | Event::Link { .. } | Event::Alarm { .. } => {}
+            Event::Record { .. } | Event::Link { .. } | Event::Stopped { .. } | Event::Alarm { .. } => {}
         }
         Action::Nothing
     }

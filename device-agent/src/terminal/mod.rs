@@ -26,27 +26,27 @@ pub(crate) fn row(request: &RequestView) -> String {
     )
 }
 
-/// Every fact of a request, each with its source.
+/// Every fact of a request, its source first: a narrow terminal must not cut it off.
 pub(crate) fn facts(request: &RequestView) -> Vec<String> {
     let mut lines = vec![
-        format!("request      {}   (verified)", short(&request.id)),
         format!(
-            "device       {} on {}, version {}   (claimed by the device)",
+            "claimed by the device        {} on {}, version {}",
             text::quote(&request.name),
             text::quote(&request.platform),
             text::quote(&request.version)
         ),
-        format!("address      {}   (seen by the relay)", request.address),
+        format!("seen by the relay            {}", request.address),
         format!("same network as this device: {}", request.same_network.word()),
-        format!("asked        {}   (seen by the relay)", clock::show(request.asked_at)),
-        format!("expires in   {}", clock::span(request.remaining)),
-        format!("key          {}   (verified)", request.fingerprint),
+        format!("seen by the relay            asked {}", clock::show(request.asked_at)),
+        format!("expires in                   {}", clock::span(request.remaining)),
+        format!("verified                     request {}", short(&request.id)),
+        format!("verified                     key {}", request.fingerprint),
     ];
     if let Some(proxy) = &request.proxy {
-        lines.insert(3, format!("through      {proxy}   (a proxy that the relay trusts)"));
+        lines.insert(2, format!("seen by the relay            through the trusted proxy {proxy}"));
     }
     if let Some(same) = request.looks_like.first() {
-        lines.push(format!("CAUTION      a device called {} is a member already", text::quote(same)));
+        lines.push(format!("CAUTION                      a device called {} is a member already", text::quote(same)));
     }
     lines
 }
@@ -70,7 +70,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
         Event::Link { state } => format!("RELAY {state}"),
         Event::Alarm { message } => message.clone(),
-        Event::Record { .. } => return None,
+        Event::Record { .. } | Event::Stopped { .. } => return None,
     })
 }
 
@@ -80,6 +80,9 @@ pub(crate) async fn plain(door: &Door, output: Output) -> Result<(), AgentError>
     while let Some(event) = events.next().await {
         if let Some(line) = line_of(&event) {
             output.progress(&line);
+        }
+        if let Event::Stopped { told } = event {
+            return Err(AgentError::Told(told));
         }
     }
     Err(AgentError::Daemon { what: "it ended".to_owned() })
@@ -97,6 +100,9 @@ pub(crate) async fn json(door: &Door, output: Output) -> Result<(), AgentError> 
     while let Some(event) = events.next().await {
         if !matches!(event, Event::Record { .. }) {
             output.json(&Told { schema: "countersign.event/1", event: &event });
+        }
+        if let Event::Stopped { told } = event {
+            return Err(AgentError::Told(told));
         }
     }
     Err(AgentError::Daemon { what: "it ended".to_owned() })

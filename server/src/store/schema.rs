@@ -9,7 +9,10 @@ use rusqlite::Connection;
 pub(super) const VERSION: i64 = 1;
 
 const TABLES: &str = "
-CREATE TABLE identity (store INTEGER NOT NULL);
+CREATE TABLE identity (
+  store INTEGER NOT NULL,
+  probe INTEGER NOT NULL            -- changed to find out whether the store takes writes
+);
 
 CREATE TABLE chains (
   number  INTEGER PRIMARY KEY,
@@ -158,7 +161,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<u64, Op
     if got < 1 {
         transaction.execute_batch(TABLES).map_err(failed)?;
         // Random, so that a device's cursor of another store is not taken for one of this.
-        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff)", []).map_err(failed)?;
+        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff, 0)", []).map_err(failed)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     }
     // The steady clock begins anew at the wall clock: what elapsed while the relay was down counts, by the wall clock.

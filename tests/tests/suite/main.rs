@@ -15,6 +15,7 @@ mod address;
 mod strangers;
 mod crashes;
 mod durability;
+mod corpora;
 mod sockets;
 mod people;
 mod lies;

@@ -1,0 +1,110 @@
+//! Every decoder that takes a stranger's bytes. The first byte says which.
+
+use minicbor::{Decode, Encode};
+use protocol::code::SyncCode;
+use protocol::connect::Connect;
+use protocol::entry::{Entry, EntryEvidence};
+use protocol::keys::SigningKey;
+use protocol::record::{Content, Record};
+use protocol::request::{Description, JoinRequest, Withdrawal};
+use protocol::roster::Roster;
+use protocol::round::{Nonce, Reveal};
+use protocol::wire::{Append, Ask, FromDevice, LogPage, OpenRequests, Put, RecordPage, Standing, ToDevice};
+use protocol::{Form, Signed, Verified, cbor, http_signature, limits};
+
+/// Decodes bytes as what the first byte says.
+pub fn decoders(data: &[u8]) {
+    let Some((which, bytes)) = data.split_first() else { return };
+    match which {
+        0 => form::<Entry>(bytes),
+        1 => form::<JoinRequest>(bytes),
+        2 => form::<Withdrawal>(bytes),
+        3 => form::<Nonce>(bytes),
+        4 => form::<Reveal>(bytes),
+        5 => form::<Record>(bytes),
+        6 => form::<Connect>(bytes),
+        7 => payload::<Entry>(bytes),
+        8 => payload::<JoinRequest>(bytes),
+        9 => payload::<Record>(bytes),
+        10 => payload::<Connect>(bytes),
+        11 => payload::<Nonce>(bytes),
+        12 => value::<Append>(bytes),
+        13 => value::<Ask>(bytes),
+        14 => value::<Put>(bytes),
+        15 => value::<LogPage>(bytes),
+        16 => value::<RecordPage>(bytes),
+        17 => value::<OpenRequests>(bytes),
+        18 => value::<Standing>(bytes),
+        19 => value::<Content>(bytes),
+        20 => drop(Description::from_opened(bytes)),
+        21 => message(bytes),
+        22 => text(bytes),
+        _ => read(bytes),
+    }
+}
+
+/// A signed form: whatever is taken is kept as it came, and is taken again.
+fn form<T: Form>(bytes: &[u8]) {
+    let Ok(signed) = Signed::<T>::decode(bytes) else { return };
+    let hash = signed.hash();
+    let Ok(verified) = signed.verify() else { return };
+    assert_eq!(**verified.bytes(), *bytes);
+    assert_eq!(Verified::<T>::from_bytes(bytes).expect("taken before").hash(), hash);
+}
+
+/// A payload that a key of ours signs: what a dishonest member can say.
+fn payload<T: Form + Clone>(bytes: &[u8]) {
+    let key = SigningKey::from_seed(&[7; 32]);
+    let prover = SigningKey::from_seed(&[8; 32]);
+    let Ok(form) = cbor::decode::<T>(T::NAME, bytes, T::BYTES_MAX) else { return };
+    assert_eq!(cbor::encode(&form), bytes, "one encoding");
+    let Ok(verified) = Verified::sign(form, &key, &[&prover, &prover]) else { return };
+    let again = Verified::<T>::from_bytes(verified.bytes()).expect("what may be signed may be read");
+    assert_eq!(again.hash(), verified.hash());
+    log(verified.bytes());
+}
+
+/// A log of one entry, where the bytes are one.
+fn log(bytes: &[u8]) {
+    let Ok(entry) = Verified::<Entry>::from_bytes(bytes) else { return };
+    if let EntryEvidence::Request(request) = entry.evidence() {
+        assert_eq!(request.signer(), request.device.signing);
+    }
+    let Ok(roster) = Roster::found(&entry) else { return };
+    assert_eq!(roster.people_count(), 1);
+    assert!(roster.apply(&entry).is_err(), "no chain is founded twice");
+}
+
+fn value<T: Encode<()> + for<'b> Decode<'b, ()>>(bytes: &[u8]) {
+    if let Ok(value) = cbor::decode::<T>("value", bytes, limits::BODY_BYTES_MAX) {
+        assert_eq!(cbor::encode(&value), bytes, "one encoding");
+    }
+}
+
+fn message(bytes: &[u8]) {
+    if let Ok(message) = ToDevice::from_bytes(bytes) {
+        assert_eq!(message.to_bytes(), bytes);
+    }
+    if let Ok(message) = FromDevice::from_bytes(bytes) {
+        assert_eq!(message.to_bytes(), bytes);
+    }
+}
+
+fn text(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(code) = SyncCode::from_words(&text) {
+        assert_eq!(SyncCode::from_words(&code.words()).expect("its own words"), code);
+    }
+    if let Ok((code, relay)) = SyncCode::from_payload(&text) {
+        let (again, address) = SyncCode::from_payload(&code.payload(&relay)).expect("its own payload");
+        assert_eq!((again, address), (code, relay));
+    }
+}
+
+fn read(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (input, signature) = text.split_once('\n').unwrap_or((&text, ""));
+    let uris = ["https://relay.example/v1/chains".to_owned()];
+    let refused = http_signature::verify(Some(input), Some(signature), "GET", &uris, 1_800_000_000);
+    assert!(refused.is_err(), "nobody signed this");
+}

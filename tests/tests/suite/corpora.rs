@@ -1,0 +1,25 @@
+//! What the fuzzers found worth keeping, replayed: every input that once reached something new, or broke something.
+
+use std::path::Path;
+
+use countersign_tests::fuzz;
+
+fn replay(target: &str, run: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut inputs = 0;
+    for file in std::fs::read_dir(&folder).unwrap() {
+        run(&std::fs::read(file.unwrap().path()).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs > 0, "an empty corpus proves nothing: {}", folder.display());
+}
+
+#[test]
+fn every_decoder_keeps_its_promises_on_the_corpus() {
+    replay("decoders", fuzz::decoders);
+}
+
+#[test]
+fn no_conversation_of_the_corpus_admits_another_device() {
+    replay("conversation", fuzz::conversation);
+}
