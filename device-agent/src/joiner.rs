@@ -194,7 +194,7 @@ impl Joiner {
         match self.relay.reveal(&answer.reveal).await {
             Ok(()) => {}
             // The request may have ended in this moment; the next standing says how.
-            Err(AgentError::Problem { status, code, .. }) if status < 500 => {
+            Err(AgentError::Problem { status, code, .. }) if status < 500 && status != 429 => {
                 tracing::warn!(code, "the relay does not take the answer to a nonce");
             }
             Err(other) => return Err(other),

@@ -110,12 +110,16 @@ fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError> {
         let stored = store.setting(Setting::RelayCa)?;
         drop(store);
         let plain = crate::dial::Plaintext::Accepted;
-        let endpoint = match &args.relay {
-            Some(_) => args.how.endpoint(&url, context.source)?.0,
-            None => crate::dial::Endpoint::parse(&url, stored.as_deref(), context.source, plain)?,
+        let (endpoint, ca) = match &args.relay {
+            Some(_) => args.how.endpoint(&url, context.source)?,
+            None => (crate::dial::Endpoint::parse(&url, stored.as_deref(), context.source, plain)?, stored),
         };
+        let origin = endpoint.origin().to_owned();
         match Joiner::resume(home, RelayClient::new(endpoint))? {
-            Ok(joiner) => return Ok(Prepared::Resumed(Box::new(joiner))),
+            Ok(joiner) => {
+                keep_relay(joiner.store(), &origin, ca.as_deref())?;
+                return Ok(Prepared::Resumed(Box::new(joiner)));
+            }
             Err(_) => tracing::warn!("the unfinished request has lost its keys: asking anew"),
         }
     } else {
@@ -129,12 +133,17 @@ fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError> {
     let (endpoint, ca) = args.how.endpoint(&url, context.source)?;
     let origin = endpoint.origin().to_owned();
     let joiner = Joiner::begin(home, RelayClient::new(endpoint), code, &description(args.name.as_deref()))?;
-    joiner.store().set(Setting::Relay, origin.as_bytes())?;
-    match &ca {
-        Some(ca) => joiner.store().set(Setting::RelayCa, ca)?,
-        None => joiner.store().unset(Setting::RelayCa)?,
-    }
+    keep_relay(joiner.store(), &origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
+}
+
+/// Keeps the relay that this join asks: the one that the member will dial.
+fn keep_relay(store: &Store, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+    store.set(Setting::Relay, origin.as_bytes())?;
+    match ca {
+        Some(ca) => store.set(Setting::RelayCa, ca),
+        None => store.unset(Setting::RelayCa),
+    }
 }
 
 /// The sync code, and the relay that a payload names.
@@ -178,33 +187,41 @@ async fn wait(joiner: &mut Joiner, screen: &mut Screen) -> Result<(), AgentError
     }
     let mut pause = limits::RECONNECT_WAIT.0;
     loop {
-        match joiner.socket().await {
+        let served = match joiner.socket().await {
             Ok(mut socket) => {
                 pause = limits::RECONNECT_WAIT.0;
-                match pump(joiner, &mut socket, screen, &mut remaining, &mut deadline).await {
-                    Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "the socket ended"),
-                    done => return done,
-                }
+                pump(joiner, &mut socket, screen, &mut remaining, &mut deadline).await
             }
-            Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "no socket"),
-            Err(other) => return Err(other),
-        }
-        if deadline.millis() > remaining {
-            return Err(AgentError::Expired);
+            Err(error) => Err(error),
+        };
+        match served {
+            // Without the relay's word the request is not over: it may admit this device already. So it is kept, to be asked again.
+            Err(error) if passes(&error) && deadline.millis() <= remaining => {
+                tracing::info!(%error, "the socket ended")
+            }
+            done => return done,
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
-        match joiner.ask().await {
+        let told = match joiner.ask().await {
             Ok(standing) => {
                 (remaining, deadline) = (standing.remaining, Age::since(clock::now()));
-                if joiner.take(&standing, &mut |scene| screen.show(scene)).await? == Step::Admitted {
-                    return Ok(());
-                }
+                joiner.take(&standing, &mut |scene| screen.show(scene)).await
             }
-            Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "the relay is away"),
-            Err(other) => return Err(other),
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(Step::Admitted) => return Ok(()),
+            Ok(Step::Wait) => {}
+            Err(error) if passes(&error) => tracing::info!(%error, "the relay is away"),
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a relay that answers so may answer otherwise in a moment: it is away, its disk is full, or it has too much to do.
+fn passes(error: &AgentError) -> bool {
+    matches!(error, AgentError::Unreachable { .. } | AgentError::Problem { status: 429 | 500.., .. })
 }
 
 async fn pump(
@@ -227,7 +244,7 @@ async fn pump(
                 screen.tick(remaining.saturating_sub(deadline.millis()));
                 if deadline.millis() > *remaining {
                     // The relay's word comes first, if it comes.
-                    let last = joiner.ask().await.map_err(|_| AgentError::Expired)?;
+                    let last = joiner.ask().await?;
                     return match joiner.take(&last, &mut |scene| screen.show(scene)).await? {
                         Step::Admitted => Ok(()),
                         Step::Wait => Err(AgentError::Expired),
@@ -242,6 +259,8 @@ async fn pump(
 fn give_up(joiner: &mut Joiner, error: &AgentError) {
     let over = match error {
         AgentError::Expired | AgentError::Withdrawn => true,
+        // Wrong words, or the wrong relay: kept, it would be asked again by every join, and nobody could type other words.
+        AgentError::Problem { code, .. } if code == "unknown-join-key" => true,
         other => crate::exit::tell(other).exit == Exit::Verification,
     };
     if over && let Err(error) = joiner.forget() {

@@ -118,7 +118,7 @@ impl Core {
         let (request, device) = match (&entry.body, entry.evidence()) {
             (Body::Admit(_), EntryEvidence::Request(request)) => (request.id(), request.device.signing),
             (Body::Deny(deny), _) => (deny.request, deny.device),
-            _ => return None,
+            (Body::Found(_) | Body::Admit(_) | Body::Unknown { .. }, _) => return None,
         };
         let decision = self.roster.decision(&request)?;
         let (outcome, reason) = match decision.outcome {

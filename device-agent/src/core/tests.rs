@@ -3,10 +3,11 @@
 use protocol::cbor::Blob;
 use protocol::code::SyncCode;
 use protocol::entry::{DenyReason, Entry, found};
+use protocol::id::Random;
 use protocol::keys::DeviceKeys;
 use protocol::policy::Policy;
 use protocol::request::{Description, JoinRequest};
-use protocol::round::{Commitments, JoinerRounds};
+use protocol::round::{Commitments, JoinerRounds, Nonce};
 use protocol::signed::Verified;
 use protocol::wire::{OpenRequest, Round, Seen};
 use protocol::{RequestId, decision};
@@ -165,6 +166,28 @@ fn a_round_is_not_signed_twice_because_a_relay_shows_this_devices_own_nonce_in_i
     let own = Round { nonce: first.nonce.bytes().to_vec().into(), reveal: None };
     laptop.hears(&phone, vec![own]).unwrap();
     assert!(matches!(laptop.core.reopen_prompt(&phone.id(), &first.nonce), Err(AgentError::Lie { .. })));
+}
+
+#[test]
+fn two_callers_that_find_their_round_taken_repeat_one_nonce_for_the_next() {
+    let mut laptop = Laptop::founds();
+    let mut tablet = Asks::with(&laptop.code, "tablet");
+    laptop.hears(&tablet, Vec::new()).unwrap();
+    let code = tablet.is_opened_on(&mut laptop);
+    let Typed::Right(shown) = laptop.core.type_code(&tablet.id(), &code).unwrap() else { panic!("the right code") };
+    let terms = laptop.core.terms();
+    let admit = laptop.core.admit(&shown, &terms).unwrap();
+    laptop.core.take_entries(&[Blob(admit.bytes().to_vec())]).unwrap();
+
+    let phone = Asks::with(&laptop.code, "phone");
+    laptop.hears(&phone, Vec::new()).unwrap();
+    let first = laptop.core.open_prompt(&phone.id()).unwrap();
+    let theirs = Nonce { nonce: Random::draw(&mut rng()), ..(*first.nonce).clone() };
+    let theirs = Verified::sign(theirs, &tablet.keys.signing, &[]).unwrap();
+    laptop.hears(&phone, vec![Round { nonce: theirs.bytes().to_vec().into(), reveal: None }]).unwrap();
+    let next = laptop.core.reopen_prompt(&phone.id(), &first.nonce).unwrap();
+    let again = laptop.core.reopen_prompt(&phone.id(), &first.nonce).unwrap();
+    assert_eq!((next.nonce.round, next.nonce.bytes()), (2, again.nonce.bytes()));
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "trusted_proxies",
         "[]",
-        "Proxies whose Forwarded or X-Forwarded-For is believed, like [\"10.0.0.0/8\"].",
+        "Proxies whose Forwarded or X-Forwarded-For is believed, like [\"10.0.0.0/8\"]; both only where they agree.",
         |c, raw| {
             let net = |text: String| {
                 let address = text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from);
@@ -100,10 +100,15 @@ pub(super) const OPTIONS: &[Opt] = &[
         c.connections.total = count(raw.text()?)?;
         Ok(())
     }),
-    opt("limits.connections_per_address", "4096", "Connections open at a time from one address.", |c, raw| {
-        c.connections.per_address = count(raw.text()?)?;
-        Ok(())
-    }),
+    opt(
+        "limits.connections_per_address",
+        "4096",
+        "Connections open at a time from one address, trusted proxies aside.",
+        |c, raw| {
+            c.connections.per_address = count(raw.text()?)?;
+            Ok(())
+        },
+    ),
     opt(
         "limits.connections_unproven",
         "2048",

@@ -488,3 +488,24 @@ fn a_person_types_the_words_at_a_prompt_that_does_not_show_them() {
     assert_eq!(screen.end().code(), 4);
     assert!(laptop.requests().is_empty());
 }
+
+#[test]
+fn words_of_another_chain_are_forgotten_so_that_the_right_ones_can_be_typed() {
+    let (relay, elsewhere) = (Relay::start(), Relay::start());
+    let laptop = laptop_on(&relay);
+    let other = laptop_on(&elsewhere);
+    let phone = Home::new("phone");
+    let refused = phone.asks(&relay.origin(), &other.words()).end();
+    assert_eq!((refused.code(), failure_of(&refused).as_str()), (5, "unknown-join-key"));
+    phone.joins(&relay.origin(), &laptop);
+}
+
+#[test]
+fn a_join_that_goes_on_at_the_right_address_leaves_a_member_that_dials_it() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    assert_eq!(phone.asks("http://127.0.0.1:1", &laptop.words()).end().code(), 7, "nobody is there");
+    phone.joins(&relay.origin(), &laptop);
+    assert_eq!(phone.puts("first", "hello").code(), 0);
+}
