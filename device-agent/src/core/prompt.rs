@@ -78,8 +78,14 @@ impl Core {
         self.must_be_open(id)?;
         // Whoever could make this device sign again by showing it its own nonce would have eight codes to search among, for one
         // prompt that a person opened.
-        if self.pending.get(id).is_some_and(|pending| pending.rounds.iter().any(|round| *round.nonce == **taken.bytes())) {
-            return Err(AgentError::Lie { what: "the relay says that a code round is taken, and shows this device's own nonce in it".to_owned() });
+        if self
+            .pending
+            .get(id)
+            .is_some_and(|pending| pending.rounds.iter().any(|round| *round.nonce == **taken.bytes()))
+        {
+            return Err(AgentError::Lie {
+                what: "the relay says that a code round is taken, and shows this device's own nonce in it".to_owned(),
+            });
         }
         if self.next_free_round(id)? <= taken.round {
             return Err(AgentError::Lie {
