@@ -70,7 +70,7 @@ async fn ask(context: &Context, id: &str) -> Result<DecisionView, AgentError> {
                 hint: format!("countersign approve {id}   or   countersign deny {id}"),
             });
         }
-        match send(&door, &request.id, typed).await {
+        match send(&door, &request.id, Zeroizing::new(typed.trim().to_owned())).await {
             Err(AgentError::Told(told)) if matches!(told.code.as_str(), "wrong-code" | "not-a-code") => {
                 output.progress(&told.message);
             }
