@@ -58,14 +58,18 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
-        E::Unreachable { why, .. } if why.starts_with("TLS:") => (
+        E::Unreachable { why, .. } if why.contains("UnknownIssuer") => (
             Exit::Unreachable,
             "unreachable",
-            hint("--relay-ca FILE   (if the relay has a certificate of a private authority)"),
+            hint(
+                "countersign init or join with --relay-ca FILE   (if the relay's certificates are from an authority of your own)",
+            ),
         ),
-        E::Unreachable { .. } => {
-            (Exit::Unreachable, "unreachable", hint("countersign status   (is the address right, does the relay run?)"))
-        }
+        E::Unreachable { .. } => (
+            Exit::Unreachable,
+            "unreachable",
+            hint("the same command again   (is the address right, does the relay run, is it https:// or http://?)"),
+        ),
         E::Problem { status, code, .. } => problem(*status, code),
         E::Garbled { .. } => (Exit::Failed, "garbled", hint("does the address name a Countersign relay?")),
         E::BadForm(error) => (Exit::Verification, error.code(), None),
@@ -99,6 +103,18 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             (Exit::Expired, code, hint("countersign join   (on the new device: it asks anew)"))
         }
         "withdrawn" => (Exit::NotFound, code, None),
+        "bad-signature" | "connect-refused" => (
+            Exit::Refused,
+            code,
+            hint(
+                "countersign-relay config show   (at the relay: public_origins must name the address that is dialled here)",
+            ),
+        ),
+        "unknown-join-key" => (
+            Exit::NotFound,
+            code,
+            hint("countersign code show   (on a device of the chain: it shows words and address)"),
+        ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
         _ => match status {
             404 | 410 => (Exit::NotFound, code, None),

@@ -157,7 +157,13 @@ pub(super) const OPTIONS: &[Opt] = &[
         Ok(())
     }),
     opt("log.level", "\"info\"", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\".", |c, raw| {
-        raw.text()?.clone_into(&mut c.log.level);
+        let level = raw.text()?;
+        // A single word that is no level would be taken for the name of a module, and silence everything.
+        let word = level.chars().all(|c| c.is_ascii_alphabetic());
+        if word && !["error", "warn", "info", "debug", "trace", "off"].contains(&level) {
+            return Err(format!("expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\", not {level:?}"));
+        }
+        level.clone_into(&mut c.log.level);
         Ok(())
     }),
     opt(
