@@ -149,6 +149,9 @@ pub(crate) enum AgentError {
     /// A record that the rules refuse.
     #[error("verification failed: a record from the relay is refused: {0}")]
     BadRecord(RecordRefusal),
+    /// Too many records wait for entries of the log that the relay does not show.
+    #[error("the relay shows more records of a later log than can wait here, and not that log")]
+    AsideFull,
     /// The log forks.
     #[error(
         "ALARM: the log forks at entry {seq}: the relay shows another validly signed entry than the one pinned here"

@@ -75,6 +75,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::BadForm(error) => (Exit::Verification, error.code(), None),
         E::BadEntry(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
         E::BadRecord(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
+        E::AsideFull => {
+            (Exit::Failed, "aside-full", hint("countersign status   (records go on to be read as they were)"))
+        }
         E::Fork { .. } => {
             (Exit::Verification, "fork", hint("compare the heads with your other devices: countersign status"))
         }
@@ -99,10 +102,7 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
         "not-a-member" => (Exit::NotAMember, code, hint("countersign status")),
         "conflict" => (Exit::Refused, code, hint("countersign record get COLLECTION ID   (and write again)")),
         "already-decided" => (Exit::NotFound, code, hint("countersign log show")),
-        "request-expired" | "expired" => {
-            (Exit::Expired, code, hint("countersign join   (on the new device: it asks anew)"))
-        }
-        "withdrawn" => (Exit::NotFound, code, None),
+        "request-closed" => (Exit::Expired, code, hint("countersign join   (on the new device: it asks anew)")),
         "bad-signature" | "connect-refused" => (
             Exit::Refused,
             code,

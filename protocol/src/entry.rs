@@ -11,7 +11,10 @@ use crate::keys::{DeviceKeys, DevicePublic, EpochKey, NameKey, SealingKey, Seali
 use crate::limits;
 use crate::policy::{How, Policy, Role};
 use crate::request::{Description, JoinRequest};
-use crate::seal::{SealBroken, Wrapped, open_with, seal_to, secret_bytes};
+use crate::seal::{
+    SEALED_KEY_BYTES, SUITE_HPKE, SUITE_XCHACHA, SealBroken, WRAPPED_KEY_BYTES, Wrapped, open_with, seal_to,
+    secret_bytes,
+};
 use crate::signed::{Form, ProofKey, ProofKind, Verified, check_version};
 
 /// One step of the log.
@@ -273,10 +276,16 @@ impl Form for Entry {
                     return bad("founder, join key and recovery device must have keys of their own");
                 }
                 check_wrapped(&found.description)?;
+                check_sealed(&found.name_key, SUITE_XCHACHA)?;
+                check_sealed(&found.sync_code, SUITE_XCHACHA)?;
+                if let Some(recovery) = &found.recovery {
+                    check_sealed(&recovery.epoch_key, SUITE_HPKE)?;
+                }
                 Ok(EntryEvidence::Nothing)
             }
             Body::Admit(admit) => {
                 check_wrapped(&admit.description)?;
+                check_sealed(&admit.welcome, SUITE_HPKE)?;
                 if admit.totp_step.is_some() != (admit.how == How::Totp)
                     || admit.ticket.is_some() != (admit.how == How::Ticket)
                 {
@@ -298,6 +307,15 @@ fn check_wrapped(description: &Blob) -> Result<(), FormError> {
         return Err(FormError::BadField { form: Entry::NAME, what: "description is too long" });
     }
     Ok(())
+}
+
+/// A sealed key has one size. Without this anybody could keep 64 KiB of anything in each founding that a relay takes.
+fn check_sealed(key: &Blob, suite: u8) -> Result<(), FormError> {
+    let bytes = if suite == SUITE_HPKE { SEALED_KEY_BYTES } else { WRAPPED_KEY_BYTES };
+    if key.first() == Some(&suite) && key.len() == bytes {
+        return Ok(());
+    }
+    Err(FormError::BadField { form: Entry::NAME, what: "a sealed key has another suite or size" })
 }
 
 /// What a founder must keep: nobody seals the epoch key to it.

@@ -26,18 +26,22 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
     let mut log: Vec<Verified<Entry>> = Vec::with_capacity(bytes.len());
     let mut roster: Option<Roster> = None;
     for bytes in bytes {
-        let entry = Verified::<Entry>::from_bytes(bytes.as_ref()).map_err(AgentError::BadForm)?;
-        roster = Some(
-            match roster {
-                None => Roster::found(&entry),
-                Some(roster) => roster.apply(&entry),
-            }
-            .map_err(AgentError::BadEntry)?,
-        );
+        let (entry, after) = next_of(roster, bytes.as_ref())?;
+        roster = Some(after);
         log.push(entry);
     }
     let roster = roster.ok_or(AgentError::Damaged { what: "the log is empty" })?;
     Ok((log, roster))
+}
+
+/// Verifies the next entry of a log, `found` where there is none yet, and applies it.
+pub(crate) fn next_of(roster: Option<Roster>, bytes: &[u8]) -> Result<(Verified<Entry>, Roster), AgentError> {
+    let entry = Verified::<Entry>::from_bytes(bytes).map_err(AgentError::BadForm)?;
+    let after = match roster {
+        None => Roster::found(&entry),
+        Some(roster) => roster.apply(&entry),
+    };
+    Ok((entry, after.map_err(AgentError::BadEntry)?))
 }
 
 impl Core {

@@ -65,9 +65,7 @@ impl Core {
         }
         match record::check_cited(&self.roster, &record) {
             Err(RecordRefusal::UnknownHead) => {
-                if self.store.aside_count()? < limits::ASIDE_KEPT {
-                    self.store.set_aside(&record.hash(), &sealed.record, ciphertext)?;
-                }
+                self.set_aside(&record, sealed)?;
                 tracing::warn!(
                     record = record.hash().short(),
                     "a record cites a head that is not in the log: set aside"
@@ -99,8 +97,16 @@ impl Core {
         if matches!(refusal, RecordRefusal::Replayed { .. }) || self.store.aside_count()? == 0 {
             return Err(AgentError::BadRecord(refusal));
         }
-        self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())?;
+        self.set_aside(record, sealed)?;
         Ok(Verdict::Aside)
+    }
+
+    /// Beyond the bound the cursor stops, so that nothing is passed over: what cannot wait here waits at the relay.
+    fn set_aside(&self, record: &Verified<Record>, sealed: &SealedRecord) -> Result<(), AgentError> {
+        if self.store.aside_count()? >= limits::ASIDE_KEPT {
+            return Err(AgentError::AsideFull);
+        }
+        self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())
     }
 
     /// Tries again what was set aside, after the log grew.
