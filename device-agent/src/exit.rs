@@ -75,6 +75,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::BadForm(error) => (Exit::Verification, error.code(), None),
         E::BadEntry(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
         E::BadRecord(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
+        E::Sealed { .. } => {
+            (Exit::Verification, "sealed", hint("countersign record put COLLECTION ID   (replaces it)"))
+        }
         E::AsideFull => {
             (Exit::Failed, "aside-full", hint("countersign status   (records go on to be read as they were)"))
         }

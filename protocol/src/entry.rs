@@ -3,7 +3,7 @@
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use rand_core::CryptoRng;
 
-use crate::cbor::{Blob, code_enum};
+use crate::cbor::{self, Blob, code_enum};
 use crate::code::SyncCode;
 use crate::error::FormError;
 use crate::id::{ChainId, DeviceId, Hash, JoinKey, KeyId, RequestId};
@@ -114,6 +114,8 @@ pub struct Recovery {
     pub epoch_key: Blob,
 }
 
+const APPROVALS: u64 = limits::MEMBERS_MAX as u64;
+
 /// The body of `admit`: the new device's credential.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -137,7 +139,7 @@ pub struct Admit {
     #[n(5)]
     pub welcome: Blob,
     /// Signed approvals of other approvers, where the quorum is above one.
-    #[n(6)]
+    #[cbor(n(6), decode_with = "cbor::at_most::<_, _, APPROVALS>")]
     pub approvals: Vec<Blob>,
     /// The signed ticket, where `how` is `ticket`.
     #[n(7)]

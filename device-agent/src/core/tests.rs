@@ -6,10 +6,11 @@ use protocol::entry::{DenyReason, Entry, found};
 use protocol::id::Random;
 use protocol::keys::DeviceKeys;
 use protocol::policy::Policy;
+use protocol::record::Record;
 use protocol::request::{Description, JoinRequest};
 use protocol::round::{Commitments, JoinerRounds, Nonce};
 use protocol::signed::Verified;
-use protocol::wire::{OpenRequest, Round, Seen};
+use protocol::wire::{OpenRequest, Round, SealedRecord, Seen};
 use protocol::{RequestId, decision};
 
 use super::{Answered, Core, Divergence, Draft, Listing, Typed};
@@ -318,4 +319,31 @@ fn a_record_with_another_ciphertext_is_refused() {
     let mut sealed = laptop.core.write(&draft(b"one")).unwrap();
     sealed.ciphertext = laptop.core.write(&draft(b"two")).unwrap().ciphertext;
     assert!(matches!(laptop.core.take_record(&sealed), Err(AgentError::BadRecord(_))));
+}
+
+/// A member can sign whatever it likes. One record of garbage made every list and every verification of the others fail.
+#[test]
+fn garbage_of_one_record_hides_no_other() {
+    let mut laptop = Laptop::founds();
+    let draft = |id: &str| Draft {
+        collection: "notes".to_owned(),
+        id: id.to_owned(),
+        value: Some(zeroize::Zeroizing::new(b"hello".to_vec())),
+    };
+    let good = laptop.core.write(&draft("good")).unwrap();
+    laptop.core.take_record(&good).unwrap();
+    let sealed = laptop.core.write(&draft("garbage")).unwrap();
+    let mut form = (*Verified::<Record>::from_bytes(&sealed.record).unwrap()).clone();
+    form.ciphertext_hash = Some(protocol::request::description_hash(b"garbage"));
+    let garbage = Verified::sign(form, &laptop.core.keys().signing, &[]).unwrap();
+    let garbage =
+        SealedRecord { record: garbage.bytes().to_vec().into(), ciphertext: Some(b"garbage".as_slice().into()) };
+    laptop.core.take_record(&garbage).unwrap();
+    let listed: Vec<String> = laptop.core.items(None).unwrap().into_iter().map(|item| item.id).collect();
+    assert_eq!(listed, ["good"]);
+    assert!(
+        matches!(laptop.core.item("notes", "garbage"), Err(AgentError::Sealed { .. })),
+        "asked for by name, it is said"
+    );
+    assert_eq!(laptop.core.verify_all().unwrap(), (1, 2));
 }
