@@ -85,6 +85,12 @@ impl Home {
         Process::start(&mut self.command(args), if daemon { Audience::Anybody } else { Audience::ItsPerson })
     }
 
+    /// Types a command that goes on, on a terminal.
+    #[must_use]
+    pub fn sits_at(&self, args: &[&str]) -> Process {
+        Process::start_on_terminal(&self.command(args), Audience::ItsPerson)
+    }
+
     /// Types a command with `--json` that must succeed; what it prints.
     #[must_use]
     pub fn reads(&self, args: &[&str]) -> Value {

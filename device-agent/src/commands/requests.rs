@@ -1,16 +1,13 @@
 //! `countersign requests`: who asks, live or once, and the prompt of one request.
 
-use std::io::IsTerminal as _;
-
 use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Context, EXIT_CODES, asked_to_stop};
 use crate::core::view::RequestView;
-use crate::door::{Door, Session};
+use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::Named;
-use crate::output::Format;
 use crate::terminal;
 use crate::told::Exit;
 
@@ -26,10 +23,13 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// List the open requests
+    #[command(after_help = format!("Example:\n  countersign requests list\n\n{EXIT_CODES}"))]
     List,
     /// Watch requests and decisions; on a terminal, decide
+    #[command(after_help = format!("Example:\n  countersign requests watch\n\n{EXIT_CODES}"))]
     Watch,
     /// Open the prompt of one request: a code appears on the new device
+    #[command(after_help = format!("Example:\n  countersign requests show 3f9c\n\n{EXIT_CODES}"))]
     Show {
         /// A prefix of its id
         id: String,
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Watch => {
             let door = context.door(Session::Needed).await?;
             tokio::select! {
-                watched = watch(context, &door) => watched.map(|()| Exit::Done),
+                watched = terminal::tell(&door, context.output) => watched.map(|()| Exit::Done),
                 () = asked_to_stop() => Ok(Exit::Done),
             }
         }
@@ -85,15 +85,4 @@ async fn show(context: &Context, id: String) -> Result<Exit, AgentError> {
         output.progress(&format!("next: countersign approve {short}   or   countersign deny {short}"));
     });
     Ok(Exit::Done)
-}
-
-async fn watch(context: &Context, door: &Door) -> Result<(), AgentError> {
-    let output = context.output;
-    match output.format() {
-        Format::Json => terminal::json(door, output).await,
-        Format::Text if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
-            terminal::live(door, output).await
-        }
-        Format::Text => terminal::plain(door, output).await,
-    }
 }

@@ -1,7 +1,5 @@
 //! `countersign run`: the daemon. It keeps the session with the relay and serves this device's other commands.
 
-use std::io::IsTerminal as _;
-
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -9,7 +7,6 @@ use super::{Context, EXIT_CODES, asked_to_stop};
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::local::{self, Place};
-use crate::output::Format;
 use crate::told::Exit;
 use crate::{session, terminal};
 
@@ -35,9 +32,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     let router = local::router(agent.clone(), Place::Daemon);
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
     let door = Door::within(&agent, Place::Daemon);
-    let live = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && output.format() == Format::Text;
-    let telling =
-        async { if live { terminal::live(&door, output).await } else { terminal::plain(&door, output).await } };
+    let telling = terminal::tell(&door, output);
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),
         told = telling => told,

@@ -68,7 +68,7 @@ struct Live<'a> {
 }
 
 /// Runs the live prompt until Ctrl-C, or until the agent ends.
-pub(crate) async fn live(door: &Door, output: Output) -> Result<(), AgentError> {
+pub(super) async fn live(door: &Door, output: Output) -> Result<(), AgentError> {
     let mut events = door.events().await?;
     let mut live = Live { door, block: Block::open(output)?, rows: Vec::new(), mode: Mode::Folded };
     let mut keys = EventStream::new();

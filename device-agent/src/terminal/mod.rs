@@ -3,16 +3,27 @@
 mod block;
 mod live;
 
+use std::io::IsTerminal as _;
+
 use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::core::view::{DecisionView, Event, PromptView, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
-use crate::output::Output;
+use crate::output::{Format, Output};
 use crate::text;
 
-pub(crate) use live::live;
+/// Tells what happens until the agent ends: as objects, as the live prompt of a terminal, or as lines.
+pub(crate) async fn tell(door: &Door, output: Output) -> Result<(), AgentError> {
+    match output.format() {
+        Format::Json => json(door, output).await,
+        Format::Text if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
+            live::live(door, output).await
+        }
+        Format::Text => plain(door, output).await,
+    }
+}
 
 /// One line for a request.
 pub(crate) fn row(request: &RequestView) -> String {
@@ -63,9 +74,12 @@ pub(crate) fn which_code(request: &RequestView) -> String {
 pub(crate) fn line_of(event: &Event) -> Option<String> {
     Some(match event {
         Event::Requested { request } => format!("REQUEST {}", row(request)),
-        Event::Answered { request } => {
-            format!("CODE {}  {} is shown on the new device", short(&request.id), which_code(request))
-        }
+        Event::Answered { request } => match request.prompt {
+            PromptView::Ready { round, .. } | PromptView::Opening { round } => {
+                format!("CODE {}  the new device shows code {round}", short(&request.id))
+            }
+            PromptView::Closed => format!("CODE {}  the new device shows a code", short(&request.id)),
+        },
         Event::Decided { decision } => decision.sentence(),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
         Event::Link { state } => format!("RELAY {state}"),
@@ -75,7 +89,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
 }
 
 /// Tells every event as a line on standard error.
-pub(crate) async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
+async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
     let mut events = door.events().await?;
     while let Some(event) = events.next().await {
         if let Some(line) = line_of(&event) {
@@ -89,7 +103,7 @@ pub(crate) async fn plain(door: &Door, output: Output) -> Result<(), AgentError>
 }
 
 /// Tells every event as one object a line.
-pub(crate) async fn json(door: &Door, output: Output) -> Result<(), AgentError> {
+async fn json(door: &Door, output: Output) -> Result<(), AgentError> {
     #[derive(serde::Serialize)]
     struct Told<'a> {
         schema: &'static str,

@@ -78,10 +78,13 @@ impl Readers {
     ) -> Result<Result<T, Failure>, F> {
         let Some(connection) = self.idle().pop() else { return Err(job) };
         let mut job = Some(job);
-        let result = snapshot(&connection, |connection| match is_short(connection)? {
+        let read = |connection: &Connection| match is_short(connection)? {
             true => job.take().map(|job| job(connection)).transpose(),
             false => Ok(None),
-        });
+        };
+        // A defect in one read must not cost the connection, nor the socket's task.
+        let result = catch_unwind(AssertUnwindSafe(|| snapshot(&connection, read)))
+            .unwrap_or(Err(Failure::Broken("a read panicked")));
         self.idle().push(connection);
         match (result, job) {
             (Ok(Some(value)), _) => Ok(Ok(value)),
