@@ -111,7 +111,7 @@ agent laptop log show
 
 bold "Done. On two real machines:"
 cat <<'STORY'
-  countersign-relay serve
+  countersign-relay serve --config relay.toml        # public_origins = ["https://relay.example.org"], [tls]: see the README
   countersign init --relay https://relay.example.org --name laptop && countersign run
   countersign join --relay https://relay.example.org --name phone
 STORY
