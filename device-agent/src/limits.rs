@@ -36,6 +36,8 @@ pub(crate) const EXCHANGE_PAUSE: Duration = Duration::from_millis(300);
 pub(crate) const SIGHTINGS_KEPT: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Time for the daemon to finish what is in flight at SIGTERM.
 pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// Time for completing an id: a shell waits for it. Then none is offered.
+pub(crate) const COMPLETION_WAIT: Duration = Duration::from_secs(1);
 /// Pending requests that a terminal shows one by one; more are folded into one row.
 pub(crate) const PROMPTS_SHOWN: usize = 3;
 /// Bytes of a file or standard input that is read as a record's value or a sync code.

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command does.
 
 mod healthcheck;
+mod manual;
 mod serve;
 mod state_dir;
 
@@ -50,6 +51,26 @@ With TLS it accepts exactly the certificate of the configuration.
 
 Exit codes: 0 ready; 1 not ready, or not reached; 2 wrong usage or configuration.")]
     Healthcheck(Sources),
+    /// Print a script with which a shell completes commands and options.
+    #[command(after_help = "Example:
+  countersign-relay completion bash > /etc/bash_completion.d/countersign-relay
+
+Exit codes: 0 done; 1 failed; 2 wrong usage.")]
+    Completion {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual into a folder, a page for each command.
+    #[command(after_help = "Example:
+  countersign-relay man /usr/local/share/man/man1
+
+Exit codes: 0 done; 1 failed; 2 wrong usage.")]
+    Man {
+        /// The folder; it is made if it is missing
+        #[arg(value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+        folder: PathBuf,
+    },
     /// Print the version.
     Version,
 }
@@ -107,6 +128,8 @@ pub fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check(sources)) => with(&sources, |_| print("the configuration can be used\n")),
         Command::Config(ConfigCommand::Show(sources)) => with(&sources, |loaded| print(&shown(&loaded))),
         Command::Config(ConfigCommand::Template) => print(&template()).map_err(Exit::Failed),
+        Command::Completion { shell } => manual::completion(shell).map_err(Exit::Failed),
+        Command::Man { folder } => manual::write(&folder).map_err(Exit::Failed),
         Command::Version => print(&format!("countersign-relay {}\n", env!("CARGO_PKG_VERSION"))).map_err(Exit::Failed),
     };
     let (code, why) = match result {

@@ -12,13 +12,15 @@ mod devices;
 mod code;
 mod record;
 mod log;
+mod completion;
+mod man;
 mod version;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use protocol::request::Description;
 use serde::Serialize;
 
@@ -88,6 +90,8 @@ enum Command {
     Code(code::Args),
     Record(record::Args),
     Log(log::Args),
+    Completion(completion::Args),
+    Man(man::Args),
     Version(version::Args),
 }
 
@@ -127,6 +131,8 @@ struct Versioned<'a, T> {
 /// The program: parses its arguments, runs one command, and maps its ending to an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Ends the process if a shell asks for completions.
+    clap_complete::CompleteEnv::with_factory(Cli::command).var(completion::VARIABLE).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -160,11 +166,15 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
     let Global { home, source_address: source, .. } = cli.global;
-    if let Command::Version(args) = &cli.command {
-        return version::run(args, output);
-    }
+    let command = match cli.command {
+        // These need no state directory.
+        Command::Completion(args) => return completion::run(&args, output),
+        Command::Man(args) => return man::run(args, output),
+        Command::Version(args) => return version::run(&args, output),
+        command => command,
+    };
     let context = Context { home: Home::locate(home)?, output, source };
-    match cli.command {
+    match command {
         Command::Init(args) => init::run(&context, args).await,
         Command::Join(args) => join::run(&context, args).await,
         Command::Run(args) => run::run(&context, args).await,
@@ -176,6 +186,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Code(args) => code::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Completion(args) => completion::run(&args, output),
+        Command::Man(args) => man::run(args, output),
         Command::Version(args) => version::run(&args, output),
     }
 }
@@ -293,8 +305,6 @@ pub(crate) async fn asked_to_stop() {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -32,6 +32,7 @@ enum What {
     /// Open the prompt of one request: a code appears on the new device
     Show {
         /// A prefix of its id
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
         id: String,
     },
 }
