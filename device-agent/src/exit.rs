@@ -63,6 +63,13 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "unreachable",
             hint("--relay-ca FILE   (if the relay has a certificate of a private authority)"),
         ),
+        E::Unreachable { why, .. } if why.starts_with("proxy ") => (
+            Exit::Unreachable,
+            "unreachable",
+            hint(
+                "the environment names this proxy: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY   (NO_PROXY=HOST goes straight)",
+            ),
+        ),
         E::Unreachable { .. } => {
             (Exit::Unreachable, "unreachable", hint("countersign status   (is the address right, does the relay run?)"))
         }

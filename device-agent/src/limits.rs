@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Time for looking up, connecting, and for TLS, each. Then the relay counts as unreachable.
 pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Bytes of a proxy's answer to CONNECT. A longer one is no answer.
+pub(crate) const PROXY_ANSWER_BYTES: usize = 8 * 1024;
 /// Time for one HTTP exchange with the relay. Then it counts as unreachable.
 pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
 /// Tries of one exchange that failed on the way; the same bytes get the same answer.

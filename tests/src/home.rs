@@ -50,6 +50,13 @@ impl Home {
         self
     }
 
+    /// The same behind an HTTP proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: &str) -> Self {
+        self.environment.push(("HTTP_PROXY", proxy.into()));
+        self
+    }
+
     /// Its state directory.
     #[must_use]
     pub fn state(&self) -> PathBuf {

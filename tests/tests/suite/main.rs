@@ -12,6 +12,7 @@ mod layers;
 mod joining;
 mod refused;
 mod address;
+mod proxies;
 mod strangers;
 mod crashes;
 mod durability;
