@@ -24,6 +24,7 @@ mod joiner;
 mod session;
 mod local;
 mod door;
+mod doctor;
 mod terminal;
 mod commands;
 

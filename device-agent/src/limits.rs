@@ -38,6 +38,12 @@ pub(crate) const EXCHANGE_PAUSE: Duration = Duration::from_millis(300);
 pub(crate) const SIGHTINGS_KEPT: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Time for the daemon to finish what is in flight at SIGTERM.
 pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// A relay's certificate that expires sooner is warned of: renewals are due a month before the end.
+pub(crate) const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Clocks further apart than this are warned of, and times in prompts look wrong.
+pub(crate) const CLOCK_WARNING: Duration = Duration::from_secs(10);
+/// Clocks further apart than this fail: the relay refuses signed reads 60 s either side of its own.
+pub(crate) const CLOCK_FAIL: Duration = Duration::from_secs(60);
 /// Time for completing an id: a shell waits for it. Then none is offered.
 pub(crate) const COMPLETION_WAIT: Duration = Duration::from_secs(1);
 /// Pending requests that a terminal shows one by one; more are folded into one row.

@@ -159,3 +159,27 @@ fn completing_offers_commands_and_without_a_daemon_no_ids() {
     assert_eq!(complete(&["countersign", "approve", "3"]), "");
     assert!(!dir.path().join("home").exists(), "completing makes no state");
 }
+
+#[test]
+fn the_doctor_finds_an_open_home_and_a_relay_that_is_away_and_says_what_to_type() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let none = countersign(&home, &["doctor"]);
+    let out = "FAIL  home    HOME holds no membership\n              \
+        next: countersign init --relay URL   (a new chain)   or   countersign join --relay URL\n";
+    assert_eq!(none, Ended { exit: 1, out: out.to_owned(), err: String::new() });
+    countersign(&home, &["init", "--relay", "http://127.0.0.1:1", "--name", "laptop"]);
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ended = countersign(&home, &["doctor"]);
+    assert_eq!(ended.exit, 1);
+    for line in [
+        "FAIL  home    others can write in HOME (mode 777)\n              next: chmod 700 HOME\n",
+        "ok    keys    this device has its keys, and nobody else can read them\n",
+        "warn  daemon  none runs: requests show only when somebody looks\n              next: countersign run\n",
+        "FAIL  log     the chain was drawn but the relay has not acknowledged it yet\n",
+        "FAIL  tcp     the relay http://127.0.0.1:1 is not reachable: Connection refused",
+    ] {
+        assert!(ended.out.contains(line), "{line}\n{}", ended.out);
+    }
+    assert!(!home.join("agent.sock").exists(), "it changes nothing");
+}

@@ -12,6 +12,7 @@ mod devices;
 mod code;
 mod record;
 mod log;
+mod doctor;
 mod completion;
 mod man;
 mod version;
@@ -90,6 +91,7 @@ enum Command {
     Code(code::Args),
     Record(record::Args),
     Log(log::Args),
+    Doctor(doctor::Args),
     Completion(completion::Args),
     Man(man::Args),
     Version(version::Args),
@@ -186,6 +188,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Code(args) => code::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completion(args) => completion::run(&args, output),
         Command::Man(args) => man::run(args, output),
         Command::Version(args) => version::run(&args, output),
@@ -314,7 +317,7 @@ mod tests {
 
     #[test]
     fn commands_that_are_not_built_do_not_exist() {
-        for absent in ["leave", "recovery", "ticket", "policy", "ui", "doctor"] {
+        for absent in ["leave", "recovery", "ticket", "policy", "ui"] {
             assert!(Cli::try_parse_from(["countersign", absent]).is_err(), "{absent}");
         }
     }

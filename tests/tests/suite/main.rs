@@ -13,6 +13,7 @@ mod joining;
 mod refused;
 mod address;
 mod proxies;
+mod doctor;
 mod strangers;
 mod crashes;
 mod durability;
