@@ -47,7 +47,8 @@ Exit codes: 0 drained after a signal; 1 failed; 2 wrong usage or configuration."
   countersign-relay healthcheck
   countersign-relay healthcheck --listen 127.0.0.1:8080
 
-With TLS it accepts exactly the certificate of the configuration.
+With TLS it accepts exactly the certificate of the configuration. With proxy_protocol, trusted_proxies must
+name the address that it dials from: the relay's own.
 
 Exit codes: 0 ready; 1 not ready, or not reached; 2 wrong usage or configuration.")]
     Healthcheck(Sources),

@@ -89,9 +89,39 @@ impl Counts {
             oldest.cancel();
         }
     }
+
+    fn leave(&mut self, net: Net) {
+        if let Some(count) = self.by_net.get_mut(&net) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_net.remove(&net);
+            }
+        }
+    }
 }
 
+/// An address that has as many connections as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
 impl Pass {
+    /// Counts the connection for another address from now on: that of the client which a proxy named.
+    pub(crate) fn count_for(&mut self, client: IpAddr) -> Result<(), TooMany> {
+        let net = Net::of(client);
+        let mut counts = self.gate.lock();
+        if net != self.net {
+            let of_net = counts.by_net.entry(net).or_default();
+            if *of_net >= self.gate.limits.per_address {
+                return Err(TooMany);
+            }
+            *of_net += 1;
+            counts.leave(self.net);
+        }
+        drop(counts);
+        self.net = net;
+        Ok(())
+    }
+
     /// The device showed who it is: its connection is no longer cut off to make room.
     pub(crate) fn prove(&self) {
         self.gate.lock().unproven.remove(&self.number);
@@ -103,12 +133,7 @@ impl Drop for Pass {
         let mut counts = self.gate.lock();
         counts.unproven.remove(&self.number);
         counts.open -= 1;
-        if let Some(count) = counts.by_net.get_mut(&self.net) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_net.remove(&self.net);
-            }
-        }
+        counts.leave(self.net);
     }
 }
 
@@ -133,6 +158,22 @@ mod tests {
         assert!(gate.enter(address(2)).is_some());
         drop(held);
         assert!(gate.enter(address(1)).is_some());
+    }
+
+    #[test]
+    fn behind_a_proxy_each_client_has_its_own_count_and_the_proxy_none() {
+        let gate = gate(10, 1, 10);
+        let mut first = gate.enter(address(1)).unwrap();
+        assert_eq!(first.count_for(address(2)), Ok(()));
+        let mut second = gate.enter(address(1)).unwrap();
+        assert_eq!(second.count_for(address(2)), Err(TooMany));
+        drop(first);
+        assert_eq!(second.count_for(address(2)), Ok(()));
+        assert_eq!(second.count_for(address(2)), Ok(()), "once more changes nothing");
+        assert!(gate.enter(address(2)).is_none());
+        assert!(gate.enter(address(1)).is_some());
+        drop(second);
+        assert!(gate.enter(address(2)).is_some());
     }
 
     #[test]

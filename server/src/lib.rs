@@ -21,6 +21,7 @@ pub mod routes;
 pub mod stream;
 mod socket;
 mod gate;
+mod announced;
 pub mod tls;
 mod accept;
 pub mod run;
