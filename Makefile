@@ -2,7 +2,7 @@
 #
 #   make demo      builds and runs the story with the real programs, in a folder that it removes
 #   make test      builds once and runs everything: unit, property and cross-crate tests, then the demo by script
-#   make lint      formatting, clippy, documentation
+#   make lint      formatting, clippy, documentation, systemd units
 #   make install   puts both programs into $(PREFIX)/bin
 
 SHELL := /bin/bash
@@ -11,7 +11,7 @@ CARGO ?= cargo
 BUILD := target/debug
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint install build tools
+.PHONY: demo test lint units install build tools
 
 build: tools
 	$(CARGO) build --locked --workspace --all-targets
@@ -24,10 +24,14 @@ test: build
 	$(CARGO) test --locked --workspace
 	DEMO_YES=1 BIN=$(BUILD) tests/demo.sh
 
-lint: tools
+lint: tools units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+units: tools
+	$(CARGO) build --locked --workspace --bins
+	BIN=$(BUILD) deploy/systemd/check.sh
 
 install: tools
 	$(CARGO) build --locked --release -p countersign-relay -p countersign

@@ -10,6 +10,7 @@ mod clock;
 mod limits;
 mod text;
 mod told;
+mod service;
 mod error;
 mod exit;
 mod output;

@@ -23,6 +23,7 @@ mod socket;
 mod gate;
 mod announced;
 pub mod tls;
+mod service;
 mod accept;
 pub mod run;
 pub mod cli;

@@ -50,10 +50,10 @@ impl Home {
         self
     }
 
-    /// The same behind an HTTP proxy.
+    /// The same with a variable in its environment.
     #[must_use]
-    pub fn through(mut self, proxy: &str) -> Self {
-        self.environment.push(("HTTP_PROXY", proxy.into()));
+    pub fn with_variable(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 

@@ -11,7 +11,7 @@ use crate::error::AgentError;
 use crate::local::{self, Place};
 use crate::output::Format;
 use crate::told::Exit;
-use crate::{session, terminal};
+use crate::{service, session, terminal};
 
 /// Receive requests, answer this device's other commands; on a terminal, ask you
 #[derive(clap::Args)]
@@ -31,6 +31,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     if let Some(seq) = agent.core(|core| core.fork()).await? {
         output.progress(&AgentError::Fork { seq }.to_string());
     }
+    service::ready();
     let stop = CancellationToken::new();
     let router = local::router(agent.clone(), Place::Daemon);
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
@@ -42,7 +43,9 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         error = session::keep(agent.clone()) => Err(error),
         told = telling => told,
         () = asked_to_stop() => Ok(()),
+        never = service::stay_alive() => match never {},
     };
+    service::stopping();
     stop.cancel();
     let served = serving.await.map_err(|error| AgentError::Task { what: error.to_string() })?;
     ended.and(served)?;

@@ -14,6 +14,7 @@ mod refused;
 mod address;
 mod proxies;
 mod doctor;
+mod systemd;
 mod strangers;
 mod crashes;
 mod durability;

@@ -42,7 +42,7 @@ fn proxy_to(relay: SocketAddr) -> (String, Receiver<String>) {
 fn a_chain_lives_behind_a_proxy_that_is_asked_for_tunnels_only() {
     let relay = Setup::default().known_as(&["http://relay.test"]).start();
     let (proxy, asked) = proxy_to(relay.address());
-    let laptop = Home::new("laptop").through(&proxy);
+    let laptop = Home::new("laptop").with_variable("HTTP_PROXY", &proxy);
     let founded =
         laptop.types(&["init", "--relay", "http://relay.test", "--name", "laptop", "--accept-risk=plaintext"]);
     assert_eq!(founded.code(), 0, "{}", founded.stderr);
@@ -60,6 +60,6 @@ fn a_chain_lives_behind_a_proxy_that_is_asked_for_tunnels_only() {
 fn this_machine_itself_is_reached_without_a_proxy() {
     let relay = Setup::default().start();
     let (proxy, asked) = proxy_to(relay.address());
-    Home::new("laptop").through(&proxy).founds(&relay.origin());
+    Home::new("laptop").with_variable("HTTP_PROXY", &proxy).founds(&relay.origin());
     assert_eq!(asked.try_iter().count(), 0);
 }
