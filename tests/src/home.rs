@@ -92,6 +92,26 @@ impl Home {
         Process::start(&mut self.command(args), if daemon { Audience::Anybody } else { Audience::ItsPerson })
     }
 
+    /// Types a command that goes on, at a terminal that `script` makes.
+    #[must_use]
+    pub fn types_at_a_terminal(&self, args: &[&str]) -> Process {
+        let command = self.command(args);
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let mut script = Command::new("script");
+        script.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        script.args(["--quiet", "--echo", "never", "--command", &line.join(" "), "/dev/null"]);
+        Process::start(&mut script, Audience::ItsPerson)
+    }
+
+    /// Keeps a text in a file of its own.
+    #[must_use]
+    pub fn keeps(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("a path of text").to_owned()
+    }
+
     /// Types a command with `--json` that must succeed; what it prints.
     #[must_use]
     pub fn reads(&self, args: &[&str]) -> Value {

@@ -30,6 +30,7 @@ use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::home::Home;
 use crate::output::{Color, Format, Output};
+use crate::terminal::Writing;
 use crate::text;
 use crate::told::Exit;
 use crate::{exit, limits};
@@ -207,6 +208,21 @@ fn log_to_stderr(verbose: u8) {
     let targets = Targets::new().with_target("countersign", own).with_default(others);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+}
+
+/// How it is written: option of `run`, `requests watch` and `join`.
+#[derive(clap::Args)]
+pub(crate) struct PlainArgs {
+    /// Write lines of text only, and write none over: for screen readers
+    #[arg(long)]
+    plain: bool,
+}
+
+impl PlainArgs {
+    /// What was asked for.
+    pub(crate) fn writing(&self) -> Writing {
+        if self.plain { Writing::Lines } else { Writing::Over }
+    }
 }
 
 /// A risk that is taken by naming it.

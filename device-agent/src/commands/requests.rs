@@ -1,17 +1,15 @@
 //! `countersign requests`: who asks, live or once, and the prompt of one request.
 
-use std::io::IsTerminal as _;
-
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES, asked_to_stop};
+use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
 use crate::core::view::RequestView;
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::Named;
 use crate::output::Format;
-use crate::terminal;
+use crate::terminal::{self, Face};
 use crate::told::Exit;
 
 /// See who asks to join
@@ -28,7 +26,7 @@ enum What {
     /// List the open requests
     List,
     /// Watch requests and decisions; on a terminal, decide
-    Watch,
+    Watch(PlainArgs),
     /// Open the prompt of one request: a code appears on the new device
     Show {
         /// A prefix of its id
@@ -52,10 +50,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     match args.what.unwrap_or(What::List) {
         What::List => list(context).await,
         What::Show { id } => show(context, id).await,
-        What::Watch => {
+        What::Watch(plain) => {
             let door = context.door(Session::Needed).await?;
             tokio::select! {
-                watched = watch(context, &door) => watched.map(|()| Exit::Done),
+                watched = watch(context, &door, Face::of(plain.writing())) => watched.map(|()| Exit::Done),
                 () = asked_to_stop() => Ok(Exit::Done),
             }
         }
@@ -88,13 +86,10 @@ async fn show(context: &Context, id: String) -> Result<Exit, AgentError> {
     Ok(Exit::Done)
 }
 
-async fn watch(context: &Context, door: &Door) -> Result<(), AgentError> {
+async fn watch(context: &Context, door: &Door, face: Face) -> Result<(), AgentError> {
     let output = context.output;
     match output.format() {
         Format::Json => terminal::json(door, output).await,
-        Format::Text if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
-            terminal::live(door, output).await
-        }
-        Format::Text => terminal::plain(door, output).await,
+        Format::Text => terminal::attend(door, output, face).await,
     }
 }

@@ -1,25 +1,27 @@
 //! `countersign run`: the daemon. It keeps the session with the relay and serves this device's other commands.
 
-use std::io::IsTerminal as _;
-
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Context, EXIT_CODES, asked_to_stop};
+use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::local::{self, Place};
 use crate::output::Format;
+use crate::terminal::Face;
 use crate::told::Exit;
 use crate::{service, session, terminal};
 
 /// Receive requests, answer this device's other commands; on a terminal, ask you
 #[derive(clap::Args)]
-#[command(after_help = format!("Example:\n  countersign run\n\n{EXIT_CODES}"))]
-pub(super) struct Args {}
+#[command(after_help = format!("Examples:\n  countersign run\n  countersign run --plain\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(flatten)]
+    plain: PlainArgs,
+}
 
 /// Runs until told to stop, or until the relay is caught lying.
-pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let Some(_lock) = context.home.try_lock()? else {
         return Err(AgentError::Locked { home: context.home.dir().to_owned() });
     };
@@ -36,12 +38,10 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     let router = local::router(agent.clone(), Place::Daemon);
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
     let door = Door::within(&agent, Place::Daemon);
-    let live = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && output.format() == Format::Text;
-    let telling =
-        async { if live { terminal::live(&door, output).await } else { terminal::plain(&door, output).await } };
+    let face = if output.format() == Format::Text { Face::of(args.plain.writing()) } else { Face::Told };
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),
-        told = telling => told,
+        told = terminal::attend(&door, output, face) => told,
         () = asked_to_stop() => Ok(()),
         never = service::stay_alive() => match never {},
     };

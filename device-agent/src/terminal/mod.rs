@@ -1,7 +1,10 @@
 //! What a person at a terminal sees and types; and the same, line by line, where there is no terminal.
 
 mod block;
+mod dialogue;
 mod live;
+
+use std::io::IsTerminal as _;
 
 use zeroize::Zeroizing;
 
@@ -12,7 +15,49 @@ use crate::error::AgentError;
 use crate::output::Output;
 use crate::text;
 
-pub(crate) use live::live;
+use dialogue::dialogue;
+use live::live;
+
+/// How a person is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// At a terminal, with lines that are written over.
+    Live,
+    /// At a terminal, line by line.
+    Dialogue,
+    /// Nobody types: lines are only told.
+    Told,
+}
+
+impl Face {
+    /// The face for these streams. A terminal that cannot move its cursor is spoken to line by line.
+    pub(crate) fn of(wanted: Writing) -> Self {
+        let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match wanted {
+            _ if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) => Self::Told,
+            Writing::Over if !dumb() => Self::Live,
+            Writing::Over | Writing::Lines => Self::Dialogue,
+        }
+    }
+}
+
+/// How a person wants it written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// Lines may be written over.
+    Over,
+    /// Lines only.
+    Lines,
+}
+
+/// Tells requests and decisions, and at a terminal lets a person decide.
+pub(crate) async fn attend(door: &Door, output: Output, face: Face) -> Result<(), AgentError> {
+    match face {
+        Face::Live => live(door, output).await,
+        Face::Dialogue => dialogue(door, output).await,
+        Face::Told => plain(door, output).await,
+    }
+}
 
 /// One line for a request.
 pub(crate) fn row(request: &RequestView) -> String {
@@ -75,7 +120,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
 }
 
 /// Tells every event as a line on standard error.
-pub(crate) async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
+async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
     let mut events = door.events().await?;
     while let Some(event) = events.next().await {
         if let Some(line) = line_of(&event) {

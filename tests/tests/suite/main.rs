@@ -15,6 +15,7 @@ mod address;
 mod proxies;
 mod doctor;
 mod systemd;
+mod plain;
 mod strangers;
 mod crashes;
 mod durability;
