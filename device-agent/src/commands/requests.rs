@@ -88,8 +88,9 @@ async fn show(context: &Context, id: String) -> Result<Exit, AgentError> {
 
 async fn watch(context: &Context, door: &Door, face: Face) -> Result<(), AgentError> {
     let output = context.output;
+    let events = door.events().await?;
     match output.format() {
-        Format::Json => terminal::json(door, output).await,
-        Format::Text => terminal::attend(door, output, face).await,
+        Format::Json => terminal::json(events, output).await,
+        Format::Text => terminal::attend(door, events, output, face).await,
     }
 }

@@ -38,10 +38,12 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let router = local::router(agent.clone(), Place::Daemon);
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
     let door = Door::within(&agent, Place::Daemon);
+    // Before the session begins, so that nothing of it goes untold.
+    let events = door.events().await?;
     let face = if output.format() == Format::Text { Face::of(args.plain.writing()) } else { Face::Told };
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),
-        told = terminal::attend(&door, output, face) => told,
+        told = terminal::attend(&door, events, output, face) => told,
         () = asked_to_stop() => Ok(()),
         never = service::stay_alive() => match never {},
     };

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{facts, line_of, read_line, row, which_code};
 use crate::core::view::{DecisionView, Event, RequestView, short};
-use crate::door::Door;
+use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::exit;
 use crate::local::body::{Approve, DenyRequest, Named};
@@ -21,8 +21,7 @@ struct Dialogue<'a> {
 }
 
 /// Talks until its input ends, or until the agent ends.
-pub(crate) async fn dialogue(door: &Door, output: Output) -> Result<(), AgentError> {
-    let mut events = door.events().await?;
+pub(crate) async fn dialogue(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
     let mut dialogue = Dialogue { door, output, open: None };
     output.progress("Type the beginning of a request's id to open it, or Enter to list who asks. Ctrl-C ends.");
     loop {

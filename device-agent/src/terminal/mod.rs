@@ -50,12 +50,12 @@ pub(crate) enum Writing {
     Lines,
 }
 
-/// Tells requests and decisions, and at a terminal lets a person decide.
-pub(crate) async fn attend(door: &Door, output: Output, face: Face) -> Result<(), AgentError> {
+/// Tells requests and decisions, and at a terminal lets a person decide. What happened before `events` was opened is not told.
+pub(crate) async fn attend(door: &Door, events: Events, output: Output, face: Face) -> Result<(), AgentError> {
     match face {
-        Face::Live => live(door, output).await,
-        Face::Dialogue => dialogue(door, output).await,
-        Face::Told => plain(door, output).await,
+        Face::Live => live(door, events, output).await,
+        Face::Dialogue => dialogue(door, events, output).await,
+        Face::Told => plain(events, output).await,
     }
 }
 
@@ -120,8 +120,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
 }
 
 /// Tells every event as a line on standard error.
-async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
-    let mut events = door.events().await?;
+async fn plain(mut events: Events, output: Output) -> Result<(), AgentError> {
     while let Some(event) = events.next().await {
         if let Some(line) = line_of(&event) {
             output.progress(&line);
@@ -134,14 +133,13 @@ async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
 }
 
 /// Tells every event as one object a line.
-pub(crate) async fn json(door: &Door, output: Output) -> Result<(), AgentError> {
+pub(crate) async fn json(mut events: Events, output: Output) -> Result<(), AgentError> {
     #[derive(serde::Serialize)]
     struct Told<'a> {
         schema: &'static str,
         #[serde(flatten)]
         event: &'a Event,
     }
-    let mut events = door.events().await?;
     while let Some(event) = events.next().await {
         if !matches!(event, Event::Record { .. }) {
             output.json(&Told { schema: "countersign.event/1", event: &event });
