@@ -92,6 +92,21 @@ impl Home {
         Process::start(&mut self.command(args), if daemon { Audience::Anybody } else { Audience::ItsPerson })
     }
 
+    /// What a shell is offered for the last word of a line, besides options.
+    #[must_use]
+    pub fn completes(&self, words: &[&str]) -> Vec<String> {
+        let command = self.command(&[]);
+        let given: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        let mut line = Command::new(command.get_program());
+        line.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        line.env("COUNTERSIGN_COMPLETE", "bash").env("_CLAP_IFS", "\n");
+        line.env("_CLAP_COMPLETE_INDEX", (given.len() + words.len()).to_string());
+        // As the shell's script calls it: the whole line, and which word of it is meant.
+        line.args(["--", "countersign"]).args(given).args(words);
+        let ended = Process::start(&mut line, Audience::ItsPerson).end();
+        ended.stdout.lines().filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
+    }
+
     /// Types a command that goes on, at a terminal that `script` makes.
     #[must_use]
     pub fn types_at_a_terminal(&self, args: &[&str]) -> Process {

@@ -369,3 +369,21 @@ fn a_replayed_request_raises_no_second_prompt() {
     assert!(said.contains("second"));
     assert_eq!(daemon.said().lines().filter(|line| line.starts_with("REQUEST")).count(), 2, "{}", daemon.said());
 }
+
+#[test]
+fn a_shell_is_offered_the_ids_of_open_requests_while_the_daemon_runs() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    assert_eq!(
+        laptop.completes(&["approve", ""]),
+        Vec::<String>::new(),
+        "it neither waits for a relay nor takes the lock"
+    );
+    let _daemon = laptop.runs();
+    for line in [&["approve", ""][..], &["deny", &id[..2]], &["requests", "show", &id[..4]]] {
+        assert_eq!(laptop.completes(line), [&id[..8]], "{line:?}");
+    }
+    assert_eq!(laptop.completes(&["approve", &id[..9]]), [id.as_str()], "more than the short form was typed");
+}
