@@ -1,7 +1,7 @@
 # The two commands of the README, and what a developer needs besides.
 #
 #   make demo      builds and runs the story with the real programs, in a folder that it removes
-#   make test      builds once and runs everything: unit, property and cross-crate tests, then the demo by script
+#   make test      builds once and runs everything: unit, property and cross-crate tests, the Python implementation, the demo by script
 #   make lint      formatting, clippy, documentation, systemd units
 #   make install   puts both programs into $(PREFIX)/bin
 
@@ -22,6 +22,7 @@ demo: tools
 
 test: build
 	$(CARGO) test --locked --workspace
+	BIN=$(BUILD) tests/interop.sh
 	DEMO_YES=1 BIN=$(BUILD) tests/demo.sh
 
 lint: tools units

@@ -149,6 +149,15 @@ pub(crate) enum AgentError {
     /// A record that the rules refuse.
     #[error("verification failed: a record from the relay is refused: {0}")]
     BadRecord(RecordRefusal),
+    /// A record that was validly signed and holds what its writer did not seal as it must.
+    #[error("a record that {writer} wrote does not open: its header is signed as it must be, its content is garbage")]
+    Sealed {
+        /// Name of the writer, quoted.
+        writer: String,
+    },
+    /// Too many records wait for entries of the log that the relay does not show.
+    #[error("the relay shows more records of a later log than can wait here, and not that log")]
+    AsideFull,
     /// The log forks.
     #[error(
         "ALARM: the log forks at entry {seq}: the relay shows another validly signed entry than the one pinned here"

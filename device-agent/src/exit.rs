@@ -58,11 +58,6 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
-        E::Unreachable { why, .. } if why.starts_with("TLS:") => (
-            Exit::Unreachable,
-            "unreachable",
-            hint("--relay-ca FILE   (if the relay has a certificate of a private authority)"),
-        ),
         E::Unreachable { why, .. } if why.starts_with("proxy ") => (
             Exit::Unreachable,
             "unreachable",
@@ -70,14 +65,29 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
                 "the environment names this proxy: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY   (NO_PROXY=HOST goes straight)",
             ),
         ),
-        E::Unreachable { .. } => {
-            (Exit::Unreachable, "unreachable", hint("countersign status   (is the address right, does the relay run?)"))
-        }
+        E::Unreachable { why, .. } if why.contains("UnknownIssuer") => (
+            Exit::Unreachable,
+            "unreachable",
+            hint(
+                "countersign init or join with --relay-ca FILE   (if the relay's certificates are from an authority of your own)",
+            ),
+        ),
+        E::Unreachable { .. } => (
+            Exit::Unreachable,
+            "unreachable",
+            hint("the same command again   (is the address right, does the relay run, is it https:// or http://?)"),
+        ),
         E::Problem { status, code, .. } => problem(*status, code),
         E::Garbled { .. } => (Exit::Failed, "garbled", hint("does the address name a Countersign relay?")),
         E::BadForm(error) => (Exit::Verification, error.code(), None),
         E::BadEntry(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
         E::BadRecord(refusal) => (Exit::Verification, refusal.code(), hint("countersign log verify")),
+        E::Sealed { .. } => {
+            (Exit::Verification, "sealed", hint("countersign record put COLLECTION ID   (replaces it)"))
+        }
+        E::AsideFull => {
+            (Exit::Failed, "aside-full", hint("countersign status   (records go on to be read as they were)"))
+        }
         E::Fork { .. } => {
             (Exit::Verification, "fork", hint("compare the heads with your other devices: countersign status"))
         }
@@ -102,10 +112,19 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
         "not-a-member" => (Exit::NotAMember, code, hint("countersign status")),
         "conflict" => (Exit::Refused, code, hint("countersign record get COLLECTION ID   (and write again)")),
         "already-decided" => (Exit::NotFound, code, hint("countersign log show")),
-        "request-expired" | "expired" => {
-            (Exit::Expired, code, hint("countersign join   (on the new device: it asks anew)"))
-        }
-        "withdrawn" => (Exit::NotFound, code, None),
+        "request-closed" => (Exit::Expired, code, hint("countersign join   (on the new device: it asks anew)")),
+        "bad-signature" | "connect-refused" => (
+            Exit::Refused,
+            code,
+            hint(
+                "countersign-relay config show   (at the relay: public_origins must name the address that is dialled here)",
+            ),
+        ),
+        "unknown-join-key" => (
+            Exit::NotFound,
+            code,
+            hint("countersign code show   (on a device of the chain: it shows words and address)"),
+        ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
         _ => match status {
             404 | 410 => (Exit::NotFound, code, None),

@@ -1,5 +1,6 @@
 //! A joiner: asks, answers nonces, shows codes, and believes its admission only after verifying the whole log.
 
+use protocol::ChainId;
 use protocol::code::SyncCode;
 use protocol::decision::accept_admission;
 use protocol::entry::{Entry, EntryEvidence};
@@ -12,10 +13,11 @@ use protocol::signed::Verified;
 use protocol::wire::{Stage, Standing, ToDevice};
 use zeroize::Zeroizing;
 
-use crate::core::replay;
+use crate::core::next_of;
 use crate::error::AgentError;
 use crate::home::Home;
 use crate::keyfile::{self, JoinerSecrets, Secrets};
+use crate::limits;
 use crate::relay_client::{Identity, RelayClient, Socket};
 use crate::store::Store;
 use crate::{clock, text};
@@ -194,7 +196,7 @@ impl Joiner {
         match self.relay.reveal(&answer.reveal).await {
             Ok(()) => {}
             // The request may have ended in this moment; the next standing says how.
-            Err(AgentError::Problem { status, code, .. }) if status < 500 => {
+            Err(AgentError::Problem { status, code, .. }) if status < 500 && status != 429 => {
                 tracing::warn!(code, "the relay does not take the answer to a nonce");
             }
             Err(other) => return Err(other),
@@ -208,23 +210,7 @@ impl Joiner {
     pub(crate) async fn accept(&mut self) -> Result<Joined, AgentError> {
         let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
         let chain = self.rounds.chain().ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
-        let mut bytes: Vec<Vec<u8>> = Vec::new();
-        loop {
-            let after = (bytes.len() as u64).checked_sub(1);
-            let page = self.relay.log(&self.keys, chain, after).await?;
-            let count = page.entries.len();
-            bytes.extend(page.entries.into_iter().map(|entry| entry.0));
-            if count == 0 || bytes.len() as u64 > page.seq {
-                break;
-            }
-        }
-        if bytes.is_empty() {
-            return Err(lie("admitted, but the relay shows an empty log"));
-        }
-        let (log, roster) = replay(&bytes)?;
-        if roster.chain() != chain {
-            return Err(lie("the log is of another chain than the codes"));
-        }
+        let (log, roster) = self.whole_log(chain).await?;
         let own = self.request.id();
         let admits = |entry: &&Verified<Entry>| matches!(entry.evidence(), EntryEvidence::Request(request) if request.id() == own);
         let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
@@ -238,6 +224,33 @@ impl Joiner {
         Secrets { keys: self.keys.clone(), standing }.write(&self.home)?;
         self.store.end_join()?;
         Ok(Joined { roster, by })
+    }
+
+    /// Reads the log page by page, each verified before the next is asked for: what a lying relay makes up ends it at once.
+    async fn whole_log(&self, chain: ChainId) -> Result<(Vec<Verified<Entry>>, Roster), AgentError> {
+        let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
+        let mut log: Vec<Verified<Entry>> = Vec::new();
+        let mut roster: Option<Roster> = None;
+        loop {
+            let after = roster.as_ref().map(Roster::seq);
+            let page = self.relay.log(&self.keys, chain, after).await?;
+            for bytes in &page.entries {
+                let (entry, next) = next_of(roster.take(), bytes)?;
+                if next.chain() != chain {
+                    return Err(lie("the log is of another chain than the codes"));
+                }
+                log.push(entry);
+                roster = Some(next);
+            }
+            match roster {
+                Some(roster) if page.entries.is_empty() || roster.seq() >= page.seq => return Ok((log, roster)),
+                None => return Err(lie("admitted, but the relay shows an empty log")),
+                Some(_) if log.len() >= limits::JOIN_LOG_ENTRIES => {
+                    return Err(lie("the log that the relay shows does not end"));
+                }
+                going_on => roster = going_on,
+            }
+        }
     }
 
     /// Takes the request back, at the relay and here.

@@ -3,8 +3,8 @@
 //! It keeps the device's keys, its verified copy of the membership log and the chain's records; it asks to join, opens prompts,
 //! approves and denies. The relay only forwards: everything that it hands over is verified here before it is stored, acted on or shown.
 //!
-//! Modules stand lowest first; each uses only what stands above it. The way of a join request: [`session`] receives it,
-//! [`agent`] opens the prompt and decides, [`local`] offers that to every caller, `terminal` and `commands` are callers.
+//! Modules stand lowest first; each uses only what stands above it. The way of a join request: `session` receives it,
+//! `agent` opens the prompt and decides, `local` offers that to every caller, `terminal` and `commands` are callers.
 
 mod clock;
 mod limits;

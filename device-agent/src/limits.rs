@@ -28,7 +28,8 @@ pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
 pub(crate) const EVENTS_KEPT: usize = 256;
 /// Open requests of one chain that are kept in memory: the relay holds back more than three a join key already.
 pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
-/// Records that cite a head not in the log, kept until the log catches up. Beyond it the newest are left to the next fetch.
+/// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what
+/// is here.
 pub(crate) const ASIDE_KEPT: u64 = 1024;
 /// Bytes of a body on the local socket: a record's value in base64 and some.
 pub(crate) const LOCAL_BODY_BYTES: usize = 1024 * 1024;
@@ -50,3 +51,5 @@ pub(crate) const COMPLETION_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const PROMPTS_SHOWN: usize = 3;
 /// Bytes of a file or standard input that is read as a record's value or a sync code.
 pub(crate) const INPUT_BYTES: usize = 512 * 1024;
+/// Entries of a log that a joiner reads. More are no chain of people: a relay with the sync code could go on for ever.
+pub(crate) const JOIN_LOG_ENTRIES: usize = 65_536;

@@ -1,6 +1,7 @@
 //! The one module that prints: results to standard output, prompts and progress to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -24,6 +25,46 @@ pub(crate) enum Color {
     Always,
     /// Never.
     Never,
+}
+
+/// Log lines that wait for a block of the terminal to let them scroll by; nothing while there is no block.
+static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+/// Where log lines go: to standard error, or to the block that has the terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logs;
+
+impl Logs {
+    /// From now on a block takes them.
+    pub(crate) fn hold() {
+        *HELD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// What waits.
+    pub(crate) fn held() -> Vec<String> {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = held.as_mut().map(std::mem::take).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    }
+
+    /// No block takes them any more.
+    pub(crate) fn release() {
+        let held = HELD.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = std::io::stderr().lock().write_all(&held.unwrap_or_default());
+    }
+}
+
+impl std::io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match HELD.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(held) => held.write(bytes),
+            None => std::io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }
 
 /// Where a command prints.

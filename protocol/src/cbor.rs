@@ -73,6 +73,21 @@ impl<'b, C> Decode<'b, C> for Blob {
     }
 }
 
+/// Decodes an array of at most `N` items. The bound is checked at its head: four million empty items cost a second to make and a
+/// stranger nothing to send.
+pub(crate) fn at_most<'b, C, T, const N: u64>(
+    d: &mut Decoder<'b>,
+    ctx: &mut C,
+) -> Result<Vec<T>, minicbor::decode::Error>
+where
+    T: Decode<'b, C>,
+{
+    match d.array()? {
+        Some(count) if count <= N => (0..count).map(|_| d.decode_with(ctx)).collect(),
+        _ => Err(minicbor::decode::Error::message(format!("expected an array of at most {N} items"))),
+    }
+}
+
 /// Declares an enum that travels as a small unsigned integer and is shown by a fixed name.
 macro_rules! code_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $value:literal $text:literal,)+ }) => {

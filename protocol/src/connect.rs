@@ -2,11 +2,13 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::cbor::code_enum;
+use crate::cbor::{self, code_enum};
 use crate::error::FormError;
 use crate::id::{ChainId, DeviceId, Hash, Random, RequestId};
 use crate::limits;
 use crate::signed::{Form, check_version};
+
+const OFFERED: u64 = limits::VERSIONS_OFFERED_MAX as u64;
 
 code_enum! {
     /// As what a device connects.
@@ -39,7 +41,7 @@ pub struct Connect {
     #[n(0)]
     pub version: u8,
     /// Subprotocols that the device offered in the handshake, in its order.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "cbor::at_most::<_, _, OFFERED>")]
     pub offered: Vec<String>,
     /// Origin of the relay as the device dialled it (RFC 6454 §6.2, ASCII, default port omitted).
     #[n(2)]

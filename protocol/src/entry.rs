@@ -3,7 +3,7 @@
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use rand_core::CryptoRng;
 
-use crate::cbor::{Blob, code_enum};
+use crate::cbor::{self, Blob, code_enum};
 use crate::code::SyncCode;
 use crate::error::FormError;
 use crate::id::{ChainId, DeviceId, Hash, JoinKey, KeyId, RequestId};
@@ -11,7 +11,10 @@ use crate::keys::{DeviceKeys, DevicePublic, EpochKey, NameKey, SealingKey, Seali
 use crate::limits;
 use crate::policy::{How, Policy, Role};
 use crate::request::{Description, JoinRequest};
-use crate::seal::{SealBroken, Wrapped, open_with, seal_to, secret_bytes};
+use crate::seal::{
+    SEALED_KEY_BYTES, SUITE_HPKE, SUITE_XCHACHA, SealBroken, WRAPPED_KEY_BYTES, Wrapped, open_with, seal_to,
+    secret_bytes,
+};
 use crate::signed::{Form, ProofKey, ProofKind, Verified, check_version};
 
 /// One step of the log.
@@ -111,6 +114,8 @@ pub struct Recovery {
     pub epoch_key: Blob,
 }
 
+const APPROVALS: u64 = limits::MEMBERS_MAX as u64;
+
 /// The body of `admit`: the new device's credential.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -134,7 +139,7 @@ pub struct Admit {
     #[n(5)]
     pub welcome: Blob,
     /// Signed approvals of other approvers, where the quorum is above one.
-    #[n(6)]
+    #[cbor(n(6), decode_with = "cbor::at_most::<_, _, APPROVALS>")]
     pub approvals: Vec<Blob>,
     /// The signed ticket, where `how` is `ticket`.
     #[n(7)]
@@ -273,10 +278,16 @@ impl Form for Entry {
                     return bad("founder, join key and recovery device must have keys of their own");
                 }
                 check_wrapped(&found.description)?;
+                check_sealed(&found.name_key, SUITE_XCHACHA)?;
+                check_sealed(&found.sync_code, SUITE_XCHACHA)?;
+                if let Some(recovery) = &found.recovery {
+                    check_sealed(&recovery.epoch_key, SUITE_HPKE)?;
+                }
                 Ok(EntryEvidence::Nothing)
             }
             Body::Admit(admit) => {
                 check_wrapped(&admit.description)?;
+                check_sealed(&admit.welcome, SUITE_HPKE)?;
                 if admit.totp_step.is_some() != (admit.how == How::Totp)
                     || admit.ticket.is_some() != (admit.how == How::Ticket)
                 {
@@ -298,6 +309,15 @@ fn check_wrapped(description: &Blob) -> Result<(), FormError> {
         return Err(FormError::BadField { form: Entry::NAME, what: "description is too long" });
     }
     Ok(())
+}
+
+/// A sealed key has one size. Without this anybody could keep 64 KiB of anything in each founding that a relay takes.
+fn check_sealed(key: &Blob, suite: u8) -> Result<(), FormError> {
+    let bytes = if suite == SUITE_HPKE { SEALED_KEY_BYTES } else { WRAPPED_KEY_BYTES };
+    if key.first() == Some(&suite) && key.len() == bytes {
+        return Ok(());
+    }
+    Err(FormError::BadField { form: Entry::NAME, what: "a sealed key has another suite or size" })
 }
 
 /// What a founder must keep: nobody seals the epoch key to it.

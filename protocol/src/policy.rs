@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use crate::cbor::{Blob, code_enum};
+use crate::cbor::{self, Blob, code_enum};
 use crate::limits;
 
 code_enum! {
@@ -90,7 +90,7 @@ pub struct Totp {
 #[cbor(map)]
 pub struct Policy {
     /// Ways of admission that count, ascending, none twice, at least one.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, 5>")]
     pub ways: Vec<How>,
     /// Approvers that decisions need.
     #[n(1)]

@@ -238,8 +238,10 @@ impl Roster {
                 self.check_deny(signer, deny)?;
                 self.deny(entry, deny);
             }
-            // `Entry::check` lets nothing else through at seq > 0.
-            _ => return Err(Refusal::OtherChain),
+            // `Entry::check` lets none of these through at seq > 0. They are named, so that a new kind does not compile without a rule.
+            (Body::Found(_) | Body::Admit(_) | Body::Deny(_) | Body::Unknown { .. }, _) => {
+                return Err(Refusal::OtherChain);
+            }
         }
         self.head = entry.hash();
         self.seq = expected;

@@ -23,6 +23,11 @@ pub const SUITE_XCHACHA: u8 = 2;
 
 const ENC_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+/// Bytes of a 32-byte key sealed to a device.
+pub const SEALED_KEY_BYTES: usize = 1 + ENC_BYTES + 32 + TAG_BYTES;
+/// Bytes of a 32-byte key wrapped under another.
+pub const WRAPPED_KEY_BYTES: usize = 1 + NONCE_BYTES + 32 + TAG_BYTES;
 
 /// A sealed blob that does not open: another key, another context, or changed bytes. Which one is not told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -10,6 +10,11 @@ use crate::error::FormError;
 use crate::id::{Hash, Random, RequestId};
 use crate::limits;
 
+const ENTRIES: u64 = limits::APPEND_ENTRIES_MAX as u64;
+const RECORDS: u64 = limits::BATCH_RECORDS_MAX as u64;
+const ITEMS: u64 = limits::PAGE_ITEMS_MAX as u64;
+const ROUNDS: u64 = limits::ROUNDS_MAX as u64;
+
 /// The media type of every CBOR body.
 pub const MEDIA_TYPE: &str = "application/cbor";
 
@@ -28,7 +33,7 @@ code_enum! {
 #[cbor(map)]
 pub struct Append {
     /// Signed entries in order, at most [`limits::APPEND_ENTRIES_MAX`]. All are taken, or none.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, ENTRIES>")]
     pub entries: Vec<Blob>,
     /// Why they are appended.
     #[n(1)]
@@ -52,7 +57,7 @@ pub struct Appended {
 #[cbor(map)]
 pub struct LogPage {
     /// Signed entries in order.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, ITEMS>")]
     pub entries: Vec<Blob>,
     /// The relay's head, which may be beyond this page.
     #[n(1)]
@@ -107,7 +112,7 @@ pub struct Standing {
     #[n(3)]
     pub online: bool,
     /// The signed nonces so far, in the order of their rounds.
-    #[n(4)]
+    #[cbor(n(4), decode_with = "cbor::at_most::<_, _, ROUNDS>")]
     pub nonces: Vec<Blob>,
 }
 
@@ -155,7 +160,7 @@ pub struct OpenRequest {
     #[n(3)]
     pub remaining: u64,
     /// Its rounds so far.
-    #[n(4)]
+    #[cbor(n(4), decode_with = "cbor::at_most::<_, _, ROUNDS>")]
     pub rounds: Vec<Round>,
 }
 
@@ -164,7 +169,7 @@ pub struct OpenRequest {
 #[cbor(map)]
 pub struct OpenRequests {
     /// Every open request of the chain's join key, oldest first.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, ITEMS>")]
     pub requests: Vec<OpenRequest>,
 }
 
@@ -185,7 +190,7 @@ pub struct SealedRecord {
 #[cbor(map)]
 pub struct Put {
     /// Records in order, of one chain and one signer, at most [`limits::BATCH_RECORDS_MAX`]. All are taken, or none.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, RECORDS>")]
     pub records: Vec<SealedRecord>,
 }
 
@@ -194,7 +199,7 @@ pub struct Put {
 #[cbor(map)]
 pub struct Stored {
     /// The place of each record in the chain's feed, in the order of the put.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, RECORDS>")]
     pub numbers: Vec<u64>,
 }
 
@@ -215,7 +220,7 @@ pub struct RecordRow {
 #[cbor(map)]
 pub struct RecordPage {
     /// Records in the order of their arrival, those that were replaced without their ciphertext.
-    #[n(0)]
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, ITEMS>")]
     pub rows: Vec<RecordRow>,
     /// Where the reader stands after this page.
     #[n(1)]

@@ -56,12 +56,29 @@ impl fmt::Display for Net {
 /// The client's address: the socket's, or the rightmost hop that is no trusted proxy where the socket's is one.
 ///
 /// A hop that cannot be read ends the search: what stands left of it was not vouched for. Then the address is the last proxy's.
+///
+/// Most proxies write one of the two headers and hand the other on as the client wrote it. So where both are there they must name
+/// the same client; else neither is believed, or a client could choose the address that the prompt shows.
 #[must_use]
 pub fn client(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
     let socket = socket.to_canonical();
+    let (forwarded, x_forwarded_for) = (forwarded_hops(headers), x_forwarded_for_hops(headers));
+    if x_forwarded_for.is_empty() {
+        return walk(socket, forwarded, trusted);
+    }
+    let named = walk(socket, x_forwarded_for, trusted);
+    if forwarded.is_empty() || walk(socket, forwarded, trusted) == named {
+        named
+    } else {
+        Client { address: socket, proxy: None }
+    }
+}
+
+/// Goes from the socket's address to the left for as long as a trusted proxy vouches for the next hop.
+fn walk(socket: IpAddr, hops: Vec<Option<IpAddr>>, trusted: &[IpNet]) -> Client {
     let trusts = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut seen = Client { address: socket, proxy: None };
-    for hop in hops(headers) {
+    for hop in hops {
         if !trusts(&seen.address) {
             break;
         }
@@ -82,19 +99,21 @@ pub fn looks_like_forgotten_proxy(socket: IpAddr, headers: &HeaderMap, trusted: 
     trusted.is_empty() && private && (headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for"))
 }
 
-/// The hops from the right: of `Forwarded` (RFC 7239) if it is there, else of `X-Forwarded-For`. `None` for one that is no address.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let list = |name| -> Vec<String> {
-        let lines = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
-        lines.flat_map(|line| line.split(',')).map(|part| part.trim().to_owned()).collect()
-    };
-    let forwarded = list("forwarded");
-    let hops: Vec<Option<IpAddr>> = if forwarded.is_empty() {
-        list("x-forwarded-for").iter().rev().take(HOPS_MAX).map(|hop| node(hop)).collect()
-    } else {
-        forwarded.iter().rev().take(HOPS_MAX).map(|element| forwarded_for(element)).collect()
-    };
-    hops
+/// The hops of `Forwarded` (RFC 7239) from the right. `None` for one that is no address.
+fn forwarded_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    from_the_right(headers, "forwarded").iter().map(|element| forwarded_for(element)).collect()
+}
+
+/// The hops of `X-Forwarded-For` from the right. `None` for one that is no address.
+fn x_forwarded_for_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    from_the_right(headers, "x-forwarded-for").iter().map(|hop| node(hop)).collect()
+}
+
+/// The elements of a header that is a list, the last first.
+fn from_the_right(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let lines = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+    let elements: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    elements.into_iter().rev().take(HOPS_MAX).map(str::to_owned).collect()
 }
 
 /// The `for` of one element of `Forwarded`.
@@ -162,6 +181,17 @@ mod tests {
         let header = [("forwarded", "for=9.9.9.9, For=\"[2001:db8:cafe::17]:4711\";proto=https;by=203.0.113.43")];
         assert_eq!(seen("::1", &header, &trusted), "2001:db8:cafe::17 via ::1");
         assert_eq!(seen("127.0.0.1", &[("forwarded", "for=\"192.0.2.60:81\"")], &trusted), "192.0.2.60 via 127.0.0.1");
+    }
+
+    #[test]
+    fn a_header_that_the_proxy_hands_on_as_the_client_wrote_it_does_not_choose_the_address() {
+        let trusted = ["10.0.0.0/8"];
+        for spoofed in ["for=9.9.9.9", "for=9.9.9.9, for=unknown", ""] {
+            let both = [("forwarded", spoofed), ("x-forwarded-for", "203.0.113.7")];
+            assert_eq!(seen("10.0.0.1", &both, &trusted), "10.0.0.1", "{spoofed:?}");
+        }
+        let agreeing = [("forwarded", "for=203.0.113.7"), ("x-forwarded-for", "203.0.113.7")];
+        assert_eq!(seen("10.0.0.1", &agreeing, &trusted), "203.0.113.7 via 10.0.0.1");
     }
 
     #[test]

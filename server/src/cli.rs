@@ -12,15 +12,21 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigError, Loaded, load, template};
+use crate::tls::{Certificates, TlsError};
 
 /// Where the configuration is looked for when nobody names it.
 const FILE_DEFAULT: &str = "/etc/countersign-relay/relay.toml";
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.";
 
+const EXAMPLES: &str = "Examples:
+  countersign-relay serve                            on 127.0.0.1:7370
+  countersign-relay config template > relay.toml     every option, to be filled in
+  countersign-relay serve --config relay.toml";
+
 /// Countersign's relay: it forwards and enforces, it never decides.
 #[derive(Debug, Parser)]
-#[command(name = "countersign-relay", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "countersign-relay", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -96,7 +102,7 @@ enum ConfigCommand {
 /// Where the configuration comes from. Each option can also be set by a variable: COUNTERSIGN_RELAY_SECTION__KEY.
 #[derive(Debug, Args)]
 struct Sources {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port that the relay listens on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Folder of the store
@@ -124,9 +130,11 @@ impl Sources {
 #[must_use]
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(sources) => with(&sources, serve::serve),
+        Command::Serve(sources) => with_files(&sources, serve::serve),
         Command::Healthcheck(sources) => with(&sources, |loaded| healthcheck::healthcheck(&loaded.config)),
-        Command::Config(ConfigCommand::Check(sources)) => with(&sources, |_| print("the configuration can be used\n")),
+        Command::Config(ConfigCommand::Check(sources)) => {
+            with_files(&sources, |_| print("the configuration can be used\n"))
+        }
         Command::Config(ConfigCommand::Show(sources)) => with(&sources, |loaded| print(&shown(&loaded))),
         Command::Config(ConfigCommand::Template) => print(&template()).map_err(Exit::Failed),
         Command::Completion { shell } => manual::completion(shell).map_err(Exit::Failed),
@@ -137,6 +145,7 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Exit::Failed(error)) => (1, format!("{error:#}")),
         Err(Exit::Usage(error)) => (2, error.to_string()),
+        Err(Exit::Tls(error)) => (2, error.to_string()),
     };
     // Nothing can be done about a standard error that is closed.
     let _ = writeln!(std::io::stderr(), "countersign-relay: {why}");
@@ -146,6 +155,16 @@ pub fn main() -> ExitCode {
 enum Exit {
     Failed(anyhow::Error),
     Usage(ConfigError),
+    Tls(TlsError),
+}
+
+/// As [`with`], where the files that the configuration names are used too.
+fn with_files(sources: &Sources, run: impl FnOnce(Loaded) -> anyhow::Result<()>) -> Result<(), Exit> {
+    let tls = sources.load().map_err(Exit::Usage)?.config.tls;
+    if tls.are_set() {
+        Certificates::load(tls).map_err(Exit::Tls)?;
+    }
+    with(sources, run)
 }
 
 fn with(sources: &Sources, run: impl FnOnce(Loaded) -> anyhow::Result<()>) -> Result<(), Exit> {

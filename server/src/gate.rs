@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Net;
@@ -13,6 +14,8 @@ use crate::config::Connections;
 #[derive(Debug)]
 pub(crate) struct Gate {
     limits: Connections,
+    /// Proxies. Everybody behind one comes from its address, so the limit for one address is not for them.
+    trusted: Vec<IpNet>,
     counts: Mutex<Counts>,
 }
 
@@ -39,8 +42,8 @@ pub(crate) struct Pass {
 impl Gate {
     /// An empty gate.
     #[must_use]
-    pub(crate) fn new(limits: Connections) -> Arc<Self> {
-        Arc::new(Self { limits, counts: Mutex::default() })
+    pub(crate) fn new(limits: Connections, trusted: Vec<IpNet>) -> Arc<Self> {
+        Arc::new(Self { limits, trusted, counts: Mutex::default() })
     }
 
     /// Lets a connection in, or `None` if its address, or the relay, has as many as it may.
@@ -49,6 +52,7 @@ impl Gate {
     /// sender its own connections, and not somebody else's.
     pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Pass> {
         let net = Net::of(peer);
+        let proxy = self.trusts(peer);
         let mut counts = self.lock();
         if counts.open >= self.limits.total {
             // This one is not let in, but the next will find room.
@@ -56,7 +60,7 @@ impl Gate {
             return None;
         }
         let of_net = counts.by_net.entry(net).or_default();
-        if *of_net >= self.limits.per_address {
+        if *of_net >= self.limits.per_address && !proxy {
             return None;
         }
         *of_net += 1;
@@ -76,6 +80,10 @@ impl Gate {
         for _ in 0..counts.unproven.len().div_ceil(8) {
             counts.evict_oldest();
         }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|trusted| trusted.contains(&address))
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -108,10 +116,11 @@ impl Pass {
     /// Counts the connection for another address from now on: that of the client which a proxy named.
     pub(crate) fn count_for(&mut self, client: IpAddr) -> Result<(), TooMany> {
         let net = Net::of(client);
+        let proxy = self.gate.trusts(client);
         let mut counts = self.gate.lock();
         if net != self.net {
             let of_net = counts.by_net.entry(net).or_default();
-            if *of_net >= self.gate.limits.per_address {
+            if *of_net >= self.gate.limits.per_address && !proxy {
                 return Err(TooMany);
             }
             *of_net += 1;
@@ -142,7 +151,7 @@ mod tests {
     use super::*;
 
     fn gate(total: usize, per_address: usize, unproven: usize) -> Arc<Gate> {
-        Gate::new(Connections { total, per_address, unproven })
+        Gate::new(Connections { total, per_address, unproven }, vec!["10.0.0.0/8".parse().unwrap()])
     }
 
     fn address(last: u8) -> IpAddr {
@@ -174,6 +183,23 @@ mod tests {
         assert!(gate.enter(address(1)).is_some());
         drop(second);
         assert!(gate.enter(address(2)).is_some());
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_bring_as_many_as_the_relay_takes() {
+        let gate = gate(3, 2, 10);
+        let proxy = IpAddr::from([10, 0, 0, 1]);
+        let held: Vec<_> = (0..3).map(|_| gate.enter(proxy)).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(gate.enter(proxy).is_none());
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_another_one_announces_is_not_limited_either() {
+        let gate = gate(10, 1, 10);
+        let mut held: Vec<_> = (1..=3).map(|last| gate.enter(address(last)).unwrap()).collect();
+        assert!(held.iter_mut().all(|pass| pass.count_for(IpAddr::from([10, 0, 0, 1])).is_ok()));
+        assert!(gate.enter(address(1)).is_some());
     }
 
     #[test]

@@ -12,6 +12,10 @@ use crate::failure::{Failure, Refusal};
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// Marks an answer as one that somebody gets who is no member: it cost the relay a verification, and is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ToAStranger;
+
 /// A problem as it is sent.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -36,6 +40,18 @@ impl Problem {
         // Rounded up: whoever comes at the second named finds the door open.
         self.retry_after = Some(millis.div_ceil(1000).max(1));
         self
+    }
+
+    fn is_for_strangers(&self) -> bool {
+        // Whoever has a key can sign a reveal or a withdrawal of a request that does not exist.
+        self.code == "request-unknown"
+            || matches!(
+                self.status,
+                StatusCode::BAD_REQUEST
+                    | StatusCode::UNAUTHORIZED
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::PAYLOAD_TOO_LARGE
+            )
     }
 
     /// The stable code.
@@ -131,6 +147,7 @@ impl IntoResponse for Problem {
         } else {
             tracing::info!(%instance, status = self.status.as_u16(), code = self.code, "refused");
         }
+        let for_strangers = self.is_for_strangers();
         let mut body = self.more;
         body.insert("type".into(), json!(format!("urn:countersign:problem:{}", self.code)));
         body.insert("title".into(), json!(self.status.canonical_reason().unwrap_or_default()));
@@ -140,6 +157,9 @@ impl IntoResponse for Problem {
         body.insert("instance".into(), json!(instance));
         let mut response = (self.status, Value::Object(body).to_string()).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if for_strangers {
+            response.extensions_mut().insert(ToAStranger);
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

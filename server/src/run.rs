@@ -29,7 +29,7 @@ pub async fn run(
 ) -> Drained {
     let door = Door {
         router: routes::router(Arc::clone(&relay)),
-        gate: Gate::new(relay.config.connections),
+        gate: Gate::new(relay.config.connections, relay.config.trusted_proxies.clone()),
         certificates,
         relay: Arc::clone(&relay),
     };

@@ -15,7 +15,7 @@ pub mod records;
 pub mod log;
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,8 @@ impl Store {
         // Only for us: the file names who joined from where.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
         let lock = lock(&folder.join("relay.lock"), &shown)?;
+        // SQLite gives its own files the mode of this one.
+        private(&path).map_err(io)?;
         let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
         let mut connection = connect(&path, synchronous).map_err(failed)?;
         let identity = schema::prepare(&mut connection, &shown)?;
@@ -129,12 +131,17 @@ impl Store {
 /// One relay a store: a second one would not wake the sessions of the first.
 fn lock(path: &Path, shown: &str) -> Result<File, OpenError> {
     let io = |source| OpenError::Io { path: shown.to_owned(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
+    let file = private(path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: shown.to_owned() }),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// Opens a file, making it for us alone: the folder may be an operator's, open to others.
+fn private(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 fn connect(path: &Path, synchronous: Synchronous) -> rusqlite::Result<Connection> {

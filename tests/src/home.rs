@@ -107,7 +107,7 @@ impl Home {
         ended.stdout.lines().filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
     }
 
-    /// Types a command that goes on, at a terminal that `script` makes.
+    /// Types a command that goes on, at a terminal that shows nothing of what is typed: what it writes is read line by line.
     #[must_use]
     pub fn types_at_a_terminal(&self, args: &[&str]) -> Process {
         let command = self.command(args);
@@ -125,6 +125,12 @@ impl Home {
         let path = self.folder.path().join(name);
         fs::write(&path, text).expect("a file");
         path.to_str().expect("a path of text").to_owned()
+    }
+
+    /// Types a command that goes on, on a terminal whose screen is read as it comes.
+    #[must_use]
+    pub fn sits_at(&self, args: &[&str]) -> Process {
+        Process::start_on_terminal(&self.command(args), Audience::ItsPerson)
     }
 
     /// Types a command with `--json` that must succeed; what it prints.

@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use protocol::SUBPROTOCOL;
 use protocol::wire::ToDevice;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -35,13 +36,33 @@ pub enum Passed {
     Swallowed(Answer),
 }
 
+/// Whether a request arrives, and its answer comes back.
+#[derive(Debug)]
+pub enum Fate {
+    /// Both.
+    Arrives,
+    /// Nothing of it: it hangs until it is released, and then the connection breaks.
+    LostOnTheWay(Arc<Notify>),
+    /// It arrives and is done; its answer hangs until it is released, and then the connection breaks.
+    LostOnTheWayBack(Arc<Notify>),
+}
+
 /// What a relay lies about. Everything not overridden passes unchanged.
 pub trait Lie: Send + Sync + 'static {
+    /// What becomes of a request, before anything else is asked about it.
+    fn fate(&self, path: &str) -> Fate {
+        let _ = path;
+        Fate::Arrives
+    }
+
     /// A request on its way to the relay.
     fn request(&self, method: &Method, path: &str, body: Vec<u8>) -> Passed {
         let _ = (method, path);
         Passed::On(body)
     }
+
+    /// A request whose answer is lost was done.
+    fn arrived(&self) {}
 
     /// An answer on its way to the device.
     fn answer(&self, path: &str, answer: Answer) -> Answer {
@@ -57,6 +78,14 @@ pub trait Lie: Send + Sync + 'static {
 
 /// A lie that a test keeps a hand on.
 impl<L: Lie> Lie for Arc<L> {
+    fn fate(&self, path: &str) -> Fate {
+        L::fate(self, path)
+    }
+
+    fn arrived(&self) {
+        L::arrived(self);
+    }
+
     fn request(&self, method: &Method, path: &str, body: Vec<u8>) -> Passed {
         L::request(self, method, path, body)
     }
@@ -146,6 +175,11 @@ async fn serve(
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes().to_vec();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let fate = lie.fate(&path);
+    if let Fate::LostOnTheWay(released) = &fate {
+        released.notified().await;
+        return Err("lost on the way".into());
+    }
     let answer = match lie.request(&parts.method, &path, body) {
         Passed::Swallowed(answer) => answer,
         Passed::On(body) => {
@@ -156,6 +190,11 @@ async fn serve(
             Caller::new(to).send(onward.body(Full::new(Bytes::from(body)))?).await?
         }
     };
+    if let Fate::LostOnTheWayBack(released) = &fate {
+        lie.arrived();
+        released.notified().await;
+        return Err("lost on the way back".into());
+    }
     let answer = lie.answer(&path, answer);
     let mut response = Response::builder().status(answer.status);
     let hop = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];

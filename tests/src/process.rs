@@ -20,6 +20,35 @@ struct Written {
 pub struct Output(Arc<(Mutex<Written>, Condvar)>);
 
 impl Output {
+    /// Follows a terminal, whose last line has no end yet: everything is kept as it comes.
+    fn follow_terminal(&self, mut stream: impl Read + Send + 'static) {
+        self.change(|written| written.streams_open += 1);
+        let output = self.clone();
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
+                output.change(|written| written.lines.push(text));
+            }
+            output.change(|written| written.streams_open -= 1);
+        });
+    }
+
+    /// Waits until a terminal shows a text after the first `from` bytes; where it stands.
+    ///
+    /// # Panics
+    ///
+    /// With the whole screen, if it does not.
+    pub fn wait_on_screen(&self, from: usize, text: &str) -> usize {
+        let mut found = None;
+        let mut screen = String::new();
+        self.wait(text, |chunk| {
+            screen.push_str(chunk);
+            found = screen.get(from..).and_then(|rest| rest.find(text)).map(|at| from + at);
+            found
+        })
+    }
+
     /// Follows a stream into this output and into `all`.
     fn follow(&self, all: &Self, stream: impl Read + Send + 'static) {
         let outputs = [self.clone(), all.clone()];
@@ -70,6 +99,7 @@ impl Output {
         let (mutex, condition) = &*self.0;
         let mut written = mutex.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen = 0;
+        let begun = clock();
         loop {
             if let Some(found) = written.lines.get(seen..).unwrap_or_default().iter().find_map(|line| find(line)) {
                 return found;
@@ -83,7 +113,11 @@ impl Output {
                 })
                 .unwrap_or_else(PoisonError::into_inner);
             written = next;
-            assert!(!time_out.timed_out(), "{what}: not within {PATIENCE:?}; it wrote:\n{}", written.lines.join("\n"));
+            assert!(
+                begun.elapsed() < PATIENCE && !time_out.timed_out(),
+                "{what}: not within {PATIENCE:?}; it wrote:\n{}",
+                written.lines.join("\n")
+            );
         }
     }
 
@@ -95,6 +129,12 @@ impl Output {
             .unwrap_or_else(PoisonError::into_inner);
         assert!(!time_out.timed_out(), "the process did not end within {PATIENCE:?}:\n{}", written.lines.join("\n"));
     }
+}
+
+/// Now, for the bound on a wait: a terminal that counts down writes for ever.
+#[expect(clippy::disallowed_methods, reason = "the harness is a driver: it bounds every wait")]
+fn clock() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// A running child. Dropping it kills it, by its own handle.
@@ -157,6 +197,33 @@ impl Process {
         Self { child, stdin, stdout, stderr, all, audience, leaks: Vec::new() }
     }
 
+    /// Starts a command on a terminal of its own, made by `script` (util-linux). What it shows is in [`Process::all`].
+    ///
+    /// # Panics
+    ///
+    /// If an argument would need quoting.
+    #[must_use]
+    pub fn start_on_terminal(command: &Command, audience: Audience) -> Self {
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:".contains(&byte));
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<&str> = words.map(|word| word.to_str().expect("text")).collect();
+        assert!(words.iter().all(|word| plain(word)), "{words:?}");
+        let mut script = Command::new("script");
+        script.args(["-q", "-f", "-e", "-c", &format!("exec {}", words.join(" ")), "/dev/null"]).env_clear();
+        script.envs(command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+        script.env("TERM", "xterm").env("SHELL", "/bin/sh");
+        let mut child = script
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("script (util-linux): {error}"));
+        let (stdout, stderr, all) = <(Output, Output, Output)>::default();
+        all.follow_terminal(child.stdout.take().expect("a pipe"));
+        let stdin = child.stdin.take();
+        Self { child, stdin, stdout, stderr, all, audience, leaks: Vec::new() }
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -182,6 +249,7 @@ impl Process {
         self.stdin = None;
         self.stdout.wait_for_the_end();
         self.stderr.wait_for_the_end();
+        self.all.wait_for_the_end();
         let status = self.child.wait().expect("the status of our child");
         Ended { status, stdout: self.stdout.text(), stderr: self.stderr.text() }
     }

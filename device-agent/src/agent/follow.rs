@@ -32,8 +32,10 @@ impl Agent {
                 return Ok(());
             }
             let entries = page.entries.clone();
-            let divergence = self.core(move |core| core.take_entries(&entries)).await??;
-            if divergence == Divergence::NotNext || page.entries.is_empty() {
+            let (divergence, now) =
+                self.core(move |core| core.take_entries(&entries).map(|took| (took, core.roster().seq()))).await??;
+            // A page that brings nothing new is no step towards the relay's head, however often it is repeated.
+            if divergence == Divergence::NotNext || now == seq {
                 return self.reconcile(&page).await;
             }
         }
@@ -109,7 +111,7 @@ impl Agent {
     async fn compare(&self) -> Result<(), AgentError> {
         let mut after = None;
         loop {
-            let (keys, chain, _, _) = self.place().await?;
+            let (keys, chain, _, own_seq) = self.place().await?;
             let page = self.relay().log(&keys, chain, after).await?;
             if page.entries.is_empty() {
                 return Err(AgentError::Lie {
@@ -119,7 +121,12 @@ impl Agent {
             let count = page.entries.len() as u64;
             let entries: Vec<Blob> = page.entries;
             self.core(move |core| entries.iter().try_for_each(|entry| core.judge(entry))).await??;
-            after = Some(after.map_or(count - 1, |after: u64| after + count));
+            let next = after.map_or(count - 1, |after: u64| after + count);
+            // Every entry so far is pinned here, so there are no more of them than here.
+            if next > own_seq {
+                return Err(AgentError::Lie { what: "the relay repeats entries of the log without end".to_owned() });
+            }
+            after = Some(next);
         }
     }
 
@@ -127,11 +134,16 @@ impl Agent {
     pub(crate) async fn catch_up_records(&self) -> Result<(), AgentError> {
         let _turn = self.shared.following.lock().await;
         let mut cursor = self.core(|core| core.cursor()).await??;
+        let mut stores = 0;
         loop {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().records(&keys, chain, cursor).await?;
             if cursor.is_some_and(|cursor| cursor.store != page.cursor.store) {
                 // Another store counts from one again: known records are passed over by their hash.
+                stores += 1;
+                if stores > 1 {
+                    return Err(AgentError::Garbled { what: "its feed changes from store to store".to_owned() });
+                }
                 cursor = None;
                 continue;
             }

@@ -16,6 +16,8 @@ impl Agent {
     pub(crate) async fn write(&self, draft: Draft) -> Result<(), AgentError> {
         self.catch_up().await?;
         let _turn = self.shared.writing.lock().await;
+        // Whoever wrote while we waited may have left a record that the relay has or will get: ours comes after it.
+        self.flush_staged_records().await?;
         let mut tries = 1;
         loop {
             let drafted = draft.clone();
@@ -44,6 +46,10 @@ impl Agent {
     /// Sends own records that were kept but not acknowledged, with the same bytes.
     pub(crate) async fn flush_records(&self) -> Result<(), AgentError> {
         let _turn = self.shared.writing.lock().await;
+        self.flush_staged_records().await
+    }
+
+    async fn flush_staged_records(&self) -> Result<(), AgentError> {
         for sealed in self.core(|core| core.staged_records()).await?? {
             match self.send(sealed).await {
                 Ok(()) => {}

@@ -70,6 +70,7 @@ impl Agent {
 
     /// Waits until the answer is kept: the session brings it, or a look at the relay.
     async fn wait_for_answer(&self, id: RequestId) -> Result<(), AgentError> {
+        let mut events = self.listen();
         let looking = async {
             loop {
                 self.refresh_requests().await?;
@@ -77,7 +78,6 @@ impl Agent {
                 if standing.answered == Answered::Yes {
                     return Ok(());
                 }
-                let mut events = self.listen();
                 let _ = timeout(limits::POLL, events.recv()).await;
             }
         };

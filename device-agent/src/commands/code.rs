@@ -20,6 +20,7 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Show the 24 words. They let a device ask, and nothing more
+    #[command(after_help = format!("Example:\n  countersign code show\n\n{EXIT_CODES}"))]
     Show,
 }
 

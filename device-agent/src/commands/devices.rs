@@ -21,6 +21,7 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// List the members, the founder first
+    #[command(after_help = format!("Example:\n  countersign devices list\n\n{EXIT_CODES}"))]
     List,
 }
 

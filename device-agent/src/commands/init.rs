@@ -48,7 +48,12 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let _lock = home.lock().await?;
     let mut store = Store::open(&home.store_file())?;
     let entry = match unfinished(context, &store)? {
-        Some(entry) => entry,
+        Some(entry) => {
+            context
+                .output
+                .progress("going on with the chain that was drawn here before, its name and settings included");
+            entry
+        }
         None => draw(context, &store, &args)?,
     };
     store.set(Setting::Relay, endpoint.origin().as_bytes())?;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::join_screen::Screen;
 use super::{Context, EXIT_CODES, PlainArgs, RelayArgs, asked_to_stop, description, read_file, read_stdin};
 use crate::clock::{self, Age};
+use crate::dial::{Endpoint, Plaintext};
 use crate::error::AgentError;
 use crate::joiner::{Joined, Joiner, Step};
 use crate::keyfile::{Secrets, Standing};
@@ -23,6 +24,9 @@ use crate::told::Exit;
 ///
 /// The sync code (24 words, or the payload of a QR code) is read from a prompt, from a file, or from standard input. It is never an
 /// argument: other users of this machine can read those.
+///
+/// Ctrl-C withdraws the request at the relay too and ends with exit code 4. A join that was cut off otherwise goes on where it was when
+/// join is typed again: the same request, the same codes.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign join --relay https://relay.example.org\n  \
     countersign join --relay https://relay.example.org --code-file words.txt --name phone\n  \
@@ -58,9 +62,12 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let home = &context.home;
     home.create()?;
     let _lock = home.lock().await?;
-    let mut joiner = match prepare(context, &args)? {
+    let mut joiner = match prepare(context, &args).await? {
         Prepared::Resumed(joiner) => {
             context.output.progress("going on with the unfinished request of this device");
+            if args.name.is_some() {
+                context.output.progress("  under the name that it was made with: Ctrl-C withdraws it, then join anew");
+            }
             *joiner
         }
         Prepared::New(joiner) => *joiner,
@@ -98,32 +105,38 @@ enum Prepared {
 }
 
 /// Goes on with an unfinished request, or reads the sync code and makes a new one.
-fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError> {
+async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError> {
     let home = &context.home;
     let store = Store::open(&home.store_file())?;
-    if let Some(Secrets { standing: Standing::Member(_), .. }) = Secrets::read(home)? {
+    let secrets = Secrets::read(home)?;
+    if let Some(Secrets { standing: Standing::Member(_), .. }) = &secrets {
         return Err(AgentError::HomeInUse { home: home.dir().to_owned() });
     }
-    if store.joining()?.is_some() {
-        let url = match &args.relay {
-            Some(url) => url.clone(),
-            None => store.text_setting(Setting::Relay)?.ok_or(AgentError::Damaged { what: "it names no relay" })?,
+    let unfinished = store.joining()?.is_some();
+    drop(store);
+    // With an unfinished request the person is not asked for the code again, but one that is given counts.
+    let given = if unfinished && args.code_file.is_none() { None } else { Some(read_code(context, args)?) };
+    if unfinished {
+        let same = match (&given, &secrets) {
+            (Some((code, _)), Some(Secrets { standing: Standing::Joiner(asked), .. })) => *code == asked.code,
+            _ => true,
         };
-        let stored = store.setting(Setting::RelayCa)?;
-        drop(store);
-        let plain = crate::dial::Plaintext::Accepted;
-        let endpoint = match &args.relay {
-            Some(_) => args.how.endpoint(&url, context.source)?.0,
-            None => crate::dial::Endpoint::parse(&url, stored.as_deref(), context.source, plain)?,
-        };
-        match Joiner::resume(home, RelayClient::new(endpoint))? {
-            Ok(joiner) => return Ok(Prepared::Resumed(Box::new(joiner))),
-            Err(_) => tracing::warn!("the unfinished request has lost its keys: asking anew"),
+        let named = given.as_ref().and_then(|(_, named)| named.clone()).filter(|_| same);
+        match resume(context, args, named)? {
+            Some(joiner) if same => return Ok(Prepared::Resumed(Box::new(joiner))),
+            Some(mut joiner) => {
+                context.output.progress("the unfinished request was made with another sync code: it is withdrawn");
+                if let Err(error) = joiner.withdraw().await {
+                    tracing::info!(%error, "the relay was not told");
+                }
+            }
+            None => tracing::warn!("the unfinished request has lost its keys: asking anew"),
         }
-    } else {
-        drop(store);
     }
-    let (code, named) = read_code(context, args)?;
+    let (code, named) = match given {
+        Some(given) => given,
+        None => read_code(context, args)?,
+    };
     let url = args.relay.clone().or(named).ok_or_else(|| AgentError::Usage {
         what: "the words do not say which relay to ask".to_owned(),
         hint: "countersign join --relay URL".to_owned(),
@@ -131,12 +144,42 @@ fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError> {
     let (endpoint, ca) = args.how.endpoint(&url, context.source)?;
     let origin = endpoint.origin().to_owned();
     let joiner = Joiner::begin(home, RelayClient::new(endpoint), code, &description(args.name.as_deref()))?;
-    joiner.store().set(Setting::Relay, origin.as_bytes())?;
-    match &ca {
-        Some(ca) => joiner.store().set(Setting::RelayCa, ca)?,
-        None => joiner.store().unset(Setting::RelayCa)?,
-    }
+    keep_address(&joiner, &origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
+}
+
+/// The unfinished request, at the address that is given now or was given then. The device keeps the address that it joined by.
+fn resume(context: &Context, args: &Args, named: Option<String>) -> Result<Option<Joiner>, AgentError> {
+    let home = &context.home;
+    let store = Store::open(&home.store_file())?;
+    let given = args.relay.clone().or(named);
+    let (endpoint, ca) = if let Some(url) = given {
+        args.how.endpoint(&url, context.source)?
+    } else {
+        let url = store.text_setting(Setting::Relay)?.ok_or(AgentError::Damaged { what: "it names no relay" })?;
+        let ca = match args.how.ca()? {
+            Some(ca) => Some(ca),
+            None => store.setting(Setting::RelayCa)?,
+        };
+        // Whether plain text over a network is accepted was asked when the address was first given.
+        (Endpoint::parse(&url, ca.as_deref(), context.source, Plaintext::Accepted)?, ca)
+    };
+    drop(store);
+    let origin = endpoint.origin().to_owned();
+    let Ok(joiner) = Joiner::resume(home, RelayClient::new(endpoint))? else {
+        return Ok(None);
+    };
+    keep_address(&joiner, &origin, ca.as_deref())?;
+    Ok(Some(joiner))
+}
+
+/// Keeps what this device dials from now on.
+fn keep_address(joiner: &Joiner, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+    joiner.store().set(Setting::Relay, origin.as_bytes())?;
+    match ca {
+        Some(ca) => joiner.store().set(Setting::RelayCa, ca),
+        None => joiner.store().unset(Setting::RelayCa),
+    }
 }
 
 /// The sync code, and the relay that a payload names.
@@ -152,7 +195,8 @@ fn read_code(context: &Context, args: &Args) -> Result<(SyncCode, Option<String>
         None => {
             return Err(AgentError::Usage {
                 what: "there is no terminal to ask for the sync code".to_owned(),
-                hint: "countersign join --code-file FILE   (or --code-file - for standard input)".to_owned(),
+                hint: "countersign join --relay URL --code-file FILE   (or --code-file - for standard input)"
+                    .to_owned(),
             });
         }
     };
@@ -180,33 +224,41 @@ async fn wait(joiner: &mut Joiner, screen: &mut Screen) -> Result<(), AgentError
     }
     let mut pause = limits::RECONNECT_WAIT.0;
     loop {
-        match joiner.socket().await {
+        let served = match joiner.socket().await {
             Ok(mut socket) => {
                 pause = limits::RECONNECT_WAIT.0;
-                match pump(joiner, &mut socket, screen, &mut remaining, &mut deadline).await {
-                    Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "the socket ended"),
-                    done => return done,
-                }
+                pump(joiner, &mut socket, screen, &mut remaining, &mut deadline).await
             }
-            Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "no socket"),
-            Err(other) => return Err(other),
-        }
-        if deadline.millis() > remaining {
-            return Err(AgentError::Expired);
+            Err(error) => Err(error),
+        };
+        match served {
+            // Without the relay's word the request is not over: it may admit this device already. So it is kept, to be asked again.
+            Err(error) if passes(&error) && deadline.millis() <= remaining => {
+                tracing::info!(%error, "the socket ended")
+            }
+            done => return done,
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
-        match joiner.ask().await {
+        let told = match joiner.ask().await {
             Ok(standing) => {
                 (remaining, deadline) = (standing.remaining, Age::since(clock::now()));
-                if joiner.take(&standing, &mut |scene| screen.show(scene)).await? == Step::Admitted {
-                    return Ok(());
-                }
+                joiner.take(&standing, &mut |scene| screen.show(scene)).await
             }
-            Err(AgentError::Unreachable { why, .. }) => tracing::info!(why, "the relay is away"),
-            Err(other) => return Err(other),
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(Step::Admitted) => return Ok(()),
+            Ok(Step::Wait) => {}
+            Err(error) if passes(&error) => tracing::info!(%error, "the relay is away"),
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a relay that answers so may answer otherwise in a moment: it is away, its disk is full, or it has too much to do.
+fn passes(error: &AgentError) -> bool {
+    matches!(error, AgentError::Unreachable { .. } | AgentError::Problem { status: 429 | 500.., .. })
 }
 
 async fn pump(
@@ -229,7 +281,7 @@ async fn pump(
                 screen.tick(remaining.saturating_sub(deadline.millis()));
                 if deadline.millis() > *remaining {
                     // The relay's word comes first, if it comes.
-                    let last = joiner.ask().await.map_err(|_| AgentError::Expired)?;
+                    let last = joiner.ask().await?;
                     return match joiner.take(&last, &mut |scene| screen.show(scene)).await? {
                         Step::Admitted => Ok(()),
                         Step::Wait => Err(AgentError::Expired),
@@ -244,6 +296,8 @@ async fn pump(
 fn give_up(joiner: &mut Joiner, error: &AgentError) {
     let over = match error {
         AgentError::Expired | AgentError::Withdrawn => true,
+        // Other words, or another relay, make another request.
+        AgentError::Problem { code, .. } if code == "unknown-join-key" => true,
         other => crate::exit::tell(other).exit == Exit::Verification,
     };
     if over && let Err(error) = joiner.forget() {

@@ -22,8 +22,10 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Show the diary: every entry in words
+    #[command(after_help = format!("Example:\n  countersign log show\n\n{EXIT_CODES}"))]
     Show,
     /// Verify the whole log and every record again
+    #[command(after_help = format!("Example:\n  countersign log verify\n\n{EXIT_CODES}"))]
     Verify,
 }
 

@@ -29,7 +29,7 @@ use crate::dial::{Endpoint, Plaintext};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::home::Home;
-use crate::output::{Color, Format, Output};
+use crate::output::{Color, Format, Logs, Output};
 use crate::terminal::Writing;
 use crate::text;
 use crate::told::Exit;
@@ -43,8 +43,9 @@ const EXIT_CODES: &str = "Exit codes:
 const EXAMPLES: &str = "Examples:
   countersign init --relay https://relay.example.org     a new chain, with this device as its first
   countersign code show                                  the words that a second device joins with
+  countersign run                                        leave it running: it shows the prompt
   countersign join --relay https://relay.example.org     on the second device
-  countersign requests list                              back on the first: who asks
+  countersign requests list                              back on the first, without run: who asks
   countersign approve 3f9c                               type the code that the second device shows
   countersign record put notes first 'hello'             on either
 ";
@@ -200,13 +201,14 @@ fn log_to_stderr(verbose: u8) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
+    // What the TLS library says of a certificate comes back as an error, and is told as such.
     let (own, others) = match verbose {
         0 => (LevelFilter::WARN, LevelFilter::OFF),
         1 => (LevelFilter::INFO, LevelFilter::ERROR),
         _ => (LevelFilter::DEBUG, LevelFilter::INFO),
     };
     let targets = Targets::new().with_target("countersign", own).with_default(others);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Logs).with_target(false).with_ansi(false);
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
@@ -250,10 +252,15 @@ impl RelayArgs {
         url: &str,
         source: Option<IpAddr>,
     ) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
-        let ca = self.relay_ca.as_deref().map(read_file).transpose()?;
+        let ca = self.ca()?;
         let plaintext =
             if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
         Ok((Endpoint::parse(url, ca.as_deref(), source, plaintext)?, ca))
+    }
+
+    /// The certificate authority that is named.
+    pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, AgentError> {
+        self.relay_ca.as_deref().map(read_file).transpose()
     }
 }
 
@@ -349,9 +356,11 @@ mod tests {
 
     #[test]
     fn every_help_names_examples_and_exit_codes() {
-        for command in Cli::command().get_subcommands_mut() {
+        fn check(command: &mut clap::Command) {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Exit codes:") && help.contains("Example"), "{}", command.get_name());
+            command.get_subcommands_mut().filter(|command| command.get_name() != "help").for_each(check);
         }
+        check(&mut Cli::command());
     }
 }

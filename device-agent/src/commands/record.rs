@@ -1,5 +1,6 @@
 //! `countersign record`: encrypted, signed items.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -29,6 +30,7 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Write a record: the value as an argument, from a file, or from standard input with -
+    #[command(after_help = format!("Examples:\n  countersign record put notes first 'hello'\n  countersign record put notes photo --file cat.jpg\n  date | countersign record put notes today -\n\n{EXIT_CODES}"))]
     Put {
         /// Name of the collection
         collection: String,
@@ -42,6 +44,7 @@ enum What {
         file: Option<PathBuf>,
     },
     /// Print a record
+    #[command(after_help = format!("Examples:\n  countersign record get notes first\n  countersign record get notes photo > cat.jpg\n\n{EXIT_CODES}"))]
     Get {
         /// Name of the collection
         collection: String,
@@ -49,11 +52,13 @@ enum What {
         id: String,
     },
     /// List records
+    #[command(after_help = format!("Example:\n  countersign record list notes\n\n{EXIT_CODES}"))]
     List {
         /// Of one collection only
         collection: Option<String>,
     },
     /// Delete a record
+    #[command(after_help = format!("Example:\n  countersign record delete notes first\n\n{EXIT_CODES}"))]
     Delete {
         /// Name of the collection
         collection: String,
@@ -61,6 +66,7 @@ enum What {
         id: String,
     },
     /// Print records as they change, on whichever device
+    #[command(after_help = format!("Examples:\n  countersign record watch\n  countersign record watch notes --json\n\n{EXIT_CODES}"))]
     Watch {
         /// Of one collection only
         collection: Option<String>,
@@ -163,8 +169,8 @@ async fn get(context: &Context, collection: String, id: String) -> Result<Exit, 
     let bytes = Zeroizing::new(BASE64.decode(item.value.as_bytes()).unwrap_or_default());
     context.result("countersign.record/1", &Printed::from(item), |output| {
         output.bytes(&bytes);
-        // A line for a terminal and for scripts; exact bytes are had with --json.
-        if !bytes.ends_with(b"\n") {
+        // A terminal gets a line; a file or a pipe gets the bytes that were put.
+        if std::io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
             output.bytes(b"\n");
         }
     });
@@ -181,6 +187,9 @@ async fn list(context: &Context, collection: Option<String>) -> Result<Exit, Age
         context.door(Session::NotNeeded).await?.post("/records/list", &Collection { collection }).await?;
     let records = Listed { records: items.into_iter().map(Printed::from).collect() };
     context.result("countersign.records/1", &records, |output| {
+        if records.records.is_empty() {
+            output.progress("no records");
+        }
         for record in &records.records {
             output.line(&row(record, "put"));
         }

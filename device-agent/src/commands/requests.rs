@@ -8,8 +8,7 @@ use crate::core::view::RequestView;
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::Named;
-use crate::output::Format;
-use crate::terminal::{self, Face};
+use crate::terminal::{self, Writing};
 use crate::told::Exit;
 
 /// See who asks to join
@@ -24,10 +23,13 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// List the open requests
+    #[command(after_help = format!("Example:\n  countersign requests list\n\n{EXIT_CODES}"))]
     List,
     /// Watch requests and decisions; on a terminal, decide
+    #[command(after_help = format!("Examples:\n  countersign requests watch\n  countersign requests watch --plain\n\n{EXIT_CODES}"))]
     Watch(PlainArgs),
     /// Open the prompt of one request: a code appears on the new device
+    #[command(after_help = format!("Example:\n  countersign requests show 3f9c\n\n{EXIT_CODES}"))]
     Show {
         /// A prefix of its id
         #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
@@ -53,7 +55,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Watch(plain) => {
             let door = context.door(Session::Needed).await?;
             tokio::select! {
-                watched = watch(context, &door, Face::of(plain.writing())) => watched.map(|()| Exit::Done),
+                watched = watch(context, &door, plain.writing()) => watched.map(|()| Exit::Done),
                 () = asked_to_stop() => Ok(Exit::Done),
             }
         }
@@ -86,11 +88,7 @@ async fn show(context: &Context, id: String) -> Result<Exit, AgentError> {
     Ok(Exit::Done)
 }
 
-async fn watch(context: &Context, door: &Door, face: Face) -> Result<(), AgentError> {
-    let output = context.output;
+async fn watch(context: &Context, door: &Door, writing: Writing) -> Result<(), AgentError> {
     let events = door.events().await?;
-    match output.format() {
-        Format::Json => terminal::json(events, output).await,
-        Format::Text => terminal::attend(door, events, output, face).await,
-    }
+    terminal::tell(door, events, context.output, writing).await
 }

@@ -7,8 +7,6 @@ use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::local::{self, Place};
-use crate::output::Format;
-use crate::terminal::Face;
 use crate::told::Exit;
 use crate::{service, session, terminal};
 
@@ -40,10 +38,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let door = Door::within(&agent, Place::Daemon);
     // Before the session begins, so that nothing of it goes untold.
     let events = door.events().await?;
-    let face = if output.format() == Format::Text { Face::of(args.plain.writing()) } else { Face::Told };
+    let telling = terminal::tell(&door, events, output, args.plain.writing());
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),
-        told = terminal::attend(&door, events, output, face) => told,
+        told = telling => told,
         () = asked_to_stop() => Ok(()),
         never = service::stay_alive() => match never {},
     };

@@ -19,8 +19,11 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         output.line(&format!("device   {} {} ({})", status.name, short(&status.device), status.role));
         output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
         output.line(&format!("members  {}", status.members));
-        output.line(&format!("relay    {} ({})", status.relay, status.relay_state));
-        output.line(&format!("daemon   {} (session: {})", status.daemon, status.link));
+        output.line(&format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
+        output.line(&match status.daemon.as_str() {
+            "running" => format!("daemon   running ({})", state(&status.link, &status.relay)),
+            _ => "daemon   not running   (countersign run)".to_owned(),
+        });
         output.line(&format!("requests {} open", status.requests.len()));
         if status.records_aside > 0 {
             output.line(&format!(
@@ -33,6 +36,11 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         }
     });
     Ok(if status.fork_at.is_some() { Exit::Verification } else { Exit::Done })
+}
+
+/// What is said of the relay, without its address, which stands beside it.
+fn state(said: &str, relay: &str) -> String {
+    said.replace(&format!("the relay {relay} is not reachable"), "not reachable")
 }
 
 fn short(id: &str) -> &str {

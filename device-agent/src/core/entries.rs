@@ -26,18 +26,22 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
     let mut log: Vec<Verified<Entry>> = Vec::with_capacity(bytes.len());
     let mut roster: Option<Roster> = None;
     for bytes in bytes {
-        let entry = Verified::<Entry>::from_bytes(bytes.as_ref()).map_err(AgentError::BadForm)?;
-        roster = Some(
-            match roster {
-                None => Roster::found(&entry),
-                Some(roster) => roster.apply(&entry),
-            }
-            .map_err(AgentError::BadEntry)?,
-        );
+        let (entry, after) = next_of(roster, bytes.as_ref())?;
+        roster = Some(after);
         log.push(entry);
     }
     let roster = roster.ok_or(AgentError::Damaged { what: "the log is empty" })?;
     Ok((log, roster))
+}
+
+/// Verifies the next entry of a log, `found` where there is none yet, and applies it.
+pub(crate) fn next_of(roster: Option<Roster>, bytes: &[u8]) -> Result<(Verified<Entry>, Roster), AgentError> {
+    let entry = Verified::<Entry>::from_bytes(bytes).map_err(AgentError::BadForm)?;
+    let after = match roster {
+        None => Roster::found(&entry),
+        Some(roster) => roster.apply(&entry),
+    };
+    Ok((entry, after.map_err(AgentError::BadEntry)?))
 }
 
 impl Core {
@@ -118,7 +122,7 @@ impl Core {
         let (request, device) = match (&entry.body, entry.evidence()) {
             (Body::Admit(_), EntryEvidence::Request(request)) => (request.id(), request.device.signing),
             (Body::Deny(deny), _) => (deny.request, deny.device),
-            _ => return None,
+            (Body::Found(_) | Body::Admit(_) | Body::Unknown { .. }, _) => return None,
         };
         let decision = self.roster.decision(&request)?;
         let (outcome, reason) = match decision.outcome {

@@ -31,7 +31,7 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
-pub(crate) use entries::{Divergence, replay};
+pub(crate) use entries::{Divergence, next_of};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use requests::Listing;

@@ -1,6 +1,7 @@
 //! Opening a prompt and typing its code: what this device signs, how often, and what it counts.
 
 use protocol::id::Random;
+use protocol::policy::Role;
 use protocol::request::{Description, JoinRequest};
 use protocol::round::{Attempt, Confirmed, Nonce, Prompt, Reveal};
 use protocol::signed::Verified;
@@ -55,9 +56,7 @@ impl Core {
         self.may_decide()?;
         self.must_be_open(id)?;
         if let Some(opened) = self.store.opened(id)? {
-            let nonce = Verified::<Nonce>::from_bytes(&opened.nonce).map_err(AgentError::OwnForm)?;
-            let answered = if opened.reveal.is_some() { Answered::Yes } else { Answered::NotYet };
-            return Ok(Nonced { nonce, answered });
+            return nonced(&opened);
         }
         let now = clock::now();
         let day = u64::try_from(bounds::PROMPT_DAY.as_millis()).unwrap_or(u64::MAX);
@@ -76,6 +75,10 @@ impl Core {
     pub(crate) fn reopen_prompt(&mut self, id: &RequestId, taken: &Verified<Nonce>) -> Result<Nonced, AgentError> {
         self.may_decide()?;
         self.must_be_open(id)?;
+        // Another caller of this device may have signed anew in the meantime: that nonce is repeated, not replaced.
+        if let Some(opened) = self.store.opened(id)?.filter(|opened| *opened.nonce != **taken.bytes()) {
+            return nonced(&opened);
+        }
         // Whoever could make this device sign again by showing it its own nonce would have eight codes to search among, for one
         // prompt that a person opened.
         if self
@@ -125,9 +128,11 @@ impl Core {
         let mut next = 1;
         for round in &pending.rounds {
             let nonce = Verified::<Nonce>::from_bytes(&round.nonce).map_err(AgentError::BadForm)?;
-            let by_member = self.roster.member(&nonce.signer()).is_some();
-            if !by_member || nonce.request != *id || nonce.round != next {
-                return Err(AgentError::Lie { what: "the relay shows a code round that no member opened".to_owned() });
+            let by_approver = self.roster.member(&nonce.signer()).is_some_and(|member| member.role == Role::Approver);
+            if !by_approver || nonce.request != *id || nonce.round != next {
+                return Err(AgentError::Lie {
+                    what: "the relay shows a code round that no approver opened".to_owned(),
+                });
             }
             next += 1;
         }
@@ -202,4 +207,11 @@ impl Core {
             .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
         Ok((prompt, description))
     }
+}
+
+/// The nonce of a prompt that was opened here, to be repeated.
+fn nonced(opened: &OpenedRow) -> Result<Nonced, AgentError> {
+    let nonce = Verified::<Nonce>::from_bytes(&opened.nonce).map_err(AgentError::OwnForm)?;
+    let answered = if opened.reveal.is_some() { Answered::Yes } else { Answered::NotYet };
+    Ok(Nonced { nonce, answered })
 }

@@ -65,9 +65,7 @@ impl Core {
         }
         match record::check_cited(&self.roster, &record) {
             Err(RecordRefusal::UnknownHead) => {
-                if self.store.aside_count()? < limits::ASIDE_KEPT {
-                    self.store.set_aside(&record.hash(), &sealed.record, ciphertext)?;
-                }
+                self.set_aside(&record, sealed)?;
                 tracing::warn!(
                     record = record.hash().short(),
                     "a record cites a head that is not in the log: set aside"
@@ -99,8 +97,16 @@ impl Core {
         if matches!(refusal, RecordRefusal::Replayed { .. }) || self.store.aside_count()? == 0 {
             return Err(AgentError::BadRecord(refusal));
         }
-        self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())?;
+        self.set_aside(record, sealed)?;
         Ok(Verdict::Aside)
+    }
+
+    /// Beyond the bound the cursor stops, so that nothing is passed over: what cannot wait here waits at the relay.
+    fn set_aside(&self, record: &Verified<Record>, sealed: &SealedRecord) -> Result<(), AgentError> {
+        if self.store.aside_count()? >= limits::ASIDE_KEPT {
+            return Err(AgentError::AsideFull);
+        }
+        self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())
     }
 
     /// Tries again what was set aside, after the log grew.
@@ -162,10 +168,12 @@ impl Core {
     pub(crate) fn items(&self, collection: Option<&str>) -> Result<Vec<ItemView>, AgentError> {
         let mut items = Vec::new();
         for row in self.store.items()? {
-            if let Some(item) = self.open_row(&row)?
-                && collection.is_none_or(|wanted| wanted == item.collection)
-            {
-                items.push(item);
+            match self.open_row(&row) {
+                Ok(Some(item)) if collection.is_none_or(|wanted| wanted == item.collection) => items.push(item),
+                Ok(_) => {}
+                // One member's garbage must not hide what the others wrote.
+                Err(error @ AgentError::Sealed { .. }) => tracing::warn!(%error, "passed over"),
+                Err(other) => return Err(other),
             }
         }
         items.sort_by(|a, b| (&a.collection, &a.id).cmp(&(&b.collection, &b.id)));
@@ -185,9 +193,8 @@ impl Core {
     }
 
     fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
-        let content = record::open(&self.keyring, record, ciphertext).map_err(|error| AgentError::Lie {
-            what: format!("a record of {}: {error}", self.name_of(&record.signer())),
-        })?;
+        let content = record::open(&self.keyring, record, ciphertext)
+            .map_err(|_| AgentError::Sealed { writer: self.name_of(&record.signer()) })?;
         Ok(ItemView {
             collection: content.collection,
             id: content.id,
@@ -237,8 +244,11 @@ impl Core {
                 record::check_cited(&roster, &record).map_err(AgentError::BadRecord)?;
                 let line = lines.entry(record.signer()).or_default();
                 *line = line.follow(&record).map_err(AgentError::BadRecord)?;
-                if let Some(ciphertext) = &row.ciphertext {
-                    self.open_record(&record, ciphertext)?;
+                match row.ciphertext.as_deref().map(|ciphertext| self.open_record(&record, ciphertext)) {
+                    // Its line and its hash hold; what its writer put into it is its writer's.
+                    Some(Err(error @ AgentError::Sealed { .. })) => tracing::warn!(%error, "verified, and not opened"),
+                    Some(Err(other)) => return Err(other),
+                    Some(Ok(_)) | None => {}
                 }
             }
         }

@@ -3,12 +3,14 @@
 use protocol::cbor::Blob;
 use protocol::code::SyncCode;
 use protocol::entry::{DenyReason, Entry, found};
+use protocol::id::Random;
 use protocol::keys::DeviceKeys;
 use protocol::policy::Policy;
+use protocol::record::Record;
 use protocol::request::{Description, JoinRequest};
-use protocol::round::{Commitments, JoinerRounds};
+use protocol::round::{Commitments, JoinerRounds, Nonce};
 use protocol::signed::Verified;
-use protocol::wire::{OpenRequest, Round, Seen};
+use protocol::wire::{OpenRequest, Round, SealedRecord, Seen};
 use protocol::{RequestId, decision};
 
 use super::{Answered, Core, Divergence, Draft, Listing, Typed};
@@ -168,6 +170,28 @@ fn a_round_is_not_signed_twice_because_a_relay_shows_this_devices_own_nonce_in_i
 }
 
 #[test]
+fn two_callers_that_find_their_round_taken_repeat_one_nonce_for_the_next() {
+    let mut laptop = Laptop::founds();
+    let mut tablet = Asks::with(&laptop.code, "tablet");
+    laptop.hears(&tablet, Vec::new()).unwrap();
+    let code = tablet.is_opened_on(&mut laptop);
+    let Typed::Right(shown) = laptop.core.type_code(&tablet.id(), &code).unwrap() else { panic!("the right code") };
+    let terms = laptop.core.terms();
+    let admit = laptop.core.admit(&shown, &terms).unwrap();
+    laptop.core.take_entries(&[Blob(admit.bytes().to_vec())]).unwrap();
+
+    let phone = Asks::with(&laptop.code, "phone");
+    laptop.hears(&phone, Vec::new()).unwrap();
+    let first = laptop.core.open_prompt(&phone.id()).unwrap();
+    let theirs = Nonce { nonce: Random::draw(&mut rng()), ..(*first.nonce).clone() };
+    let theirs = Verified::sign(theirs, &tablet.keys.signing, &[]).unwrap();
+    laptop.hears(&phone, vec![Round { nonce: theirs.bytes().to_vec().into(), reveal: None }]).unwrap();
+    let next = laptop.core.reopen_prompt(&phone.id(), &first.nonce).unwrap();
+    let again = laptop.core.reopen_prompt(&phone.id(), &first.nonce).unwrap();
+    assert_eq!((next.nonce.round, next.nonce.bytes()), (2, again.nonce.bytes()));
+}
+
+#[test]
 fn a_request_with_another_sync_code_is_not_shown() {
     let mut laptop = Laptop::founds();
     let stranger = Asks::with(&SyncCode::draw(&mut rng()), "stranger");
@@ -295,4 +319,31 @@ fn a_record_with_another_ciphertext_is_refused() {
     let mut sealed = laptop.core.write(&draft(b"one")).unwrap();
     sealed.ciphertext = laptop.core.write(&draft(b"two")).unwrap().ciphertext;
     assert!(matches!(laptop.core.take_record(&sealed), Err(AgentError::BadRecord(_))));
+}
+
+/// A member can sign whatever it likes. One record of garbage made every list and every verification of the others fail.
+#[test]
+fn garbage_of_one_record_hides_no_other() {
+    let mut laptop = Laptop::founds();
+    let draft = |id: &str| Draft {
+        collection: "notes".to_owned(),
+        id: id.to_owned(),
+        value: Some(zeroize::Zeroizing::new(b"hello".to_vec())),
+    };
+    let good = laptop.core.write(&draft("good")).unwrap();
+    laptop.core.take_record(&good).unwrap();
+    let sealed = laptop.core.write(&draft("garbage")).unwrap();
+    let mut form = (*Verified::<Record>::from_bytes(&sealed.record).unwrap()).clone();
+    form.ciphertext_hash = Some(protocol::request::description_hash(b"garbage"));
+    let garbage = Verified::sign(form, &laptop.core.keys().signing, &[]).unwrap();
+    let garbage =
+        SealedRecord { record: garbage.bytes().to_vec().into(), ciphertext: Some(b"garbage".as_slice().into()) };
+    laptop.core.take_record(&garbage).unwrap();
+    let listed: Vec<String> = laptop.core.items(None).unwrap().into_iter().map(|item| item.id).collect();
+    assert_eq!(listed, ["good"]);
+    assert!(
+        matches!(laptop.core.item("notes", "garbage"), Err(AgentError::Sealed { .. })),
+        "asked for by name, it is said"
+    );
+    assert_eq!(laptop.core.verify_all().unwrap(), (1, 2));
 }

@@ -190,13 +190,11 @@ impl DecisionView {
                 self.by,
                 self.members
             ),
-            _ => format!(
-                "DENIED {} (device {}), denied on {} ({})",
-                self.name,
-                short(&self.device),
-                self.by,
-                self.reason.as_deref().unwrap_or("denied")
-            ),
+            _ => {
+                let reason = self.reason.as_deref().filter(|reason| *reason != "denied");
+                let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                format!("DENIED {} (device {}), denied on {}{why}", self.name, short(&self.device), self.by)
+            }
         }
     }
 

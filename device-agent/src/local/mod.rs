@@ -193,7 +193,12 @@ async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
 /// What is kept here can be shown while the relay is away, and while the log is forked.
 fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentError> {
     match caught_up {
-        Err(error @ (AgentError::Unreachable { .. } | AgentError::Fork { .. } | AgentError::Forked)) => {
+        Err(
+            error @ (AgentError::Unreachable { .. }
+            | AgentError::Fork { .. }
+            | AgentError::Forked
+            | AgentError::AsideFull),
+        ) => {
             tracing::warn!(%error, "showing what this device has");
             Ok(())
         }

@@ -8,7 +8,7 @@ use protocol::keys::DeviceKeys;
 use protocol::signed::Verified;
 use protocol::wire::{Ack, FromDevice, ToDevice, close};
 use protocol::{ChainId, Hash, RequestId, SUBPROTOCOL, limits as bounds};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -41,7 +41,10 @@ pub(crate) enum Identity {
 pub(crate) struct Socket {
     inner: WebSocketStream<Box<dyn Stream>>,
     endpoint: Endpoint,
+    /// When anything came last.
     heard: Instant,
+    /// When a sign of life was asked for last, or came.
+    asked: Instant,
 }
 
 impl Socket {
@@ -66,7 +69,8 @@ impl Socket {
         let (inner, _) = upgraded
             .map_err(|_| endpoint.unreachable("the socket was not opened in time"))?
             .map_err(|error| refused_upgrade(endpoint, &error))?;
-        let mut socket = Self { inner, endpoint: endpoint.clone(), heard: clock::instant().into() };
+        let now = clock::instant().into();
+        let mut socket = Self { inner, endpoint: endpoint.clone(), heard: now, asked: now };
         socket.prove(keys, identity).await?;
         Ok(socket)
     }
@@ -100,18 +104,20 @@ impl Socket {
 
     /// The next message. The socket is given up after [`limits::SOCKET_SILENCE`]; a third of it before, the relay is pinged.
     ///
-    /// It may be cancelled: a message that was not returned is still there.
+    /// It may be cancelled: a message that was not returned is still there, and silence is counted on by the next call.
     pub(crate) async fn next(&mut self) -> Result<ToDevice, AgentError> {
         loop {
             let silence = limits::SOCKET_SILENCE;
-            let Ok(message) = timeout(silence / 3, self.inner.next()).await else {
+            let Ok(message) = timeout_at(self.asked + silence / 3, self.inner.next()).await else {
                 if self.heard.elapsed() > silence {
                     return Err(self.endpoint.unreachable("it fell silent"));
                 }
+                self.asked = clock::instant().into();
                 self.send(Message::Ping(bytes::Bytes::new())).await?;
                 continue;
             };
             self.heard = clock::instant().into();
+            self.asked = self.heard;
             match message {
                 Some(Ok(Message::Binary(bytes))) => {
                     return ToDevice::from_bytes(&bytes)

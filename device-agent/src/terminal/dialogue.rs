@@ -21,7 +21,7 @@ struct Dialogue<'a> {
 }
 
 /// Talks until its input ends, or until the agent ends.
-pub(crate) async fn dialogue(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
+pub(super) async fn dialogue(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
     let mut dialogue = Dialogue { door, output, open: None };
     output.progress("Type the beginning of a request's id to open it, or Enter to list who asks. Ctrl-C ends.");
     loop {

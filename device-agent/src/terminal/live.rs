@@ -68,7 +68,7 @@ struct Live<'a> {
 }
 
 /// Runs the live prompt until Ctrl-C, or until the agent ends.
-pub(crate) async fn live(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
+pub(super) async fn live(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
     let mut live = Live { door, block: Block::open(output)?, rows: Vec::new(), mode: Mode::Folded };
     let mut keys = EventStream::new();
     let mut second = interval(Duration::from_secs(1));

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::core::view::{DecisionView, Event, PromptView, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
-use crate::output::Output;
+use crate::output::{Format, Output};
 use crate::text;
 
 use dialogue::dialogue;
@@ -20,7 +20,7 @@ use live::live;
 
 /// How a person is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Face {
+enum Face {
     /// At a terminal, with lines that are written over.
     Live,
     /// At a terminal, line by line.
@@ -31,7 +31,7 @@ pub(crate) enum Face {
 
 impl Face {
     /// The face for these streams. A terminal that cannot move its cursor is spoken to line by line.
-    pub(crate) fn of(wanted: Writing) -> Self {
+    fn of(wanted: Writing) -> Self {
         let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         match wanted {
             _ if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) => Self::Told,
@@ -50,12 +50,16 @@ pub(crate) enum Writing {
     Lines,
 }
 
-/// Tells requests and decisions, and at a terminal lets a person decide. What happened before `events` was opened is not told.
-pub(crate) async fn attend(door: &Door, events: Events, output: Output, face: Face) -> Result<(), AgentError> {
-    match face {
-        Face::Live => live(door, events, output).await,
-        Face::Dialogue => dialogue(door, events, output).await,
-        Face::Told => plain(events, output).await,
+/// Tells what happens until the agent ends: as objects, or as lines, and at a terminal lets a person decide. What happened before
+/// `events` was opened is not told.
+pub(crate) async fn tell(door: &Door, events: Events, output: Output, writing: Writing) -> Result<(), AgentError> {
+    match output.format() {
+        Format::Json => json(events, output).await,
+        Format::Text => match Face::of(writing) {
+            Face::Live => live(door, events, output).await,
+            Face::Dialogue => dialogue(door, events, output).await,
+            Face::Told => plain(events, output).await,
+        },
     }
 }
 
@@ -108,9 +112,12 @@ pub(crate) fn which_code(request: &RequestView) -> String {
 pub(crate) fn line_of(event: &Event) -> Option<String> {
     Some(match event {
         Event::Requested { request } => format!("REQUEST {}", row(request)),
-        Event::Answered { request } => {
-            format!("CODE {}  {} is shown on the new device", short(&request.id), which_code(request))
-        }
+        Event::Answered { request } => match request.prompt {
+            PromptView::Ready { round, .. } | PromptView::Opening { round } => {
+                format!("CODE {}  the new device shows code {round}", short(&request.id))
+            }
+            PromptView::Closed => format!("CODE {}  the new device shows a code", short(&request.id)),
+        },
         Event::Decided { decision } => decision.sentence(),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
         Event::Link { state } => format!("RELAY {state}"),
@@ -133,7 +140,7 @@ async fn plain(mut events: Events, output: Output) -> Result<(), AgentError> {
 }
 
 /// Tells every event as one object a line.
-pub(crate) async fn json(mut events: Events, output: Output) -> Result<(), AgentError> {
+async fn json(mut events: Events, output: Output) -> Result<(), AgentError> {
     #[derive(serde::Serialize)]
     struct Told<'a> {
         schema: &'static str,

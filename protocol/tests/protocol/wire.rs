@@ -99,3 +99,17 @@ fn a_message_longer_than_its_frame_is_refused_before_it_is_parsed() {
     let long = vec![0xff; limits::FRAME_TO_DEVICE_BYTES_MAX + 1];
     assert_eq!(ToDevice::from_bytes(&long).unwrap_err().code(), "too-large");
 }
+
+/// Four million empty items fit into one body and cost a second to decode: the bound stands at the array's head.
+#[test]
+fn an_array_of_more_items_than_allowed_is_refused_at_its_head() {
+    let append = |count: u32| {
+        let mut bytes = vec![0xa2, 0x00, 0x9a];
+        bytes.extend_from_slice(&count.to_be_bytes());
+        bytes.resize(bytes.len() + count as usize, 0x40);
+        bytes.extend_from_slice(&[0x01, 0x00]);
+        cbor::decode::<Append>("append", &bytes, limits::BODY_BYTES_MAX)
+    };
+    let refused = append(4_000_000).unwrap_err();
+    assert!(refused.to_string().contains("at most 64 items"), "{refused}");
+}

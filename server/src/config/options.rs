@@ -49,7 +49,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt(
         "trusted_proxies",
         "[]",
-        "Proxies whose Forwarded or X-Forwarded-For is believed, like [\"10.0.0.0/8\"].",
+        "Proxies whose Forwarded or X-Forwarded-For is believed, like [\"10.0.0.0/8\"]; both only where they agree.",
         |c, raw| {
             let net = |text: String| {
                 let address = text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from);
@@ -110,10 +110,15 @@ pub(super) const OPTIONS: &[Opt] = &[
         c.connections.total = count(raw.text()?)?;
         Ok(())
     }),
-    opt("limits.connections_per_address", "4096", "Connections open at a time from one address.", |c, raw| {
-        c.connections.per_address = count(raw.text()?)?;
-        Ok(())
-    }),
+    opt(
+        "limits.connections_per_address",
+        "4096",
+        "Connections open at a time from one address, trusted proxies aside.",
+        |c, raw| {
+            c.connections.per_address = count(raw.text()?)?;
+            Ok(())
+        },
+    ),
     opt(
         "limits.connections_unproven",
         "2048",
@@ -162,7 +167,13 @@ pub(super) const OPTIONS: &[Opt] = &[
         Ok(())
     }),
     opt("log.level", "\"info\"", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\".", |c, raw| {
-        raw.text()?.clone_into(&mut c.log.level);
+        let level = raw.text()?;
+        // A single word that is no level would be taken for the name of a module, and silence everything.
+        let word = level.chars().all(|c| c.is_ascii_alphabetic());
+        if word && !["error", "warn", "info", "debug", "trace", "off"].contains(&level) {
+            return Err(format!("expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\", not {level:?}"));
+        }
+        level.clone_into(&mut c.log.level);
         Ok(())
     }),
     opt(

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 
 use super::problem;
 use crate::address::{self, Client, Net};
+use crate::problem::ToAStranger;
 use crate::relay::Relay;
 
 /// The relay's clock, unix milliseconds: whoever is refused with `clock` compares it with its own.
@@ -33,12 +34,15 @@ pub(super) async fn around(State(relay): State<Arc<Relay>>, mut request: Request
     client.proxy = client.proxy.or(proxy);
     let net = Net::of(client.address);
     let now = relay.now();
-    let mut response = match relay.rates.check_banned(net, now.steady) {
+    // A probe of the relay's health comes from wherever its proxy stands, next to whoever was refused too often.
+    let probe = matches!(request.uri().path(), "/livez" | "/readyz");
+    let allowed = if probe { Ok(()) } else { relay.rates.check_banned(net, now.steady) };
+    let mut response = match allowed {
         Err(refusal) => problem(refusal).into_response(),
         Ok(()) => {
             request.extensions_mut().insert(client);
             let response = next.run(request).await;
-            if is_strangers(response.status()) {
+            if response.extensions().get::<ToAStranger>().is_some() {
                 relay.rates.refused_from(net, now.steady);
             }
             response
@@ -46,12 +50,4 @@ pub(super) async fn around(State(relay): State<Arc<Relay>>, mut request: Request
     };
     response.headers_mut().insert(TIME, HeaderValue::from(relay.now().wall));
     response
-}
-
-/// Whether this is how somebody is answered who is no member: such answers cost the relay a verification, and are counted.
-fn is_strangers(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PAYLOAD_TOO_LARGE
-    )
 }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use protocol::error::FormError;
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::wire::{Ask, OpenRequests, Standing};
-use protocol::{ChainId, RequestId, Signed, Verified, limits};
+use protocol::{ChainId, RequestId, Verified, limits};
 
 use super::{Answer, body, cbor};
 use crate::address::{Client, Net};
@@ -38,7 +38,7 @@ async fn ask_inner(relay: &Relay, client: Client, request: Request) -> Result<St
     relay.rates.ask_from(Net::of(client.address))?;
     let bytes = body::read(relay, request, ASK_BYTES_MAX).await?;
     let ask: Ask = protocol::cbor::decode("ask", &bytes, ASK_BYTES_MAX)?;
-    let form = Signed::<JoinRequest>::decode(&ask.request)?.verify()?;
+    let form = Verified::<JoinRequest>::from_bytes(&ask.request)?;
     if !form.names(&ask.description) {
         let what = "the description is not the one that the request names";
         return Err(FormError::BadField { form: "join request", what }.into());

@@ -112,7 +112,7 @@ fn decide(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>, purpose: Purpose, now
             requests::admit(tx, chain, &RequestId::from(request.hash()), purpose, now)
         }
         (Body::Deny(deny), _) => requests::deny(tx, chain, deny, now),
-        _ => Ok(()),
+        (Body::Found(_) | Body::Admit(_) | Body::Unknown { .. }, _) => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A few connections that read snapshots, off the threads that serve sockets.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -37,7 +38,9 @@ impl Readers {
             let Some(connection) = idle.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
                 return Err(Failure::Broken("a permit without a connection"));
             };
-            let result = snapshot(&connection, job);
+            // A defect in one read must not cost the connection, or after a few of them nobody could read.
+            let result = catch_unwind(AssertUnwindSafe(|| snapshot(&connection, job)))
+                .unwrap_or(Err(Failure::Broken("a read panicked")));
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             drop(permit);
             result

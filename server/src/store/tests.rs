@@ -382,3 +382,14 @@ async fn a_refused_job_undoes_only_itself() {
     refusal(bad);
     assert_eq!(desk.shown(at(0)).await, 1);
 }
+
+#[test]
+fn the_files_are_closed_to_others_also_in_a_folder_that_is_open() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _store = Store::open(folder.path(), Synchronous::Full).unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.file_name());
+    }
+}

@@ -82,8 +82,9 @@ async fn an_admission_of_a_withdrawn_request_is_closed_and_of_an_unknown_one_unk
     let answer = never.rounds.answer(nonce.clone(), &never.keys.signing).unwrap();
     let unknown = laptop.admits(&never, &nonce, &answer.reveal, &answer.code.digits());
     assert_eq!(house.append(&unknown).await.code(), "request-unknown");
-    assert_eq!(house.append_as(&[&admit], Purpose::Heal).await.status, 200);
-    assert_eq!(house.append_as(&[&admit], Purpose::New).await.status, 200, "the same bytes get the same answer");
+    assert_eq!(house.append_as(&[&admit], Purpose::Heal).await.code(), "request-closed", "no relay ever admitted it");
+    assert_eq!(house.append_as(&[&unknown], Purpose::Heal).await.status, 200);
+    assert_eq!(house.append_as(&[&unknown], Purpose::New).await.status, 200, "the same bytes get the same answer");
 }
 
 #[tokio::test]

@@ -97,6 +97,19 @@ async fn an_address_that_is_refused_too_often_is_not_served_for_a_while() {
 }
 
 #[tokio::test]
+async fn validly_signed_forms_of_requests_that_do_not_exist_are_counted_as_refused() {
+    let house = House::start_with(|config| config.rates.refused_per_address = Rate(NonZeroU32::new(3).unwrap())).await;
+    let laptop = Member::founds(&house).await;
+    let stranger = Joiner::new(laptop.keyring.code());
+    let from = IpAddr::from([127, 0, 0, 7]);
+    for _ in 0..4 {
+        let refused = house.post_from(from, "/v1/withdrawals", stranger.withdrawal().bytes()).await;
+        assert_eq!(told(&refused), (409, "request-unknown".into()));
+    }
+    assert_eq!(house.post_from(from, "/v1/withdrawals", stranger.withdrawal().bytes()).await.status, 429);
+}
+
+#[tokio::test]
 async fn members_are_shown_the_address_that_a_trusted_proxy_saw_and_no_spoofed_one() {
     let trusting = House::start_with(|config| config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]).await;
     for (house, expected) in

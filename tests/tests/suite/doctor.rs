@@ -43,7 +43,7 @@ fn a_certificate_that_is_not_trusted_fails_and_names_the_flag() {
     let stranger = laptop.types(&["doctor", "--relay", &origin]);
     assert_eq!(stranger.code(), 1, "{}", stranger.stdout);
     assert!(stranger.stdout.contains("FAIL  tls"), "{}", stranger.stdout);
-    assert!(stranger.stdout.contains("next: --relay-ca FILE"), "{}", stranger.stdout);
+    assert!(stranger.stdout.contains("next: countersign init or join with --relay-ca FILE"), "{}", stranger.stdout);
     let ca = folder.path().join("relay.pem");
     let trusted = laptop.types(&["doctor", "--relay", &origin, "--relay-ca", ca.to_str().unwrap()]);
     assert!(trusted.stdout.contains("ok    tls     the certificate is trusted until 4096"), "{}", trusted.stdout);

@@ -281,3 +281,27 @@ fn the_sixth_request_of_a_day_waits_unseen_until_one_is_admitted() {
         _ => None,
     });
 }
+
+#[test]
+fn a_deny_that_blocks_hides_its_address_range_and_no_other() {
+    let (relay, mut laptop) = home();
+    let thief = Joiner::ask(Reach::to(&relay).from("127.0.0.66"), &laptop.code(), "thief");
+    let denial = laptop.denial(&thief, 3600);
+    laptop.appends(&denial);
+    let again = Joiner::ask(Reach::to(&relay).from("127.0.0.66"), &laptop.code(), "thief again");
+    assert_eq!(again.standing().stage, Stage::Waiting, "it is told what all are told");
+    assert!(laptop.sees(&again).is_none());
+    let phone = Joiner::ask(Reach::to(&relay).from("127.0.0.7"), &laptop.code(), "phone");
+    assert!(laptop.sees(&phone).is_some());
+}
+
+/// A joiner that restarts the relay gains no time.
+#[test]
+fn a_lifetime_goes_on_through_a_restart() {
+    let (mut relay, laptop) = home();
+    let phone = Joiner::ask(Reach::to(&relay), &laptop.code(), "phone");
+    let before = phone.standing().remaining;
+    relay.crash();
+    let after = phone.standing().remaining;
+    assert!(after <= before && after + 120_000 > before, "{before} then {after}");
+}

@@ -173,3 +173,29 @@ fn the_protocol_has_no_runtime_no_clock_and_no_io() {
         }
     }
 }
+
+/// Words of the kind `folder/file.rs::Type::name` in the text on the architecture.
+#[test]
+fn every_function_that_the_architecture_names_is_where_it_says() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    for word in text.split('`').filter(|word| !word.contains(char::is_whitespace)) {
+        let Some((file, path)) = word.split_once(".rs::") else { continue };
+        let name = path.rsplit("::").next().unwrap_or_default();
+        let sources = ["protocol/src", "server/src", "device-agent/src"];
+        let mut files = sources.iter().flat_map(|source| files_below(&root().join(source)));
+        let defines = |path: &PathBuf| {
+            let code = code_of(path);
+            let kinds = ["fn", "struct", "enum", "trait"].map(|kind| format!("{kind} {name}"));
+            path.ends_with(format!("{file}.rs")) && kinds.iter().any(|kind| code.contains(kind.as_str()))
+        };
+        assert!(files.any(|path| defines(&path)), "no {name} in a file {file}.rs");
+        named += 1;
+    }
+    assert!(named > 30, "{named}");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}

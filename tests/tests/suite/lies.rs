@@ -697,3 +697,46 @@ fn a_device_signs_one_nonce_for_one_prompt_when_the_relay_shows_its_own_as_the_t
     assert_eq!(lie.nonces.load(Ordering::SeqCst), 1, "nonces for one opened prompt");
     drop(joining);
 }
+
+/// The relay stores a record and says that it refused it. The writer finds it in the feed, and its line has neither gap nor fork.
+struct Denies {
+    puts: Mutex<Vec<Verified<protocol::record::Record>>>,
+}
+
+impl Lie for Denies {
+    fn request(&self, _: &Method, path: &str, body: Vec<u8>) -> Passed {
+        if path == "/v1/records" {
+            let put: protocol::wire::Put = minicbor::decode(&body).unwrap();
+            let records = put.records.iter().map(|record| Verified::from_bytes(&record.record).unwrap());
+            self.puts.lock().unwrap().extend(records);
+        }
+        Passed::On(body)
+    }
+
+    fn answer(&self, path: &str, answer: Answer) -> Answer {
+        if path != "/v1/records" || self.puts.lock().unwrap().len() != 1 {
+            return answer;
+        }
+        let problem = serde_json::json!({
+            "type": "urn:countersign:problem:conflict", "title": "Conflict", "status": 409, "code": "conflict",
+            "detail": "the item has changed since", "index": 0,
+        });
+        let mut refused = answered(StatusCode::CONFLICT, problem.to_string().into_bytes());
+        refused.headers.insert("content-type", "application/problem+json".parse().unwrap());
+        refused
+    }
+}
+
+#[test]
+fn a_record_that_the_relay_denies_having_taken_is_found_again_and_no_counter_is_signed_twice() {
+    let lie = Arc::new(Denies { puts: Mutex::default() });
+    let liar = Liar::start(Arc::clone(&lie));
+    let laptop = Home::new("laptop");
+    laptop.founds(&liar.origin());
+    assert_eq!(failure_of(&laptop.puts("first", "one")), "conflict");
+    assert_eq!(laptop.puts("second", "two").code(), 0);
+    assert_eq!((laptop.gets("first"), laptop.gets("second")), ("one".to_owned(), "two".to_owned()));
+    let puts = lie.puts.lock().unwrap();
+    let counters: Vec<u64> = puts.iter().map(|record| record.counter).collect();
+    assert_eq!(counters, [1, 2]);
+}

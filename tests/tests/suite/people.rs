@@ -387,3 +387,143 @@ fn a_shell_is_offered_the_ids_of_open_requests_while_the_daemon_runs() {
     }
     assert_eq!(laptop.completes(&["approve", &id[..9]]), [id.as_str()], "more than the short form was typed");
 }
+
+#[test]
+fn keys_that_others_can_read_are_refused_with_the_command_to_type() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let keys = laptop.state().join("device.keys");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = laptop.types(&["record", "list"]);
+    assert_eq!(refused.code(), 1);
+    assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+}
+
+#[test]
+fn one_process_at_a_time_signs_for_a_device() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    assert_eq!(laptop.fails(&["run"]), (1, "locked".to_owned()));
+    // Commands go through the daemon; many at once write one line without a gap.
+    let writing: Vec<_> =
+        (0..8).map(|at| laptop.starts(&["record", "put", "quiet-collection", &at.to_string(), "x"])).collect();
+    for put in writing {
+        let ended = put.end();
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    }
+    assert_eq!(daemon.stops().code(), 0);
+    let writing: Vec<_> =
+        (8..12).map(|at| laptop.starts(&["record", "put", "quiet-collection", &at.to_string(), "x"])).collect();
+    for put in writing {
+        let ended = put.end();
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    }
+    assert_eq!(laptop.reads(&["log", "verify"])["records"], 12);
+}
+
+#[test]
+fn a_home_has_one_chain() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    assert_eq!(laptop.fails(&["init", "--relay", &relay.origin()]), (3, "home-in-use".to_owned()));
+    let ended = laptop.asks(&relay.origin(), &laptop.words()).end();
+    assert_eq!(failure_of(&ended), "home-in-use");
+}
+
+/// On a terminal: the request appears by itself, is opened by its number, and its code is typed.
+#[test]
+fn a_person_at_a_terminal_types_the_code_and_the_device_is_added() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let mut screen = laptop.sits_at(&["run"]);
+    let _ = screen.all.wait_on_screen(0, "nobody asks");
+    let phone = Home::new("phone").at("127.0.0.7");
+    let joining = phone.asks(&relay.origin(), &laptop.words());
+    let _ = joining.waits();
+    let at = screen.all.wait_on_screen(0, "[1]");
+    screen.say("1");
+    let code = joining.code(1);
+    let at = screen.all.wait_on_screen(at, "A device wants to join");
+    let _ = screen.all.wait_on_screen(at, "127.0.0.7");
+    let _ = screen.all.wait_on_screen(at, "press Enter");
+    let wrong = if code == "000000" { "111111" } else { "000000" };
+    screen.say(&format!("{wrong}\r"));
+    let at = screen.all.wait_on_screen(at, "this is not the code");
+    screen.say(&format!("{code}\r"));
+    let _ = screen.all.wait_on_screen(at, "ADDED 'phone'");
+    assert_eq!(joining.end().code(), 0);
+    screen.say("\u{3}");
+    assert_eq!(screen.end().code(), 0);
+}
+
+#[test]
+fn a_prompt_on_a_terminal_vanishes_when_another_device_decides_first() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let tablet = Home::new("tablet");
+    tablet.joins(&relay.origin(), &laptop);
+    let mut screen = laptop.sits_at(&["run"]);
+    let _ = screen.all.wait_on_screen(0, "nobody asks");
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let at = screen.all.wait_on_screen(0, "[1]");
+    screen.say("1");
+    let at = screen.all.wait_on_screen(at, "press Enter");
+    let code = joining.code(1);
+    // Half a code is on the screen when the tablet denies.
+    screen.say(&code[..3]);
+    assert_eq!(tablet.types(&["deny", &id]).code(), 0);
+    let at = screen.all.wait_on_screen(at, "denied on 'tablet'");
+    let at = screen.all.wait_on_screen(at, "nobody asks");
+    // The other half goes nowhere.
+    screen.say(&format!("{}\r", &code[3..]));
+    screen.say("\u{3}");
+    let _ = at;
+    assert_eq!(screen.end().code(), 0);
+    assert_eq!(laptop.kinds(), ["found", "admit", "deny"]);
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
+fn a_person_types_the_words_at_a_prompt_that_does_not_show_them() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    let mut screen = phone.sits_at(&["join", "--relay", &relay.origin(), "--name", "phone"]);
+    let _ = screen.all.wait_on_screen(0, "Sync code");
+    let words = laptop.words();
+    screen.say(&format!("{words}\n"));
+    let at = screen.all.wait_on_screen(0, "Open this request on one of your devices");
+    let shown = screen.all.lines().concat();
+    assert!(!words.split(' ').any(|word| word.len() > 5 && shown.contains(word)), "{shown}");
+    let id = laptop.requests().remove(0);
+    let _ = laptop.opens(&id);
+    let at = screen.all.wait_on_screen(at, "type this on the device where you opened it");
+    screen.say("\u{3}");
+    let _ = screen.all.wait_on_screen(at, "withdrawn");
+    assert_eq!(screen.end().code(), 4);
+    assert!(laptop.requests().is_empty());
+}
+
+#[test]
+fn words_of_another_chain_are_forgotten_so_that_the_right_ones_can_be_typed() {
+    let (relay, elsewhere) = (Relay::start(), Relay::start());
+    let laptop = laptop_on(&relay);
+    let other = laptop_on(&elsewhere);
+    let phone = Home::new("phone");
+    let refused = phone.asks(&relay.origin(), &other.words()).end();
+    assert_eq!((refused.code(), failure_of(&refused).as_str()), (5, "unknown-join-key"));
+    phone.joins(&relay.origin(), &laptop);
+}
+
+#[test]
+fn a_join_that_goes_on_at_the_right_address_leaves_a_member_that_dials_it() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    assert_eq!(phone.asks("http://127.0.0.1:1", &laptop.words()).end().code(), 7, "nobody is there");
+    phone.joins(&relay.origin(), &laptop);
+    assert_eq!(phone.puts("first", "hello").code(), 0);
+}

@@ -129,3 +129,26 @@ fn a_wrong_sync_code_opens_no_door() {
     let joiner = Joiner::new(Reach::to(&relay), &wrong, "guesser");
     assert_eq!(joiner.asks().told(), "404 unknown-join-key");
 }
+
+/// A read that was signed for another relay, which passes it on here.
+#[test]
+fn a_read_is_good_for_this_relay_this_address_and_this_minute() {
+    use http::Method;
+    use protocol::http_signature;
+    let Scene { relay, laptop, .. } = scene();
+    let path = format!("/v1/chains/{}/log", laptop.roster.chain());
+    let read = |uri: &str, path: &str, created: u64| {
+        let nonce = protocol::id::Random([7; 32]);
+        let headers = http_signature::sign(&laptop.keys.signing, "GET", uri, created, nonce);
+        let headers = [("signature-input", headers.input), ("signature", headers.signature)];
+        relay.caller().exchange(Method::GET, path, &headers, Vec::new()).told()
+    };
+    let now = countersign_tests::actor::now() / 1000;
+    let here = format!("{}{path}", relay.origin());
+    assert_eq!(read(&here, &path, now), "200");
+    assert_eq!(read(&here.replace("127.0.0.1", "localhost"), &path, now), "200", "the relay is known by both");
+    assert_eq!(read(&format!("https://evil.example{path}"), &path, now), "401 bad-signature");
+    assert_eq!(read(&here, &format!("{path}?after=0"), now), "401 bad-signature");
+    assert_eq!(read(&here, &path, now - 90), "401 clock");
+    assert_eq!(read(&here, &path, now + 90), "401 clock");
+}

@@ -1,0 +1,1 @@
+"""A client for the Countersign protocol, written from its published page alone."""

@@ -1,0 +1,385 @@
+"""Every signed form of the page but the entry, and how all of them are signed and opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
+
+from . import cbor
+from .cbor import Raw
+from .cose import JOIN_PROOF, Envelope, Sign1
+from .keys import SigningKey, good_sealing_key
+from .problems import Problem
+from .shape import a_list, a_map, a_text, a_uint, a_version, an_id, field, maybe, one_of, present
+
+Proofs = tuple[tuple[bytes, bytes], ...]  # label and key of each proof, in order
+
+
+class Body(Protocol):
+    """The payload of a signed form."""
+
+    LABEL: ClassVar[bytes]
+    LIMIT: ClassVar[int]
+
+    def to_raw(self) -> Raw: ...
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self: ...
+
+    def named_signer(self) -> bytes | None:
+        """The signer that the form itself names, if it names one."""
+        ...
+
+    def proofs(self) -> Proofs:
+        """The proofs that must travel with the form."""
+        ...
+
+    def check(self) -> None:
+        """What can be said about the fields without any state: else `bad-field`."""
+        ...
+
+
+B = TypeVar("B", bound=Body)
+
+
+@dataclass(frozen=True)
+class Signed(Generic[B]):
+    """A form that verified: what it says, who signed it, its hash, and its bytes as they came."""
+
+    body: B
+    signer: bytes
+    hash: bytes
+    raw: bytes
+
+
+def sign_form(body: B, key: SigningKey, *proof_keys: SigningKey) -> Signed[B]:
+    """Signs a form and adds its proofs."""
+    form = Sign1.sign(body.LABEL, key, cbor.encode(body.to_raw()))
+    form_hash = form.hash(body.LABEL)
+    pairs = zip(body.proofs(), proof_keys, strict=True)
+    proofs = tuple(Sign1.sign(label, proof_key, form_hash) for (label, _), proof_key in pairs)
+    return Signed(body, key.public, form_hash, cbor.encode(Envelope(form, proofs).to_raw()))
+
+
+def open_form(cls: type[B], data: bytes) -> Signed[B]:
+    """Everything that can be verified about a form without state, in the page's order."""
+    envelope = cbor.decode_as(Envelope, data, cls.LIMIT)
+    form = envelope.form
+    try:
+        body = cbor.decode_as(cls, form.payload, cls.LIMIT)
+    except Problem as problem:
+        if problem.code in ("unknown-version", "unknown-kind") and not form.verifies(cls.LABEL):
+            raise Problem("bad-signature") from None
+        raise
+    if not form.verifies(cls.LABEL):
+        raise Problem("bad-signature")
+    form_hash = form.hash(cls.LABEL)
+    if body.named_signer() not in (None, form.kid):
+        raise Problem("wrong-signer")
+    body.check()
+    envelope.check_proofs(form_hash, body.proofs())
+    return Signed(body, form.kid, form_hash, data)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device's keys."""
+
+    signing: bytes
+    sealing: bytes
+
+    def to_raw(self) -> Raw:
+        return {0: self.signing, 1: self.sealing}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        device = cls(field(fields, 0, an_id), field(fields, 1, an_id))
+        if not good_sealing_key(device.sealing):
+            raise Problem("malformed", "an X25519 key that is not canonical or of low order")
+        return device
+
+
+class _Plain:
+    """A form without proofs whose signer is known only from state."""
+
+    def named_signer(self) -> bytes | None:
+        return None
+
+    def proofs(self) -> Proofs:
+        return ()
+
+    def check(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class JoinRequest(_Plain):
+    """A device asks to join."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/join-request"
+    LIMIT: ClassVar[int] = 1024
+
+    join_key: bytes
+    device: Device
+    description_hash: bytes
+    commitment: bytes
+    at: int
+
+    def to_raw(self) -> Raw:
+        return {
+            0: 1,
+            1: self.join_key,
+            2: self.device.to_raw(),
+            3: self.description_hash,
+            4: self.commitment,
+            5: self.at,
+        }
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        a_version(fields)
+        return cls(
+            field(fields, 1, an_id),
+            field(fields, 2, Device.from_raw),
+            field(fields, 3, an_id),
+            field(fields, 4, an_id),
+            field(fields, 5, a_uint),
+        )
+
+    def named_signer(self) -> bytes | None:
+        return self.device.signing
+
+    def proofs(self) -> Proofs:
+        return ((JOIN_PROOF, self.join_key),)
+
+    def check(self) -> None:
+        if self.join_key == self.device.signing:
+            raise Problem("bad-field", "the join key is the device's own")
+
+
+@dataclass(frozen=True)
+class Nonce(_Plain):
+    """An approver opens a round."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/nonce"
+    LIMIT: ClassVar[int] = 1024
+
+    chain: bytes
+    request: bytes
+    round: int
+    head: bytes
+    epoch: int
+    nonce: bytes
+
+    def to_raw(self) -> Raw:
+        return {0: 1, 1: self.chain, 2: self.request, 3: self.round, 4: self.head, 5: self.epoch, 6: self.nonce}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        a_version(fields)
+        return cls(
+            field(fields, 1, an_id),
+            field(fields, 2, an_id),
+            field(fields, 3, a_uint),
+            field(fields, 4, an_id),
+            field(fields, 5, a_uint),
+            field(fields, 6, an_id),
+        )
+
+    def check(self) -> None:
+        if not 1 <= self.round <= 8:
+            raise Problem("bad-field", "rounds are 1 to 8")
+
+
+@dataclass(frozen=True)
+class Reveal(_Plain):
+    """A joiner answers a nonce."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/reveal"
+    LIMIT: ClassVar[int] = 1024
+
+    request: bytes
+    nonce_hash: bytes
+    commitment: bytes
+
+    def to_raw(self) -> Raw:
+        return {0: 1, 1: self.request, 2: self.nonce_hash, 3: self.commitment}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        a_version(fields)
+        return cls(field(fields, 1, an_id), field(fields, 2, an_id), field(fields, 3, an_id))
+
+
+@dataclass(frozen=True)
+class Withdrawal(_Plain):
+    """A joiner takes its request back."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/withdrawal"
+    LIMIT: ClassVar[int] = 1024
+
+    request: bytes
+
+    def to_raw(self) -> Raw:
+        return {0: 1, 1: self.request}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        a_version(fields)
+        return cls(field(fields, 1, an_id))
+
+
+PUT, DELETE = 0, 1
+
+
+@dataclass(frozen=True)
+class Record(_Plain):
+    """The signed header of a record."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/record"
+    LIMIT: ClassVar[int] = 1024
+
+    chain: bytes
+    collection: bytes
+    name: bytes
+    epoch: int
+    counter: int
+    last: bytes | None
+    base: bytes | None
+    head: bytes
+    at: int
+    operation: int
+    ciphertext_hash: bytes | None
+
+    def to_raw(self) -> Raw:
+        return present({**self._without_ciphertext(), 11: self.ciphertext_hash})
+
+    def associated(self) -> bytes:
+        """The payload without key 11: what the ciphertext is bound to."""
+        return cbor.encode(present(self._without_ciphertext()))
+
+    def _without_ciphertext(self) -> dict[int, Raw]:
+        return {
+            0: 1,
+            1: self.chain,
+            2: self.collection,
+            3: self.name,
+            4: self.epoch,
+            5: self.counter,
+            6: self.last,
+            7: self.base,
+            8: self.head,
+            9: self.at,
+            10: self.operation,
+        }
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        a_version(fields)
+        return cls(
+            field(fields, 1, an_id),
+            field(fields, 2, an_id),
+            field(fields, 3, an_id),
+            field(fields, 4, a_uint),
+            field(fields, 5, a_uint),
+            maybe(fields, 6, an_id),
+            maybe(fields, 7, an_id),
+            field(fields, 8, an_id),
+            field(fields, 9, a_uint),
+            field(fields, 10, one_of(DELETE)),
+            maybe(fields, 11, an_id),
+        )
+
+    def check(self) -> None:
+        if self.counter == 0 or (self.last is None) != (self.counter == 1):
+            raise Problem("bad-field", "counters start at 1, and only the first has no last")
+        if (self.ciphertext_hash is None) != (self.operation == DELETE):
+            raise Problem("bad-field", "a put names its ciphertext, a delete has none")
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a reader stands in the feed."""
+
+    store: int
+    number: int
+
+    def to_raw(self) -> Raw:
+        return {0: self.store, 1: self.number}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        return cls(field(fields, 0, a_uint), field(fields, 1, a_uint))
+
+
+MEMBER, JOINER = 0, 1
+
+
+@dataclass(frozen=True)
+class Connect(_Plain):
+    """A device proves itself on a socket."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/connect"
+    LIMIT: ClassVar[int] = 1024
+
+    subprotocols: tuple[str, ...]
+    origin: str
+    relay_nonce: bytes
+    own_nonce: bytes
+    chain: bytes | None
+    device: bytes
+    kind: int
+    request: bytes | None
+    head: bytes | None
+    cursor: Cursor | None
+
+    def to_raw(self) -> Raw:
+        return present(
+            {
+                0: 1,
+                1: list(self.subprotocols),
+                2: self.origin,
+                3: self.relay_nonce,
+                4: self.own_nonce,
+                5: self.chain,
+                6: self.device,
+                7: self.kind,
+                8: self.request,
+                9: self.head,
+                10: self.cursor.to_raw() if self.cursor else None,
+            }
+        )
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        a_version(fields)
+        return cls(
+            tuple(a_text(item) for item in field(fields, 1, a_list)),
+            field(fields, 2, a_text),
+            field(fields, 3, an_id),
+            field(fields, 4, an_id),
+            maybe(fields, 5, an_id),
+            field(fields, 6, an_id),
+            field(fields, 7, one_of(JOINER)),
+            maybe(fields, 8, an_id),
+            maybe(fields, 9, an_id),
+            maybe(fields, 10, Cursor.from_raw),
+        )
+
+    def named_signer(self) -> bytes | None:
+        return self.device
+
+    def check(self) -> None:
+        if self.kind == MEMBER:
+            if self.chain is None or self.head is None or self.request is not None:
+                raise Problem("bad-field", "a member names its chain and its head, and no request")
+        elif self.request is None or (self.chain, self.head, self.cursor) != (None, None, None):
+            raise Problem("bad-field", "a joiner names its request and nothing else")

@@ -1,0 +1,240 @@
+"""What HTTP and the socket carry around the signed forms. Every one is a map whose keys count the fields from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+from .cbor import Raw
+from .forms import Cursor
+from .problems import Problem
+from .shape import a_bool, a_bytes, a_list, a_map, a_text, a_uint, an_id, field, maybe
+
+Read = Callable[[Raw], Any]
+
+
+def many(read: Read) -> Read:
+    """An array of one kind."""
+    return lambda raw: tuple(read(item) for item in a_list(raw))
+
+
+def _raw(value: Any) -> Raw:
+    if isinstance(value, tuple):
+        return [_raw(item) for item in value]
+    return value.to_raw() if hasattr(value, "to_raw") else value
+
+
+class Wire:
+    """A dataclass that travels as a map: field n under key n, absent where it is None and may be."""
+
+    READS: ClassVar[tuple[Read, ...]]
+    OPTIONAL: ClassVar[frozenset[int]] = frozenset()
+
+    def to_raw(self) -> Raw:
+        values = [getattr(self, item.name) for item in fields(self)]  # type: ignore[arg-type]
+        return {key: _raw(value) for key, value in enumerate(values) if value is not None}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        found = a_map(raw)
+        return cls(*((maybe if key in cls.OPTIONAL else field)(found, key, read) for key, read in enumerate(cls.READS)))
+
+
+@dataclass(frozen=True)
+class Appended(Wire):
+    """Where the log stands."""
+
+    READS = (an_id, a_uint)
+    head: bytes
+    seq: int
+
+
+NEW, HEAL = 0, 1
+
+
+@dataclass(frozen=True)
+class Append(Wire):
+    """Entries to append, in order."""
+
+    READS = (many(a_bytes), a_uint)
+    entries: tuple[bytes, ...]
+    purpose: int
+
+
+@dataclass(frozen=True)
+class LogPage(Wire):
+    """Entries, and the relay's head."""
+
+    READS = (many(a_bytes), an_id, a_uint)
+    entries: tuple[bytes, ...]
+    head: bytes
+    seq: int
+
+
+@dataclass(frozen=True)
+class Ask(Wire):
+    """A join request and its sealed description."""
+
+    READS = (a_bytes, a_bytes)
+    request: bytes
+    description: bytes
+
+
+WAITING, CODE, EXPIRED, ADMITTED, WITHDRAWN = range(5)
+
+
+@dataclass(frozen=True)
+class Standing(Wire):
+    """How a request stands."""
+
+    READS = (an_id, a_uint, a_uint, a_bool, many(a_bytes))
+    request: bytes
+    state: int
+    milliseconds_left: int
+    member_connected: bool
+    nonces: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Seen(Wire):
+    """What the relay saw of the device that asked."""
+
+    READS = (a_text, a_text, a_uint)
+    OPTIONAL = frozenset({1})
+    address: str
+    proxy: str | None
+    first: int
+
+
+@dataclass(frozen=True)
+class Round(Wire):
+    """A nonce, and its reveal once there is one."""
+
+    READS = (a_bytes, a_bytes)
+    OPTIONAL = frozenset({1})
+    nonce: bytes
+    reveal: bytes | None
+
+
+@dataclass(frozen=True)
+class OpenRequest(Wire):
+    """A request that is open."""
+
+    READS = (a_bytes, a_bytes, Seen.from_raw, a_uint, many(Round.from_raw))
+    request: bytes
+    description: bytes
+    seen: Seen
+    milliseconds_left: int
+    rounds: tuple[Round, ...]
+
+
+@dataclass(frozen=True)
+class OpenRequests(Wire):
+    """Every request that is open."""
+
+    READS = (many(OpenRequest.from_raw),)
+    requests: tuple[OpenRequest, ...]
+
+
+@dataclass(frozen=True)
+class SealedRecord(Wire):
+    """A record's signed header and its ciphertext."""
+
+    READS = (a_bytes, a_bytes)
+    OPTIONAL = frozenset({1})
+    header: bytes
+    ciphertext: bytes | None
+
+
+@dataclass(frozen=True)
+class Put(Wire):
+    """Records to store."""
+
+    READS = (many(SealedRecord.from_raw),)
+    records: tuple[SealedRecord, ...]
+
+
+@dataclass(frozen=True)
+class Stored(Wire):
+    """The numbers that they have in the feed."""
+
+    READS = (many(a_uint),)
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RecordRow(Wire):
+    """A record at its place in the feed."""
+
+    READS = (a_uint, SealedRecord.from_raw)
+    number: int
+    record: SealedRecord
+
+
+@dataclass(frozen=True)
+class RecordPage(Wire):
+    """Rows of the feed, where the reader stands after them, and the last number stored."""
+
+    READS = (many(RecordRow.from_raw), Cursor.from_raw, a_uint)
+    rows: tuple[RecordRow, ...]
+    cursor: Cursor
+    last: int
+
+
+@dataclass(frozen=True)
+class Challenge(Wire):
+    """The relay's nonce and clock."""
+
+    READS = (an_id, a_uint)
+    nonce: bytes
+    at: int
+
+
+@dataclass(frozen=True)
+class Ready(Wire):
+    """The relay's head, and whether it knows ours."""
+
+    READS = (an_id, a_uint, a_bool)
+    head: bytes
+    seq: int
+    knows_head: bool
+
+
+@dataclass(frozen=True)
+class Ended(Wire):
+    """A request ended: expired, withdrawn, decided."""
+
+    READS = (an_id, a_uint)
+    request: bytes
+    how: int
+
+
+@dataclass(frozen=True)
+class Ack(Wire):
+    """The device's seq and the number of its last record."""
+
+    READS = (a_uint, a_uint)
+    seq: int
+    number: int
+
+
+Push = Challenge | Ready | LogPage | RecordPage | OpenRequest | Ended | Standing
+_PUSHES: tuple[type[Push], ...] = (Challenge, Ready, LogPage, RecordPage, OpenRequest, Ended, Standing)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message of the socket to a device: `[kind, body]`."""
+
+    push: Push
+
+    def to_raw(self) -> Raw:
+        return [_PUSHES.index(type(self.push)), self.push.to_raw()]
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        kind, body = a_list(raw, exactly=2)
+        if a_uint(kind) >= len(_PUSHES):
+            raise Problem("unknown-kind", f"a message of kind {kind}")
+        return cls(_PUSHES[kind].from_raw(body))

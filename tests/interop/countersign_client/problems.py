@@ -1,0 +1,16 @@
+"""Refusals, named by the codes of the page."""
+
+from __future__ import annotations
+
+
+class Problem(Exception):
+    """A refusal. `code` is one of the page's problem codes."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class Alarm(Exception):
+    """Something a person must hear about: a fork, an ended join, a chain that is not ours."""

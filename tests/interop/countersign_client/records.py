@@ -1,0 +1,181 @@
+"""Records: blinding, writing, and everything that a reader checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from . import cbor
+from .cbor import Raw
+from .code import EpochKey
+from .forms import DELETE, PUT, Record, Signed, open_form, sign_form
+from .keys import SigningKey, hmac_sha256, sha256
+from .log import Roster
+from .messages import RecordRow, SealedRecord
+from .problems import Problem
+from .seal import unwrap, wrap
+from .shape import a_bytes, a_map, a_text
+from .shape import field as key
+
+CIPHERTEXT_LIMIT = 256 * 1024
+_NAME_LIMIT = 256
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a record says."""
+
+    collection: str
+    name: str
+    value: bytes
+
+    def to_raw(self) -> Raw:
+        return {0: self.collection, 1: self.name, 2: self.value}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        return cls(key(fields, 0, a_text), key(fields, 1, a_text), key(fields, 2, a_bytes))
+
+
+Place = tuple[bytes, bytes]  # blinded collection, blinded name
+
+
+def blind(name_key: bytes, collection: str, name: str) -> Place:
+    """Where a name stands: else `bad-field` for a name that is empty or too long."""
+    if not all(1 <= len(text) <= _NAME_LIMIT for text in (collection, name)):
+        raise Problem("bad-field", "names have 1 to 256 characters")
+    blinded = hmac_sha256(name_key, b"countersign/v1/collection" + collection.encode())
+    return blinded, hmac_sha256(name_key, b"countersign/v1/record-id" + blinded + name.encode())
+
+
+@dataclass(frozen=True)
+class Held:
+    """A record that passed every check."""
+
+    number: int
+    record: Signed[Record]
+    ciphertext: bytes | None
+
+    @property
+    def place(self) -> Place:
+        return self.record.body.collection, self.record.body.name
+
+
+@dataclass
+class Feed:
+    """The feed as this reader has followed it: every writer's line, and the current version of every name."""
+
+    held: dict[bytes, Held] = field(default_factory=dict)
+    lines: dict[bytes, Held] = field(default_factory=dict)
+    current: dict[Place, Held] = field(default_factory=dict)
+
+    def take(self, roster: Roster, row: RecordRow) -> Held:
+        """Checks a row and follows it. A row that is held already changes nothing."""
+        record = open_form(Record, row.record.header)
+        held = Held(row.number, record, row.record.ciphertext)
+        check_ciphertext(held)
+        if (before := self.held.get(record.hash)) is not None:
+            return before
+        check_position(roster, record)
+        self._check_line(record)
+        now = self.current.get(held.place)
+        if record.body.base != (now.record.hash if now else None):
+            raise Problem("conflict", "a record that does not replace the current version")
+        self.held[record.hash] = self.lines[record.signer] = self.current[held.place] = held
+        return held
+
+    def _check_line(self, record: Signed[Record]) -> None:
+        line = self.lines.get(record.signer)
+        counter, last = (line.record.body.counter, line.record.hash) if line else (0, None)
+        if record.body.counter <= counter:
+            raise Problem("replayed")
+        if record.body.counter != counter + 1 or record.body.last != last:
+            raise Problem("broken-line")
+
+    def withheld(self) -> list[Held]:
+        """Current versions whose ciphertext never came. Only replaced ones may lack it."""
+        return [
+            held for held in self.current.values() if held.record.body.operation == PUT and held.ciphertext is None
+        ]
+
+
+def check_position(roster: Roster, record: Signed[Record]) -> None:
+    """The rule that relay and reader share."""
+    if record.body.chain != roster.chain:
+        raise Problem("other-chain")
+    position = roster.positions.get(record.body.head)
+    if position is None:
+        raise Problem("unknown-head")
+    if record.body.epoch != position.epoch:
+        raise Problem("stale-epoch")
+    if not roster.may_write(record.signer, position):
+        raise Problem("not-a-member")
+
+
+def check_ciphertext(held: Held) -> None:
+    """A ciphertext that is there is the one that was signed."""
+    if held.ciphertext is None:
+        return
+    if len(held.ciphertext) > CIPHERTEXT_LIMIT or sha256(held.ciphertext) != held.record.body.ciphertext_hash:
+        raise Problem("other-ciphertext")
+
+
+def open_record(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Content:
+    """The content, whose names are the ones outside: else `other-names`."""
+    body = held.record.body
+    if held.ciphertext is None:
+        raise Problem("no-ciphertext")
+    plaintext = unwrap(keys[body.epoch].record_key, held.ciphertext, body.associated())
+    content = cbor.decode_as(Content, plaintext, CIPHERTEXT_LIMIT)
+    if blind(name_key, content.collection, content.name) != held.place:
+        raise Problem("other-names", "the names inside are not the ones outside")
+    return content
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A member that writes, at one moment of its line."""
+
+    signing: SigningKey
+    name_key: bytes
+    epoch_key: EpochKey
+
+    def put(self, roster: Roster, feed: Feed, content: Content, now: int) -> SealedRecord:
+        """A new version of a name."""
+        header = self._header(roster, feed, content.collection, content.name, now, PUT)
+        plaintext = cbor.encode(content.to_raw())
+        ciphertext = wrap(self.epoch_key.record_key, plaintext, header.associated())
+        if len(ciphertext) > CIPHERTEXT_LIMIT:
+            raise Problem("other-ciphertext", "a ciphertext has at most 256 KiB")
+        return self._signed(header, ciphertext)
+
+    def delete(self, roster: Roster, feed: Feed, collection: str, name: str, now: int) -> SealedRecord:
+        """A tombstone."""
+        return self._signed(self._header(roster, feed, collection, name, now, DELETE), None)
+
+    def _signed(self, header: Record, ciphertext: bytes | None) -> SealedRecord:
+        ciphertext_hash = None if ciphertext is None else sha256(ciphertext)
+        whole = replace(header, ciphertext_hash=ciphertext_hash)
+        return SealedRecord(sign_form(whole, self.signing).raw, ciphertext)
+
+    def _header(
+        self, roster: Roster, feed: Feed, collection: str, name: str, now: int, operation: int
+    ) -> Record:
+        place = blind(self.name_key, collection, name)
+        line = feed.lines.get(self.signing.public)
+        base = feed.current.get(place)
+        return Record(
+            chain=roster.chain,
+            collection=place[0],
+            name=place[1],
+            epoch=self.epoch_key.epoch,
+            counter=line.record.body.counter + 1 if line else 1,
+            last=line.record.hash if line else None,
+            base=base.record.hash if base else None,
+            head=roster.head,
+            at=now,
+            operation=operation,
+            ciphertext_hash=None,
+        )
