@@ -527,3 +527,24 @@ fn a_join_that_goes_on_at_the_right_address_leaves_a_member_that_dials_it() {
     phone.joins(&relay.origin(), &laptop);
     assert_eq!(phone.puts("first", "hello").code(), 0);
 }
+
+/// From the first: the stream is open before the session begins.
+#[test]
+fn with_json_the_daemon_tells_each_event_as_an_object() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.starts(&["run", "--json"]);
+    let told = |event: &str| {
+        let of = |line: &str| serde_json::from_str(line).ok().filter(|told: &Value| told["event"] == event);
+        let object = daemon.stdout.wait(event, of);
+        assert_eq!(object["schema"], "countersign.event/1");
+        object
+    };
+    assert_eq!(told("link")["state"], "connected");
+    let id = Home::new("phone").asks(&relay.origin(), &laptop.words()).waits();
+    assert_eq!(told("requested")["request"]["id"], id.as_str());
+    daemon.signal("TERM");
+    let ended = daemon.end();
+    assert_eq!(ended.code(), 0);
+    assert!(!ended.stderr.contains("REQUEST"), "{}", ended.stderr);
+}
