@@ -61,10 +61,8 @@ impl Door {
     pub(crate) async fn open(home: &Home, source: Option<IpAddr>, session: Session) -> Result<Self, AgentError> {
         let begun = clock::instant();
         loop {
-            for path in home.sockets() {
-                if UnixStream::connect(&path).await.is_ok() {
-                    return Ok(Self::Daemon(path));
-                }
+            if let Some(door) = Self::of_daemon(home).await {
+                return Ok(door);
             }
             match home.try_lock()? {
                 Some(lock) => {
@@ -79,6 +77,16 @@ impl Door {
                 None => tokio::time::sleep(limits::LOCK_POLL).await,
             }
         }
+    }
+
+    /// The door of the daemon, if one runs.
+    pub(crate) async fn of_daemon(home: &Home) -> Option<Self> {
+        for path in home.sockets() {
+            if UnixStream::connect(&path).await.is_ok() {
+                return Some(Self::Daemon(path));
+            }
+        }
+        None
     }
 
     /// The door of an agent that runs in this process already.

@@ -58,6 +58,13 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
+        E::Unreachable { why, .. } if why.starts_with("proxy ") => (
+            Exit::Unreachable,
+            "unreachable",
+            hint(
+                "the environment names this proxy: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY   (NO_PROXY=HOST goes straight)",
+            ),
+        ),
         E::Unreachable { why, .. } if why.contains("UnknownIssuer") => (
             Exit::Unreachable,
             "unreachable",

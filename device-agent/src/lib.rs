@@ -10,6 +10,7 @@ mod clock;
 mod limits;
 mod text;
 mod told;
+mod service;
 mod error;
 mod exit;
 mod output;
@@ -24,6 +25,7 @@ mod joiner;
 mod session;
 mod local;
 mod door;
+mod doctor;
 mod terminal;
 mod commands;
 

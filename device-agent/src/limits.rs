@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Time for looking up, connecting, and for TLS, each. Then the relay counts as unreachable.
 pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Bytes of a proxy's answer to CONNECT. A longer one is no answer.
+pub(crate) const PROXY_ANSWER_BYTES: usize = 8 * 1024;
 /// Time for one HTTP exchange with the relay. Then it counts as unreachable.
 pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
 /// Tries of one exchange that failed on the way; the same bytes get the same answer.
@@ -37,6 +39,14 @@ pub(crate) const EXCHANGE_PAUSE: Duration = Duration::from_millis(300);
 pub(crate) const SIGHTINGS_KEPT: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Time for the daemon to finish what is in flight at SIGTERM.
 pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// A relay's certificate that expires sooner is warned of: renewals are due a month before the end.
+pub(crate) const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Clocks further apart than this are warned of, and times in prompts look wrong.
+pub(crate) const CLOCK_WARNING: Duration = Duration::from_secs(10);
+/// Clocks further apart than this fail: the relay refuses signed reads 60 s either side of its own.
+pub(crate) const CLOCK_FAIL: Duration = Duration::from_secs(60);
+/// Time for completing an id: a shell waits for it. Then none is offered.
+pub(crate) const COMPLETION_WAIT: Duration = Duration::from_secs(1);
 /// Pending requests that a terminal shows one by one; more are folded into one row.
 pub(crate) const PROMPTS_SHOWN: usize = 3;
 /// Bytes of a file or standard input that is read as a record's value or a sync code.

@@ -113,3 +113,73 @@ fn a_key_file_that_others_can_read_is_refused_with_the_chmod_to_type() {
     let err = "error: HOME/device.keys can be read by others (mode 644)\nnext: chmod 600 HOME/device.keys\n";
     assert_eq!(ended, Ended { exit: 1, out: String::new(), err: err.to_owned() });
 }
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("man1");
+    let ended = in_new_home(&["man", pages.to_str().unwrap()]);
+    assert_eq!((ended.exit, ended.out.as_str()), (0, ""), "{}", ended.err);
+    for page in ["countersign", "countersign-approve", "countersign-requests-show", "countersign-record-put"] {
+        let text = std::fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+    }
+    let approve = std::fs::read_to_string(pages.join("countersign-approve.1")).unwrap();
+    assert!(approve.contains("Exit codes:") && approve.contains("Examples:"), "{approve}");
+}
+
+#[test]
+fn every_shell_gets_a_script_that_asks_this_program() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = in_new_home(&["completion", shell]);
+        assert_eq!((ended.exit, ended.err.as_str()), (0, ""), "{shell}");
+        assert!(ended.out.contains("COUNTERSIGN_COMPLETE"), "{shell}: {}", ended.out);
+    }
+    assert_eq!(in_new_home(&["completion", "dos"]).exit, 2);
+}
+
+#[test]
+fn completing_offers_commands_and_without_a_daemon_no_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let complete = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args([&["--"], words].concat())
+            .env_clear()
+            .env("COUNTERSIGN_HOME", dir.path().join("home"))
+            .env("COUNTERSIGN_COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string())
+            .env("_CLAP_IFS", "\n")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(complete(&["countersign", "appr"]).contains("approve"));
+    assert!(complete(&["countersign", "requests", "sh"]).contains("show"));
+    assert_eq!(complete(&["countersign", "approve", "3"]), "");
+    assert!(!dir.path().join("home").exists(), "completing makes no state");
+}
+
+#[test]
+fn the_doctor_finds_an_open_home_and_a_relay_that_is_away_and_says_what_to_type() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let none = countersign(&home, &["doctor"]);
+    let out = "FAIL  home    HOME holds no membership\n              \
+        next: countersign init --relay URL   (a new chain)   or   countersign join --relay URL\n";
+    assert_eq!(none, Ended { exit: 1, out: out.to_owned(), err: String::new() });
+    countersign(&home, &["init", "--relay", "http://127.0.0.1:1", "--name", "laptop"]);
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ended = countersign(&home, &["doctor"]);
+    assert_eq!(ended.exit, 1);
+    for line in [
+        "FAIL  home    others can write in HOME (mode 777)\n              next: chmod 700 HOME\n",
+        "ok    keys    this device has its keys, and nobody else can read them\n",
+        "warn  daemon  none runs: requests show only when somebody looks\n              next: countersign run\n",
+        "FAIL  log     the chain was drawn but the relay has not acknowledged it yet\n",
+        "FAIL  tcp     the relay http://127.0.0.1:1 is not reachable: Connection refused",
+    ] {
+        assert!(ended.out.contains(line), "{line}\n{}", ended.out);
+    }
+    assert!(!home.join("agent.sock").exists(), "it changes nothing");
+}

@@ -16,6 +16,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use crate::address::Client;
+use crate::announced;
+use crate::config::ProxyProtocol;
 use crate::gate::{Gate, Pass};
 use crate::relay::Relay;
 use crate::routes::{Peer, UpgradeSlot};
@@ -81,12 +84,16 @@ async fn survive(door: &Door, error: &io::Error, accepting: &mut Accepting) {
     sleep(PAUSE).await;
 }
 
-async fn connection(door: Door, stream: TcpStream, peer: IpAddr, pass: Pass) {
+async fn connection(door: Door, mut stream: TcpStream, peer: IpAddr, mut pass: Pass) {
     // A message is sent whole; waiting for company would delay every push by the peer's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let evicted = pass.evicted.clone();
     let served = async {
         let patience = door.relay.config.timeouts.handshake;
+        let Some(peer) = Box::pin(client(&door, &mut stream, peer, patience)).await else { return };
+        if pass.count_for(peer.address).is_err() {
+            return;
+        }
         let Some(stream) = Box::pin(secured(&door, stream, patience)).await else { return };
         // Boxed, and dropped before the session begins: an idle socket does not carry the state of HTTP.
         let Some((link, offered)) = Box::pin(http(&door, stream, peer)).await else { return };
@@ -95,6 +102,26 @@ async fn connection(door: Door, stream: TcpStream, peer: IpAddr, pass: Pass) {
     tokio::select! {
         () = evicted.cancelled() => tracing::debug!("a connection that proved nothing was cut off"),
         () = served => {}
+    }
+}
+
+/// Who is at the other end: the socket's peer, or where the PROXY protocol is switched on whom a trusted proxy announces, and nobody else.
+async fn client(door: &Door, stream: &mut TcpStream, peer: IpAddr, patience: Duration) -> Option<Client> {
+    let config = &door.relay.config;
+    match config.proxy_protocol {
+        ProxyProtocol::Off => Some(Client { address: peer, proxy: None }),
+        ProxyProtocol::Required if !config.trusted_proxies.iter().any(|net| net.contains(&peer)) => {
+            tracing::debug!("a connection that came past the trusted proxies was closed");
+            None
+        }
+        ProxyProtocol::Required => match timeout(patience, announced::read(stream, peer)).await {
+            Ok(Ok(client)) => Some(client),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a trusted proxy did not say for whom it connects");
+                None
+            }
+            Err(_) => None,
+        },
     }
 }
 
@@ -108,7 +135,7 @@ async fn secured(door: &Door, stream: TcpStream, patience: Duration) -> Option<S
 }
 
 /// Serves HTTP until the connection ends, or becomes a WebSocket.
-async fn http(door: &Door, stream: Stream, peer: IpAddr) -> Option<(Box<Link>, Vec<String>)> {
+async fn http(door: &Door, stream: Stream, peer: Client) -> Option<(Box<Link>, Vec<String>)> {
     let slot = UpgradeSlot::default();
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command does.
 
 mod healthcheck;
+mod manual;
 mod serve;
 mod state_dir;
 
@@ -52,10 +53,31 @@ Exit codes: 0 drained after a signal; 1 failed; 2 wrong usage or configuration."
   countersign-relay healthcheck
   countersign-relay healthcheck --listen 127.0.0.1:8080
 
-With TLS it accepts exactly the certificate of the configuration.
+With TLS it accepts exactly the certificate of the configuration. With proxy_protocol, trusted_proxies must
+name the address that it dials from: the relay's own.
 
 Exit codes: 0 ready; 1 not ready, or not reached; 2 wrong usage or configuration.")]
     Healthcheck(Sources),
+    /// Print a script with which a shell completes commands and options.
+    #[command(after_help = "Example:
+  countersign-relay completion bash > /etc/bash_completion.d/countersign-relay
+
+Exit codes: 0 done; 1 failed; 2 wrong usage.")]
+    Completion {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual into a folder, a page for each command.
+    #[command(after_help = "Example:
+  countersign-relay man /usr/local/share/man/man1
+
+Exit codes: 0 done; 1 failed; 2 wrong usage.")]
+    Man {
+        /// The folder; it is made if it is missing
+        #[arg(value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+        folder: PathBuf,
+    },
     /// Print the version.
     Version,
 }
@@ -115,6 +137,8 @@ pub fn main() -> ExitCode {
         }
         Command::Config(ConfigCommand::Show(sources)) => with(&sources, |loaded| print(&shown(&loaded))),
         Command::Config(ConfigCommand::Template) => print(&template()).map_err(Exit::Failed),
+        Command::Completion { shell } => manual::completion(shell).map_err(Exit::Failed),
+        Command::Man { folder } => manual::write(&folder).map_err(Exit::Failed),
         Command::Version => print(&format!("countersign-relay {}\n", env!("CARGO_PKG_VERSION"))).map_err(Exit::Failed),
     };
     let (code, why) = match result {

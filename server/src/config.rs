@@ -29,6 +29,8 @@ pub struct Config {
     pub tls: TlsFiles,
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether those proxies speak the PROXY protocol.
+    pub proxy_protocol: ProxyProtocol,
     /// Limits on strangers.
     pub rates: RatesConfig,
     /// Bounds on connections.
@@ -56,6 +58,15 @@ impl TlsFiles {
     pub fn are_set(&self) -> bool {
         !self.certificate.as_os_str().is_empty()
     }
+}
+
+/// Whether connections begin with the PROXY protocol, version 1 or 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They do not.
+    Off,
+    /// Each one does, and comes from a trusted proxy; others are closed.
+    Required,
 }
 
 /// Bounds on connections.
@@ -117,6 +128,7 @@ impl Default for Config {
             data: PathBuf::new(),
             tls: TlsFiles::default(),
             trusted_proxies: Vec::new(),
+            proxy_protocol: ProxyProtocol::Off,
             rates: RatesConfig {
                 requests_per_address: per_minute(60),
                 requests_per_join_key: per_minute(20),

@@ -52,7 +52,7 @@ impl Gate {
     /// sender its own connections, and not somebody else's.
     pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Pass> {
         let net = Net::of(peer);
-        let proxy = self.trusted.iter().any(|trusted| trusted.contains(&peer));
+        let proxy = self.trusts(peer);
         let mut counts = self.lock();
         if counts.open >= self.limits.total {
             // This one is not let in, but the next will find room.
@@ -82,6 +82,10 @@ impl Gate {
         }
     }
 
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|trusted| trusted.contains(&address))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,9 +97,40 @@ impl Counts {
             oldest.cancel();
         }
     }
+
+    fn leave(&mut self, net: Net) {
+        if let Some(count) = self.by_net.get_mut(&net) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_net.remove(&net);
+            }
+        }
+    }
 }
 
+/// An address that has as many connections as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
 impl Pass {
+    /// Counts the connection for another address from now on: that of the client which a proxy named.
+    pub(crate) fn count_for(&mut self, client: IpAddr) -> Result<(), TooMany> {
+        let net = Net::of(client);
+        let proxy = self.gate.trusts(client);
+        let mut counts = self.gate.lock();
+        if net != self.net {
+            let of_net = counts.by_net.entry(net).or_default();
+            if *of_net >= self.gate.limits.per_address && !proxy {
+                return Err(TooMany);
+            }
+            *of_net += 1;
+            counts.leave(self.net);
+        }
+        drop(counts);
+        self.net = net;
+        Ok(())
+    }
+
     /// The device showed who it is: its connection is no longer cut off to make room.
     pub(crate) fn prove(&self) {
         self.gate.lock().unproven.remove(&self.number);
@@ -107,12 +142,7 @@ impl Drop for Pass {
         let mut counts = self.gate.lock();
         counts.unproven.remove(&self.number);
         counts.open -= 1;
-        if let Some(count) = counts.by_net.get_mut(&self.net) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_net.remove(&self.net);
-            }
-        }
+        counts.leave(self.net);
     }
 }
 
@@ -140,12 +170,36 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_proxy_each_client_has_its_own_count_and_the_proxy_none() {
+        let gate = gate(10, 1, 10);
+        let mut first = gate.enter(address(1)).unwrap();
+        assert_eq!(first.count_for(address(2)), Ok(()));
+        let mut second = gate.enter(address(1)).unwrap();
+        assert_eq!(second.count_for(address(2)), Err(TooMany));
+        drop(first);
+        assert_eq!(second.count_for(address(2)), Ok(()));
+        assert_eq!(second.count_for(address(2)), Ok(()), "once more changes nothing");
+        assert!(gate.enter(address(2)).is_none());
+        assert!(gate.enter(address(1)).is_some());
+        drop(second);
+        assert!(gate.enter(address(2)).is_some());
+    }
+
+    #[test]
     fn a_trusted_proxy_may_bring_as_many_as_the_relay_takes() {
         let gate = gate(3, 2, 10);
         let proxy = IpAddr::from([10, 0, 0, 1]);
         let held: Vec<_> = (0..3).map(|_| gate.enter(proxy)).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(gate.enter(proxy).is_none());
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_another_one_announces_is_not_limited_either() {
+        let gate = gate(10, 1, 10);
+        let mut held: Vec<_> = (1..=3).map(|last| gate.enter(address(last)).unwrap()).collect();
+        assert!(held.iter_mut().all(|pass| pass.count_for(IpAddr::from([10, 0, 0, 1])).is_ok()));
+        assert!(gate.enter(address(1)).is_some());
     }
 
     #[test]

@@ -50,6 +50,13 @@ impl Home {
         self
     }
 
+    /// The same with a variable in its environment.
+    #[must_use]
+    pub fn with_variable(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// Its state directory.
     #[must_use]
     pub fn state(&self) -> PathBuf {
@@ -85,7 +92,42 @@ impl Home {
         Process::start(&mut self.command(args), if daemon { Audience::Anybody } else { Audience::ItsPerson })
     }
 
-    /// Types a command that goes on, on a terminal.
+    /// What a shell is offered for the last word of a line, besides options.
+    #[must_use]
+    pub fn completes(&self, words: &[&str]) -> Vec<String> {
+        let command = self.command(&[]);
+        let given: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        let mut line = Command::new(command.get_program());
+        line.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        line.env("COUNTERSIGN_COMPLETE", "bash").env("_CLAP_IFS", "\n");
+        line.env("_CLAP_COMPLETE_INDEX", (given.len() + words.len()).to_string());
+        // As the shell's script calls it: the whole line, and which word of it is meant.
+        line.args(["--", "countersign"]).args(given).args(words);
+        let ended = Process::start(&mut line, Audience::ItsPerson).end();
+        ended.stdout.lines().filter(|word| !word.starts_with('-')).map(str::to_owned).collect()
+    }
+
+    /// Types a command that goes on, at a terminal that shows nothing of what is typed: what it writes is read line by line.
+    #[must_use]
+    pub fn types_at_a_terminal(&self, args: &[&str]) -> Process {
+        let command = self.command(args);
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let mut script = Command::new("script");
+        script.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        script.args(["--quiet", "--echo", "never", "--command", &line.join(" "), "/dev/null"]);
+        Process::start(&mut script, Audience::ItsPerson)
+    }
+
+    /// Keeps a text in a file of its own.
+    #[must_use]
+    pub fn keeps(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("a path of text").to_owned()
+    }
+
+    /// Types a command that goes on, on a terminal whose screen is read as it comes.
     #[must_use]
     pub fn sits_at(&self, args: &[&str]) -> Process {
         Process::start_on_terminal(&self.command(args), Audience::ItsPerson)

@@ -96,6 +96,13 @@ impl Setup {
         self
     }
 
+    /// Has a variable in its environment.
+    #[must_use]
+    pub fn with_variable(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// Starts it.
     #[must_use]
     pub fn start(self) -> Relay {

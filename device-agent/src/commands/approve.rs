@@ -21,6 +21,7 @@ use crate::told::Exit;
     countersign requests show 3f9c && countersign approve 3f9c --check-code 482913\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     /// A prefix of the request's id
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
     id: String,
     /// The six digits that the new device shows
     #[arg(long, value_name = "DIGITS")]

@@ -14,6 +14,7 @@ use crate::told::Exit;
 #[command(after_help = format!("Examples:\n  countersign deny 3f9c\n  countersign deny 3f9c --block 24h\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     /// A prefix of the request's id
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
     id: String,
     /// Let the relay refuse the address range for a time, at most 7 days: 90s, 15m, 24h, 7d
     #[arg(long, value_name = "DURATION", value_parser = block)]

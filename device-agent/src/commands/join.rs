@@ -9,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::join_screen::Screen;
-use super::{Context, EXIT_CODES, RelayArgs, asked_to_stop, description, read_file, read_stdin};
+use super::{Context, EXIT_CODES, PlainArgs, RelayArgs, asked_to_stop, description, read_file, read_stdin};
 use crate::clock::{self, Age};
 use crate::dial::{Endpoint, Plaintext};
 use crate::error::AgentError;
@@ -43,6 +43,8 @@ pub(super) struct Args {
     name: Option<String>,
     #[command(flatten)]
     how: RelayArgs,
+    #[command(flatten)]
+    plain: PlainArgs,
     /// A sync code is never an argument
     #[arg(hide = true, value_name = "WORDS")]
     words: Vec<String>,
@@ -70,7 +72,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         Prepared::New(joiner) => *joiner,
     };
-    let mut screen = Screen::new(context.output);
+    let mut screen = Screen::new(context.output, args.plain.writing());
     let ended = tokio::select! {
         ended = wait(&mut joiner, &mut screen) => Some(ended),
         () = asked_to_stop() => None,

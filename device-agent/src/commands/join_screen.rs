@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::clock;
 use crate::joiner::{Members, Scene};
 use crate::output::{Format, Output};
+use crate::terminal::Writing;
 
 /// What the joiner's person sees: codes, and one line that is written over once a second on a terminal.
 pub(super) struct Screen {
@@ -45,8 +46,9 @@ struct State<'a> {
 
 impl Screen {
     /// A screen on standard error, or JSON lines on standard output.
-    pub(super) fn new(output: Output) -> Self {
-        let on_terminal = std::io::stderr().is_terminal() && output.format() == Format::Text;
+    pub(super) fn new(output: Output, writing: Writing) -> Self {
+        let on_terminal =
+            std::io::stderr().is_terminal() && output.format() == Format::Text && writing == Writing::Over;
         let live = if on_terminal { Live::Ready } else { Live::No };
         Self { output, request: String::new(), codes: 0, last: None, live }
     }

@@ -12,13 +12,16 @@ mod devices;
 mod code;
 mod record;
 mod log;
+mod doctor;
+mod completion;
+mod man;
 mod version;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use protocol::request::Description;
 use serde::Serialize;
 
@@ -27,6 +30,7 @@ use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::home::Home;
 use crate::output::{Color, Format, Logs, Output};
+use crate::terminal::Writing;
 use crate::text;
 use crate::told::Exit;
 use crate::{exit, limits};
@@ -89,6 +93,9 @@ enum Command {
     Code(code::Args),
     Record(record::Args),
     Log(log::Args),
+    Doctor(doctor::Args),
+    Completion(completion::Args),
+    Man(man::Args),
     Version(version::Args),
 }
 
@@ -128,6 +135,8 @@ struct Versioned<'a, T> {
 /// The program: parses its arguments, runs one command, and maps its ending to an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Ends the process if a shell asks for completions.
+    clap_complete::CompleteEnv::with_factory(Cli::command).var(completion::VARIABLE).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -161,11 +170,15 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
     let Global { home, source_address: source, .. } = cli.global;
-    if let Command::Version(args) = &cli.command {
-        return version::run(args, output);
-    }
+    let command = match cli.command {
+        // These need no state directory.
+        Command::Completion(args) => return completion::run(&args, output),
+        Command::Man(args) => return man::run(args, output),
+        Command::Version(args) => return version::run(&args, output),
+        command => command,
+    };
     let context = Context { home: Home::locate(home)?, output, source };
-    match cli.command {
+    match command {
         Command::Init(args) => init::run(&context, args).await,
         Command::Join(args) => join::run(&context, args).await,
         Command::Run(args) => run::run(&context, args).await,
@@ -177,6 +190,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Code(args) => code::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Doctor(args) => doctor::run(&context, args).await,
+        Command::Completion(args) => completion::run(&args, output),
+        Command::Man(args) => man::run(args, output),
         Command::Version(args) => version::run(&args, output),
     }
 }
@@ -194,6 +210,21 @@ fn log_to_stderr(verbose: u8) {
     let targets = Targets::new().with_target("countersign", own).with_default(others);
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Logs).with_target(false).with_ansi(false);
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+}
+
+/// How it is written: option of `run`, `requests watch` and `join`.
+#[derive(clap::Args)]
+pub(crate) struct PlainArgs {
+    /// Write lines of text only, and write none over: for screen readers
+    #[arg(long)]
+    plain: bool,
+}
+
+impl PlainArgs {
+    /// What was asked for.
+    pub(crate) fn writing(&self) -> Writing {
+        if self.plain { Writing::Lines } else { Writing::Over }
+    }
 }
 
 /// A risk that is taken by naming it.
@@ -300,8 +331,6 @@ pub(crate) async fn asked_to_stop() {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -311,7 +340,7 @@ mod tests {
 
     #[test]
     fn commands_that_are_not_built_do_not_exist() {
-        for absent in ["leave", "recovery", "ticket", "policy", "ui", "doctor"] {
+        for absent in ["leave", "recovery", "ticket", "policy", "ui"] {
             assert!(Cli::try_parse_from(["countersign", absent]).is_err(), "{absent}");
         }
     }

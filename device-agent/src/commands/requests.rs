@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES, asked_to_stop};
+use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
 use crate::core::view::RequestView;
-use crate::door::Session;
+use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::Named;
-use crate::terminal;
+use crate::terminal::{self, Writing};
 use crate::told::Exit;
 
 /// See who asks to join
@@ -26,12 +26,13 @@ enum What {
     #[command(after_help = format!("Example:\n  countersign requests list\n\n{EXIT_CODES}"))]
     List,
     /// Watch requests and decisions; on a terminal, decide
-    #[command(after_help = format!("Example:\n  countersign requests watch\n\n{EXIT_CODES}"))]
-    Watch,
+    #[command(after_help = format!("Examples:\n  countersign requests watch\n  countersign requests watch --plain\n\n{EXIT_CODES}"))]
+    Watch(PlainArgs),
     /// Open the prompt of one request: a code appears on the new device
     #[command(after_help = format!("Example:\n  countersign requests show 3f9c\n\n{EXIT_CODES}"))]
     Show {
         /// A prefix of its id
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
         id: String,
     },
 }
@@ -51,10 +52,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     match args.what.unwrap_or(What::List) {
         What::List => list(context).await,
         What::Show { id } => show(context, id).await,
-        What::Watch => {
+        What::Watch(plain) => {
             let door = context.door(Session::Needed).await?;
             tokio::select! {
-                watched = terminal::tell(&door, context.output) => watched.map(|()| Exit::Done),
+                watched = watch(context, &door, plain.writing()) => watched.map(|()| Exit::Done),
                 () = asked_to_stop() => Ok(Exit::Done),
             }
         }
@@ -85,4 +86,9 @@ async fn show(context: &Context, id: String) -> Result<Exit, AgentError> {
         output.progress(&format!("next: countersign approve {short}   or   countersign deny {short}"));
     });
     Ok(Exit::Done)
+}
+
+async fn watch(context: &Context, door: &Door, writing: Writing) -> Result<(), AgentError> {
+    let events = door.events().await?;
+    terminal::tell(door, events, context.output, writing).await
 }

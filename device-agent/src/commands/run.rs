@@ -3,20 +3,23 @@
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Context, EXIT_CODES, asked_to_stop};
+use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::local::{self, Place};
 use crate::told::Exit;
-use crate::{session, terminal};
+use crate::{service, session, terminal};
 
 /// Receive requests, answer this device's other commands; on a terminal, ask you
 #[derive(clap::Args)]
-#[command(after_help = format!("Example:\n  countersign run\n\n{EXIT_CODES}"))]
-pub(super) struct Args {}
+#[command(after_help = format!("Examples:\n  countersign run\n  countersign run --plain\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(flatten)]
+    plain: PlainArgs,
+}
 
 /// Runs until told to stop, or until the relay is caught lying.
-pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let Some(_lock) = context.home.try_lock()? else {
         return Err(AgentError::Locked { home: context.home.dir().to_owned() });
     };
@@ -28,16 +31,21 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     if let Some(seq) = agent.core(|core| core.fork()).await? {
         output.progress(&AgentError::Fork { seq }.to_string());
     }
+    service::ready();
     let stop = CancellationToken::new();
     let router = local::router(agent.clone(), Place::Daemon);
     let serving = AbortOnDropHandle::new(tokio::spawn(listening.serve(router, stop.clone())));
     let door = Door::within(&agent, Place::Daemon);
-    let telling = terminal::tell(&door, output);
+    // Before the session begins, so that nothing of it goes untold.
+    let events = door.events().await?;
+    let telling = terminal::tell(&door, events, output, args.plain.writing());
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),
         told = telling => told,
         () = asked_to_stop() => Ok(()),
+        never = service::stay_alive() => match never {},
     };
+    service::stopping();
     stop.cancel();
     let served = serving.await.map_err(|error| AgentError::Task { what: error.to_string() })?;
     ended.and(served)?;

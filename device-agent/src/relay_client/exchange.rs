@@ -70,6 +70,7 @@ impl Connection {
                 .header("signature-input", &headers.input)
                 .header("signature", &headers.signature)
                 .body(Full::default()),
+            Body::None => request.body(Full::default()),
         };
         let request = request.map_err(|error| AgentError::Task { what: error.to_string() })?;
         let answer = self.sender.send_request(request).await.map_err(|error| lost(&error))?;

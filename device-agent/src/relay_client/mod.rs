@@ -39,7 +39,7 @@ pub(crate) struct RelayClient {
 #[derive(Debug, Default, Clone, Copy)]
 struct SeenOfRelay {
     /// The relay's clock less ours, milliseconds.
-    ahead: i64,
+    ahead: Option<i64>,
     /// This device's address towards the relay.
     own_address: Option<IpAddr>,
 }
@@ -58,6 +58,14 @@ impl RelayClient {
     /// This device's address towards the relay, once it has dialled.
     pub(crate) fn own_address(&self) -> Option<IpAddr> {
         self.seen().own_address
+    }
+
+    /// The relay's clock less ours, milliseconds; nothing if what answers tells no time, and so is no relay.
+    pub(crate) async fn ahead(&self) -> Result<Option<i64>, AgentError> {
+        match self.exchange(Method::GET, "/.well-known/countersign", Body::None).await {
+            Ok(_) | Err(AgentError::Problem { .. }) => Ok(self.seen().ahead),
+            Err(error) => Err(error),
+        }
     }
 
     /// Founds a chain.
@@ -158,7 +166,7 @@ impl RelayClient {
     }
 
     fn sign(&self, key: &SigningKey, path: &str) -> http_signature::Headers {
-        let now = clock::now().saturating_add_signed(self.seen().ahead) / 1000;
+        let now = clock::now().saturating_add_signed(self.seen().ahead.unwrap_or_default()) / 1000;
         let nonce = Random::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
         http_signature::sign(key, "GET", &format!("{}{path}", self.endpoint.origin()), now, nonce)
     }
@@ -212,7 +220,7 @@ impl RelayClient {
         *slot = Some(connection);
         if let Some(relay_time) = answer.relay_time {
             let ahead = i64::try_from(relay_time).unwrap_or(i64::MAX).saturating_sub_unsigned(clock::now());
-            self.note(|seen| seen.ahead = ahead);
+            self.note(|seen| seen.ahead = Some(ahead));
         }
         answer.into_body()
     }
@@ -237,4 +245,6 @@ enum Body {
     Cbor(Bytes),
     /// No body; the headers of a signed read.
     Signed(http_signature::Headers),
+    /// No body, and nobody's name.
+    None,
 }

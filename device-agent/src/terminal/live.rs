@@ -12,7 +12,7 @@ use super::block::Block;
 use super::{facts, line_of, row, which_code};
 use crate::clock::Age;
 use crate::core::view::{DecisionView, Event, RequestView, short};
-use crate::door::Door;
+use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::local::body::{Approve, DenyRequest, Named};
 use crate::output::Output;
@@ -68,8 +68,7 @@ struct Live<'a> {
 }
 
 /// Runs the live prompt until Ctrl-C, or until the agent ends.
-pub(super) async fn live(door: &Door, output: Output) -> Result<(), AgentError> {
-    let mut events = door.events().await?;
+pub(super) async fn live(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
     let mut live = Live { door, block: Block::open(output)?, rows: Vec::new(), mode: Mode::Folded };
     let mut keys = EventStream::new();
     let mut second = interval(Duration::from_secs(1));

@@ -1,6 +1,7 @@
 //! What a person at a terminal sees and types; and the same, line by line, where there is no terminal.
 
 mod block;
+mod dialogue;
 mod live;
 
 use std::io::IsTerminal as _;
@@ -14,14 +15,51 @@ use crate::error::AgentError;
 use crate::output::{Format, Output};
 use crate::text;
 
-/// Tells what happens until the agent ends: as objects, as the live prompt of a terminal, or as lines.
-pub(crate) async fn tell(door: &Door, output: Output) -> Result<(), AgentError> {
-    match output.format() {
-        Format::Json => json(door, output).await,
-        Format::Text if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
-            live::live(door, output).await
+use dialogue::dialogue;
+use live::live;
+
+/// How a person is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Face {
+    /// At a terminal, with lines that are written over.
+    Live,
+    /// At a terminal, line by line.
+    Dialogue,
+    /// Nobody types: lines are only told.
+    Told,
+}
+
+impl Face {
+    /// The face for these streams. A terminal that cannot move its cursor is spoken to line by line.
+    fn of(wanted: Writing) -> Self {
+        let dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match wanted {
+            _ if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) => Self::Told,
+            Writing::Over if !dumb() => Self::Live,
+            Writing::Over | Writing::Lines => Self::Dialogue,
         }
-        Format::Text => plain(door, output).await,
+    }
+}
+
+/// How a person wants it written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// Lines may be written over.
+    Over,
+    /// Lines only.
+    Lines,
+}
+
+/// Tells what happens until the agent ends: as objects, or as lines, and at a terminal lets a person decide. What happened before
+/// `events` was opened is not told.
+pub(crate) async fn tell(door: &Door, events: Events, output: Output, writing: Writing) -> Result<(), AgentError> {
+    match output.format() {
+        Format::Json => json(events, output).await,
+        Format::Text => match Face::of(writing) {
+            Face::Live => live(door, events, output).await,
+            Face::Dialogue => dialogue(door, events, output).await,
+            Face::Told => plain(events, output).await,
+        },
     }
 }
 
@@ -89,8 +127,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
 }
 
 /// Tells every event as a line on standard error.
-async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
-    let mut events = door.events().await?;
+async fn plain(mut events: Events, output: Output) -> Result<(), AgentError> {
     while let Some(event) = events.next().await {
         if let Some(line) = line_of(&event) {
             output.progress(&line);
@@ -103,14 +140,13 @@ async fn plain(door: &Door, output: Output) -> Result<(), AgentError> {
 }
 
 /// Tells every event as one object a line.
-async fn json(door: &Door, output: Output) -> Result<(), AgentError> {
+async fn json(mut events: Events, output: Output) -> Result<(), AgentError> {
     #[derive(serde::Serialize)]
     struct Told<'a> {
         schema: &'static str,
         #[serde(flatten)]
         event: &'a Event,
     }
-    let mut events = door.events().await?;
     while let Some(event) = events.next().await {
         if !matches!(event, Event::Record { .. }) {
             output.json(&Told { schema: "countersign.event/1", event: &event });

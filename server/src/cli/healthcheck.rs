@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, ProxyProtocol};
 
 /// For everything: a check that hangs must count as failed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +28,11 @@ pub(super) fn healthcheck(config: &Config) -> anyhow::Result<()> {
 
 async fn check(config: &Config) -> anyhow::Result<()> {
     let address = dialled(config.listen);
-    let stream = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
+    let mut stream = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
+    if config.proxy_protocol == ProxyProtocol::Required {
+        // For itself, as a proxy asks that checks whether the relay lives.
+        stream.write_all(b"PROXY UNKNOWN\r\n").await?;
+    }
     let answer = if config.tls.are_set() {
         let name = ServerName::from(address.ip());
         let connector = tokio_rustls::TlsConnector::from(Arc::new(pinned(config)?));

@@ -13,6 +13,7 @@ use crate::config::{Config, Loaded, Log, LogFormat};
 use crate::origins::{self, Scheme};
 use crate::relay::Relay;
 use crate::run::{Drained, run};
+use crate::service;
 use crate::store::{Store, Synchronous};
 use crate::tls::Certificates;
 
@@ -43,10 +44,16 @@ async fn serve_inner(mut config: Config) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %bound, ?origins, data = %config.data.display(), "serving");
     let relay = Arc::new(Relay::new(config, origins, store));
     print(&format!("listening on {}\n", origins::shown(scheme, bound)))?;
+    service::ready();
+    let stop = async {
+        stop.await;
+        service::stopping();
+    };
     let serving = run(listener, relay, certificates.clone(), stop);
     let drained = tokio::select! {
         drained = serving => drained,
         never = reload_on(reload, certificates) => match never {},
+        never = service::stay_alive() => match never {},
     };
     match drained {
         Drained::Gracefully => tracing::info!("drained"),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Config;
 use super::options::{OPTIONS, Opt};
 use super::value::{Raw, nearest};
+use super::{Config, ProxyProtocol};
 
 /// What the variables begin with: `COUNTERSIGN_RELAY_SECTION__KEY`.
 const PREFIX: &str = "COUNTERSIGN_RELAY_";
@@ -110,6 +110,10 @@ fn assemble(values: Vec<(&'static Opt, Raw, Origin)>) -> Result<Loaded, ConfigEr
         let origin = if config.tls.are_set() { origin_of("tls.certificate") } else { origin_of("tls.key") };
         return Err(ConfigError { origin, what: "tls.certificate and tls.key are set together, or not at all".into() });
     }
+    if config.proxy_protocol == ProxyProtocol::Required && config.trusted_proxies.is_empty() {
+        let what = "proxy_protocol is believed only from trusted_proxies, and there are none".into();
+        return Err(ConfigError { origin: origin_of("proxy_protocol"), what });
+    }
     Ok(Loaded { config, settings })
 }
 
@@ -129,8 +133,9 @@ fn read_file(path: &Path, values: &mut Vec<(&'static Opt, Raw, Origin)>) -> Resu
     collect("", table.get_ref(), &mut |key, at, value| {
         let origin = Origin::File(path.to_owned(), line_of(at));
         let opt = find(&key, &origin)?;
-        let raw = raw(value)
-            .ok_or_else(|| fail(line_of(at), format!("{key}: expected text, a number or a list of texts")))?;
+        let raw = raw(value).ok_or_else(|| {
+            fail(line_of(at), format!("{key}: expected text, a number, true, false or a list of texts"))
+        })?;
         values.push((opt, raw, origin));
         Ok(())
     })
@@ -158,6 +163,7 @@ fn raw(value: &DeValue<'_>) -> Option<Raw> {
     let text = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(switch) => Some(switch.to_string()),
         _ => None,
     };
     match value {
@@ -246,6 +252,11 @@ mod tests {
         assert!(
             of("[tls]\nkey = \"k.pem\"\n", &[], &[]).unwrap_err().starts_with("/relay.toml:2: tls.certificate and")
         );
+        assert_eq!(
+            of("proxy_protocol = true\n", &[], &[]).unwrap_err(),
+            "/relay.toml:1: proxy_protocol is believed only from trusted_proxies, and there are none"
+        );
+        assert!(of("proxy_protocol = true\ntrusted_proxies = [\"10.0.0.1\"]\n", &[], &[]).is_ok());
         assert!(of("public_origins = [\"https://relay.example/\"]", &[], &[]).unwrap_err().contains("relay.example"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::value::{Raw, count, duration, rate};
-use super::{Config, LogFormat};
+use super::value::{Raw, count, duration, rate, switch};
+use super::{Config, LogFormat, ProxyProtocol};
 use crate::origins;
 use crate::store::Synchronous;
 
@@ -59,6 +59,16 @@ pub(super) const OPTIONS: &[Opt] = &[
                     .ok_or_else(|| format!("expected an address range like \"10.0.0.0/8\", not {text:?}"))
             };
             c.trusted_proxies = raw.list().into_iter().map(net).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+    ),
+    opt(
+        "proxy_protocol",
+        "false",
+        "true: every connection begins with the PROXY protocol (v1 or v2) and comes from trusted_proxies; others are closed. \
+         For healthcheck trusted_proxies names the relay's own address too.",
+        |c, raw| {
+            c.proxy_protocol = if switch(raw.text()?)? { ProxyProtocol::Required } else { ProxyProtocol::Off };
             Ok(())
         },
     ),

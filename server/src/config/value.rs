@@ -66,6 +66,11 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     number.map(Rate).ok_or_else(|| format!("expected a rate like \"60/m\" (a minute), not {text:?}"))
 }
 
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("expected true or false, not {text:?}"))
+}
+
 /// A number of at least one.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number > 0);

@@ -27,6 +27,7 @@ use protocol::round::{Attempt, Commitments, JoinerRounds, Nonce, Prompt, Reveal}
 use protocol::wire::{self, FromDevice, ToDevice};
 use protocol::{ChainId, Hash, RequestId, SUBPROTOCOL, VERSION, Verified, decision, http_signature};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -45,6 +46,8 @@ pub(crate) fn rng() -> rand_core::UnwrapErr<getrandom::SysRng> {
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) relay: Arc<Relay>,
+    /// What each connection begins with, before TLS and HTTP.
+    pub(crate) announce: Vec<u8>,
     folder: Option<TempDir>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Drained>,
@@ -101,7 +104,7 @@ impl House {
             let _ = stopped.await;
         };
         let task = tokio::spawn(run(listener, Arc::clone(&relay), tls, shutdown));
-        Self { address, relay, folder: Some(folder), stop: Some(stop), task }
+        Self { address, relay, announce: Vec::new(), folder: Some(folder), stop: Some(stop), task }
     }
 
     /// Stops the relay, and says how it ended.
@@ -124,7 +127,18 @@ impl House {
     async fn dial(&self, from: IpAddr) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(from, 0)).unwrap();
-        socket.connect(self.address).await.unwrap()
+        let mut stream = socket.connect(self.address).await.unwrap();
+        stream.write_all(&self.announce).await.unwrap();
+        stream
+    }
+
+    /// Whether the relay answers a connection from an address at all.
+    pub(crate) async fn answers(&self, from: IpAddr) -> bool {
+        let mut stream = self.dial(from).await;
+        let _ = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end in time");
+        answer.starts_with(b"HTTP/1.1 200")
     }
 
     async fn send(&self, from: IpAddr, request: http::Request<Full<axum::body::Bytes>>) -> Answer {

@@ -16,3 +16,4 @@ mod sockets;
 mod strangers;
 mod restart;
 mod tls;
+mod announced;

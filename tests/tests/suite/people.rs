@@ -371,6 +371,24 @@ fn a_replayed_request_raises_no_second_prompt() {
 }
 
 #[test]
+fn a_shell_is_offered_the_ids_of_open_requests_while_the_daemon_runs() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    assert_eq!(
+        laptop.completes(&["approve", ""]),
+        Vec::<String>::new(),
+        "it neither waits for a relay nor takes the lock"
+    );
+    let _daemon = laptop.runs();
+    for line in [&["approve", ""][..], &["deny", &id[..2]], &["requests", "show", &id[..4]]] {
+        assert_eq!(laptop.completes(line), [&id[..8]], "{line:?}");
+    }
+    assert_eq!(laptop.completes(&["approve", &id[..9]]), [id.as_str()], "more than the short form was typed");
+}
+
+#[test]
 fn keys_that_others_can_read_are_refused_with_the_command_to_type() {
     use std::os::unix::fs::PermissionsExt as _;
     let relay = Relay::start();
@@ -479,7 +497,9 @@ fn a_person_types_the_words_at_a_prompt_that_does_not_show_them() {
     screen.say(&format!("{words}\n"));
     let at = screen.all.wait_on_screen(0, "Open this request on one of your devices");
     let shown = screen.all.lines().concat();
-    assert!(!words.split(' ').any(|word| word.len() > 5 && shown.contains(word)), "{shown}");
+    // Pairs, because "device" is a word of the list and of the prompt.
+    let words: Vec<&str> = words.split(' ').collect();
+    assert!(!words.windows(2).any(|pair| shown.contains(&pair.join(" "))), "{shown}");
     let id = laptop.requests().remove(0);
     let _ = laptop.opens(&id);
     let at = screen.all.wait_on_screen(at, "type this on the device where you opened it");
@@ -508,4 +528,25 @@ fn a_join_that_goes_on_at_the_right_address_leaves_a_member_that_dials_it() {
     assert_eq!(phone.asks("http://127.0.0.1:1", &laptop.words()).end().code(), 7, "nobody is there");
     phone.joins(&relay.origin(), &laptop);
     assert_eq!(phone.puts("first", "hello").code(), 0);
+}
+
+/// From the first: the stream is open before the session begins.
+#[test]
+fn with_json_the_daemon_tells_each_event_as_an_object() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.starts(&["run", "--json"]);
+    let told = |event: &str| {
+        let of = |line: &str| serde_json::from_str(line).ok().filter(|told: &Value| told["event"] == event);
+        let object = daemon.stdout.wait(event, of);
+        assert_eq!(object["schema"], "countersign.event/1");
+        object
+    };
+    assert_eq!(told("link")["state"], "connected");
+    let id = Home::new("phone").asks(&relay.origin(), &laptop.words()).waits();
+    assert_eq!(told("requested")["request"]["id"], id.as_str());
+    daemon.signal("TERM");
+    let ended = daemon.end();
+    assert_eq!(ended.code(), 0);
+    assert!(!ended.stderr.contains("REQUEST"), "{}", ended.stderr);
 }

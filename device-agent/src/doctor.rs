@@ -1,0 +1,243 @@
+//! What keeps this device from working, one check after the other, from its own files to the relay.
+//!
+//! It looks and changes nothing. Each check says what it found and, unless that is well, what to type next.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::core::Core;
+use crate::dial::Endpoint;
+use crate::door::Door;
+use crate::error::AgentError;
+use crate::home::Home;
+use crate::keyfile::{Secrets, Standing};
+use crate::relay_client::RelayClient;
+use crate::store::Store;
+use crate::{clock, exit, limits};
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// Nothing to do.
+    Ok,
+    /// It works, and somebody should look at it.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// What was looked at: a stable word.
+    pub(crate) check: &'static str,
+    /// How it ended.
+    pub(crate) verdict: Verdict,
+    /// What was found.
+    pub(crate) says: String,
+    /// What to type, unless all is well.
+    pub(crate) next: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, says: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Ok, says: says.into(), next: None }
+    }
+
+    fn warn(check: &'static str, says: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Warn, says: says.into(), next: Some(next.into()) }
+    }
+
+    fn fail(check: &'static str, says: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Fail, says: says.into(), next: Some(next.into()) }
+    }
+
+    /// A check that ended in an error.
+    pub(crate) fn failed(check: &'static str, error: &AgentError) -> Self {
+        let told = exit::tell(error);
+        Self { check, verdict: Verdict::Fail, says: told.message, next: told.hint }
+    }
+}
+
+/// Looks at what lies on this device's disk: state directory, keys, the daemon's socket, the log.
+pub(crate) async fn look_at_home(home: &Home) -> Vec<Finding> {
+    if !home.dir().is_dir() {
+        let none = AgentError::NotAMember { home: home.dir().to_owned() };
+        return vec![Finding::failed("home", &none)];
+    }
+    let daemon = Door::of_daemon(home).await.is_some();
+    let mut findings = vec![permissions(home), keys(home), socket(home, daemon)];
+    findings.extend(log(home));
+    findings
+}
+
+fn permissions(home: &Home) -> Finding {
+    let dir = home.dir().display();
+    let looked = std::fs::metadata(home.dir()).map_err(|source| AgentError::File { path: home.dir().into(), source });
+    let (meta, own) = match (looked, home.own_uid()) {
+        (Ok(meta), Ok(own)) => (meta, own),
+        (Err(error), _) | (_, Err(error)) => return Finding::failed("home", &error),
+    };
+    let mode = meta.mode() & 0o777;
+    if meta.uid() != own {
+        let says = format!("{dir} belongs to user {}, and this is user {own}", meta.uid());
+        return Finding::fail("home", says, format!("chown -R {own} {dir}   (or run this as its owner)"));
+    }
+    match mode & 0o077 {
+        0 => Finding::ok("home", format!("{dir}, closed to others")),
+        // Who can write here can put another file in the place of one of ours.
+        open if open & 0o022 != 0 => {
+            Finding::fail("home", format!("others can write in {dir} (mode {mode:o})"), format!("chmod 700 {dir}"))
+        }
+        _ => Finding::warn("home", format!("others can look into {dir} (mode {mode:o})"), format!("chmod 700 {dir}")),
+    }
+}
+
+fn keys(home: &Home) -> Finding {
+    match Secrets::read(home) {
+        Ok(Some(Secrets { standing: Standing::Member(_), .. })) => {
+            Finding::ok("keys", "this device has its keys, and nobody else can read them")
+        }
+        Ok(Some(_)) => Finding::warn("keys", "this device asked to join and is not admitted yet", "countersign join"),
+        Ok(None) => Finding::failed("keys", &AgentError::NotAMember { home: home.dir().to_owned() }),
+        Err(error) => Finding::failed("keys", &error),
+    }
+}
+
+fn socket(home: &Home, daemon: bool) -> Finding {
+    let left = home.sockets().into_iter().find_map(|path| Some((std::fs::symlink_metadata(&path).ok()?, path)));
+    match (left, daemon) {
+        (Some((meta, path)), true) if meta.mode() & 0o077 != 0 => Finding::warn(
+            "daemon",
+            format!("it runs; its socket {} has mode {:o}", path.display(), meta.mode() & 0o777),
+            format!("chmod 600 {}", path.display()),
+        ),
+        (_, true) => Finding::ok("daemon", "it runs and answers"),
+        (Some((_, path)), false) => Finding::warn(
+            "daemon",
+            format!("nobody answers at {}: it was killed", path.display()),
+            "countersign run   (it replaces the socket)",
+        ),
+        (None, false) => {
+            Finding::warn("daemon", "none runs: requests show only when somebody looks", "countersign run")
+        }
+    }
+}
+
+/// The log, verified from `found` if no other process works with it; else only whether a fork is known.
+fn log(home: &Home) -> Option<Finding> {
+    if !home.store_file().exists()
+        || matches!(Secrets::read(home), Ok(Some(Secrets { standing: Standing::Joiner(_), .. })))
+    {
+        return None;
+    }
+    let standing = || match home.try_lock()? {
+        Some(_lock) => {
+            let core = Core::open(home)?;
+            Ok((core.fork(), format!("{} entries, all of them verified", core.roster().seq() + 1)))
+        }
+        None => {
+            let forked = Store::open(&home.store_file())?.evidence()?.is_some();
+            Ok((forked.then_some(0), "no fork is known (another process works with it)".to_owned()))
+        }
+    };
+    Some(match standing() {
+        Ok((None, says)) => Finding::ok("log", says),
+        Ok((Some(_), _)) => Finding::fail(
+            "log",
+            "ALARM: the log forks: the relay showed two validly signed entries for one place",
+            "countersign status   (compare the heads with your other devices)",
+        ),
+        Err(error) => Finding::failed("log", &error),
+    })
+}
+
+/// Walks to the relay: TCP (through the proxy, if there is one), TLS, HTTP, and compares the clocks. Ends where the way ends.
+pub(crate) async fn walk_to_relay(endpoint: Endpoint) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let through = endpoint.proxy().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+    let stream = match endpoint.reach().await {
+        Ok((stream, own)) => {
+            findings.push(Finding::ok("tcp", format!("{} is reached from {own}{through}", endpoint.origin())));
+            stream
+        }
+        Err(error) => {
+            findings.push(Finding::failed("tcp", &error));
+            return findings;
+        }
+    };
+    match endpoint.secure(stream).await {
+        Ok(_) if !endpoint.is_encrypted() => {}
+        Ok(secured) => findings.push(certificate(endpoint.valid_until(&secured), clock::now())),
+        Err(error) => {
+            findings.push(Finding::failed("tls", &error));
+            return findings;
+        }
+    }
+    let relay = RelayClient::new(endpoint);
+    match relay.ahead().await {
+        Ok(Some(ahead)) => {
+            findings.push(Finding::ok("http", "a Countersign relay answers"));
+            findings.push(clocks(ahead));
+        }
+        Ok(None) => findings.push(Finding::fail(
+            "http",
+            "something answers that is no Countersign relay",
+            "countersign doctor --relay URL   (is the address right?)",
+        )),
+        Err(error) => findings.push(Finding::failed("http", &error)),
+    }
+    findings
+}
+
+fn certificate(until: Option<u64>, now: u64) -> Finding {
+    let Some(until) = until else { return Finding::ok("tls", "the certificate is trusted") };
+    let (left, day) = (until.saturating_sub(now), clock::show(until));
+    if Duration::from_millis(left) < limits::CERTIFICATE_WARNING {
+        let next = "renew the relay's certificate, then: kill -HUP of countersign-relay";
+        return Finding::warn("tls", format!("the certificate is trusted, and expires in {}", clock::span(left)), next);
+    }
+    Finding::ok("tls", format!("the certificate is trusted until {day}"))
+}
+
+fn clocks(ahead: i64) -> Finding {
+    let apart = clock::span(ahead.unsigned_abs());
+    let says = match ahead {
+        0.. => format!("this machine's is {apart} behind the relay's"),
+        _ => format!("this machine's is {apart} ahead of the relay's"),
+    };
+    let next = "timedatectl set-ntp true   (or ask the relay's operator, if your clock is right)";
+    match Duration::from_millis(ahead.unsigned_abs()) {
+        apart if apart > limits::CLOCK_FAIL => {
+            Finding::fail("clock", format!("{says}: signed reads are refused"), next)
+        }
+        apart if apart > limits::CLOCK_WARNING => Finding::warn("clock", says, next),
+        _ => Finding::ok("clock", "this machine's and the relay's agree"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+
+    #[test]
+    fn a_certificate_is_warned_of_two_weeks_before_its_end() {
+        assert_eq!(certificate(Some(15 * DAY), 0).verdict, Verdict::Ok);
+        let soon = certificate(Some(13 * DAY), 0);
+        assert_eq!((soon.verdict, soon.says.ends_with("expires in 13 d 0 h")), (Verdict::Warn, true), "{soon:?}");
+        assert!(soon.next.is_some());
+    }
+
+    #[test]
+    fn a_clock_beyond_the_window_of_signed_reads_fails_either_way() {
+        let verdicts = [0, 4_000, 30_000, -30_000, 61_000, -61_000].map(|ahead| clocks(ahead).verdict);
+        use Verdict::{Fail, Ok, Warn};
+        assert_eq!(verdicts, [Ok, Ok, Warn, Warn, Fail, Fail]);
+        assert!(clocks(90_000).says.contains("1 min 30 s behind"));
+    }
+}

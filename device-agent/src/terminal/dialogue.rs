@@ -1,0 +1,116 @@
+//! The prompt as lines of text, one after the other: a screen reader reads each once and in order, nothing is written over.
+//!
+//! A person types words and Enter. The beginning of an id opens a request; then the six digits approve it, `deny` denies it, `later`
+//! leaves it. Enter alone lists who asks.
+
+use zeroize::Zeroizing;
+
+use super::{facts, line_of, read_line, row, which_code};
+use crate::core::view::{DecisionView, Event, RequestView, short};
+use crate::door::{Door, Events};
+use crate::error::AgentError;
+use crate::exit;
+use crate::local::body::{Approve, DenyRequest, Named};
+use crate::output::Output;
+
+struct Dialogue<'a> {
+    door: &'a Door,
+    output: Output,
+    /// The id of the request whose prompt is open.
+    open: Option<String>,
+}
+
+/// Talks until its input ends, or until the agent ends.
+pub(super) async fn dialogue(door: &Door, mut events: Events, output: Output) -> Result<(), AgentError> {
+    let mut dialogue = Dialogue { door, output, open: None };
+    output.progress("Type the beginning of a request's id to open it, or Enter to list who asks. Ctrl-C ends.");
+    loop {
+        let mut line = std::pin::pin!(read_line());
+        let typed = loop {
+            tokio::select! {
+                typed = line.as_mut() => break typed?,
+                event = events.next() => match event {
+                    Some(Event::Stopped { told }) => return Err(AgentError::Told(told)),
+                    Some(event) => dialogue.happened(&event),
+                    None => return Err(AgentError::Daemon { what: "it ended".to_owned() }),
+                },
+            }
+        };
+        if typed.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = dialogue.typed(typed.trim()).await {
+            dialogue.failed(&error);
+        }
+    }
+}
+
+impl Dialogue<'_> {
+    fn happened(&mut self, event: &Event) {
+        if let Some(line) = line_of(event) {
+            self.output.progress(&line);
+        }
+        let over = match event {
+            Event::Decided { decision } => &decision.request,
+            Event::Ended { request, .. } => request,
+            _ => return,
+        };
+        if self.open.as_ref() == Some(over) {
+            self.output.progress(&format!("The prompt of {} is closed.", short(over)));
+            self.open = None;
+        }
+    }
+
+    async fn typed(&mut self, word: &str) -> Result<(), AgentError> {
+        let digits: Zeroizing<String> = Zeroizing::new(word.chars().filter(|c| !c.is_whitespace()).collect());
+        let is_code = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        match self.open.clone() {
+            _ if word.is_empty() => self.list().await,
+            Some(id) if is_code => self.approve(id, digits).await,
+            Some(id) if word == "deny" => self.deny(id).await,
+            Some(id) if word == "later" => {
+                self.output.progress(&format!("{} is left undecided.", short(&id)));
+                self.open = None;
+                Ok(())
+            }
+            _ => self.open(word).await,
+        }
+    }
+
+    async fn list(&self) -> Result<(), AgentError> {
+        let requests: Vec<RequestView> = self.door.get("/requests").await?;
+        if requests.is_empty() {
+            self.output.progress("nobody asks");
+        }
+        requests.iter().for_each(|request| self.output.progress(&row(request)));
+        Ok(())
+    }
+
+    async fn open(&mut self, id: &str) -> Result<(), AgentError> {
+        let request: RequestView = self.door.post("/requests/open", &Named { id: id.to_owned() }).await?;
+        self.output.progress("A device wants to join.");
+        facts(&request).iter().for_each(|fact| self.output.progress(fact));
+        self.output.progress(&format!("Type {} to approve, or deny, or later.", which_code(&request)));
+        self.open = Some(request.id);
+        Ok(())
+    }
+
+    /// The decision itself is told as an event, like one of another device.
+    async fn approve(&self, id: String, code: Zeroizing<String>) -> Result<(), AgentError> {
+        self.door.post::<DecisionView>("/requests/approve", &Approve { id, code }).await.map(|_| ())
+    }
+
+    async fn deny(&self, id: String) -> Result<(), AgentError> {
+        self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0 }).await?;
+        self.output.progress("The new device is not told: stop it there and run join again.");
+        Ok(())
+    }
+
+    fn failed(&self, error: &AgentError) {
+        let told = exit::tell(error);
+        self.output.progress(&told.message);
+        if let Some(hint) = told.hint {
+            self.output.progress(&format!("next: {hint}"));
+        }
+    }
+}
