@@ -3,14 +3,11 @@
 //! It lets a device ask. It decrypts no record and signs no write. As words it is the BIP-39 English list used as raw entropy with
 //! its checksum, not a wallet seed; as a payload for QR codes it also names the relay.
 
-use core::fmt;
-
 use data_encoding::BASE64URL_NOPAD;
-use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::keys::{DerivedKey, SigningKey};
+use crate::keys::{DerivedKey, SigningKey, secret};
 use crate::seal::derive;
 
 /// Words of a sync code.
@@ -47,34 +44,12 @@ pub enum CodeError {
     },
 }
 
-/// A sync code. Wiped on drop, redacted in `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SyncCode(DerivedKey);
-
-impl fmt::Debug for SyncCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SyncCode(secret)")
-    }
+secret! {
+    /// A sync code.
+    SyncCode;
 }
 
 impl SyncCode {
-    /// Draws a fresh code.
-    pub fn draw(rng: &mut impl CryptoRng) -> Self {
-        Self(DerivedKey::draw(rng))
-    }
-
-    /// Takes 256 bits as a code.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(DerivedKey::from_bytes(bytes))
-    }
-
-    /// The 256 bits, for wrapping under the epoch key.
-    #[must_use]
-    pub fn expose(&self) -> &[u8; 32] {
-        self.0.expose()
-    }
-
     /// The 24 words, separated by single spaces.
     #[must_use]
     #[expect(clippy::expect_used, reason = "32 bytes are a size that BIP-39 has words for")]

@@ -14,18 +14,18 @@ macro_rules! secret {
     ($($(#[$meta:meta])* $name:ident;)+) => {$(
         $(#[$meta])*
         #[derive(Clone)]
-        pub struct $name(Zeroizing<[u8; 32]>);
+        pub struct $name(zeroize::Zeroizing<[u8; 32]>);
 
         impl $name {
             /// Takes the bytes as the secret.
             #[must_use]
             pub fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(Zeroizing::new(bytes))
+                Self(zeroize::Zeroizing::new(bytes))
             }
 
             /// Draws a fresh secret.
-            pub fn draw(rng: &mut impl CryptoRng) -> Self {
-                let mut bytes = Zeroizing::new([0; 32]);
+            pub fn draw(rng: &mut impl rand_core::CryptoRng) -> Self {
+                let mut bytes = zeroize::Zeroizing::new([0; 32]);
                 rng.fill_bytes(bytes.as_mut());
                 Self(bytes)
             }
@@ -37,8 +37,8 @@ macro_rules! secret {
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(concat!(stringify!($name), "(secret)"))
             }
         }
@@ -52,6 +52,7 @@ macro_rules! secret {
         impl Eq for $name {}
     )+};
 }
+pub(crate) use secret;
 
 secret! {
     /// The data key of one epoch.

@@ -11,14 +11,13 @@ use core::fmt;
 
 use hkdf::Hkdf;
 use minicbor::{Decode, Encode};
-use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::error::FormError;
 use crate::id::{ChainId, Commitment, DeviceId, Hash, Random, RequestId};
-use crate::keys::{DerivedKey, SigningKey};
+use crate::keys::{SigningKey, secret};
 use crate::limits;
 use crate::request::JoinRequest;
 use crate::signed::{Form, Verified, check_version};
@@ -99,32 +98,16 @@ fn check_round(form: &'static str, round: u8) -> Result<(), FormError> {
     }
 }
 
-/// The joiner's secret end of its commitments: c₈, from which c₇ … c₀ follow by hashing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commitments(DerivedKey);
+secret! {
+    /// The joiner's secret end of its commitments: c₈, from which c₇ … c₀ follow by hashing.
+    Commitments;
+}
 
 impl Commitments {
-    /// Draws c₈.
-    pub fn draw(rng: &mut impl CryptoRng) -> Self {
-        Self(DerivedKey::draw(rng))
-    }
-
-    /// Takes c₈ from the key file.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(DerivedKey::from_bytes(bytes))
-    }
-
-    /// c₈, for the key file.
-    #[must_use]
-    pub fn expose(&self) -> &[u8; 32] {
-        self.0.expose()
-    }
-
     /// cᵣ. Of rounds beyond the last it yields c₈.
     #[must_use]
     pub fn value(&self, round: u8) -> Commitment {
-        (round..limits::ROUNDS_MAX).fold(Commitment(*self.0.expose()), |value, _| commit(&value))
+        (round..limits::ROUNDS_MAX).fold(Commitment(*self.expose()), |value, _| commit(&value))
     }
 
     /// c₀, which the request carries.
