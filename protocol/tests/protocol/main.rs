@@ -25,6 +25,7 @@ mod reads;
 mod codes;
 mod sealing;
 mod wire;
+mod limits;
 mod oracle;
 mod properties;
 mod secrets;
