@@ -17,7 +17,7 @@ mod world;
 mod annotate;
 mod golden;
 mod broken;
-mod bad_logs;
+mod vectors;
 mod admission;
 mod rounds;
 mod records;

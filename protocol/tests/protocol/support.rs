@@ -146,12 +146,16 @@ pub(crate) fn tests_path(name: &str) -> PathBuf {
 
 /// Compares with a file, or writes it where `COUNTERSIGN_REGENERATE=1` is set: then read the difference before committing it.
 pub(crate) fn compare(name: &str, text: &str) {
-    let path = tests_path(name);
+    compare_file(&tests_path(name), text);
+}
+
+/// The same, for a file anywhere.
+pub(crate) fn compare_file(path: &Path, text: &str) {
     if std::env::var_os("COUNTERSIGN_REGENERATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(path, text).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+    let kept = std::fs::read_to_string(path).unwrap_or_else(|error| {
         panic!("{}: {error}; COUNTERSIGN_REGENERATE=1 writes it", path.display());
     });
     assert!(

@@ -1,0 +1,49 @@
+//! No vector whose refusal is explained nowhere, and no file that nobody reads.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::reading::{file, repository};
+
+const FILES: [&str; 3] = ["derivations.json", "forms.json", "logs.json"];
+
+/// Every error that stands in the files.
+fn errors_of_the_vectors() -> BTreeSet<String> {
+    fn collect(value: &Value, errors: &mut BTreeSet<String>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| collect(item, errors)),
+            Value::Object(members) => {
+                errors.extend(members.get("error").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|member| collect(member, errors));
+            }
+            _ => {}
+        }
+    }
+    let mut errors = BTreeSet::new();
+    for name in FILES {
+        collect(&file(name), &mut errors);
+    }
+    errors
+}
+
+#[test]
+fn every_error_of_a_vector_is_explained() {
+    let page = std::fs::read_to_string(repository("docs/protocol.md")).unwrap();
+    let readme = std::fs::read_to_string(repository("docs/vectors/README.md")).unwrap();
+    for error in errors_of_the_vectors() {
+        let quoted = format!("`{error}`");
+        assert!(page.contains(&quoted) || readme.contains(&quoted), "{quoted} is explained nowhere");
+    }
+}
+
+#[test]
+fn every_file_of_vectors_is_read_here() {
+    let mut kept: Vec<String> = std::fs::read_dir(repository("docs/vectors"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".json"))
+        .collect();
+    kept.sort();
+    assert_eq!(kept, FILES);
+}
