@@ -149,7 +149,15 @@ fn kinds(cases: &mut Cases, named: Named<'_, '_>) {
     pair("bad-signature-and-kind-5", "signature before kind", "bad-signature", forged(made(&unknown)));
     let second = Entry { version: 2, ..unknown.clone() };
     pair("version-2-and-kind-5", "version before kind", "unknown-version", made(&second));
-
+    let lost = Entry { chain: None, ..unknown.clone() };
+    pair(
+        "kind-5-without-chain",
+        "kind before fields: a kind of later may stand where none does now",
+        "unknown-kind",
+        made(&lost),
+    );
+    let first = Entry { seq: 0, prev: None, chain: None, ..unknown.clone() };
+    pair("kind-5-at-seq-0", "a log that begins with a kind of later", "unknown-kind", made(&first));
     let proofs = named("join-request").made.proofs.clone();
     pair("kind-5-and-proof", "kind before proofs", "unknown-kind", Made { proofs, ..made(&unknown) });
     let admit = named("admit");
