@@ -68,6 +68,8 @@ fn shape(cases: &mut Cases, named: Named<'_, '_>) {
         made.edited(last, 1, &[])
     };
 
+    let says = "a proof that is cut, beside a payload in another encoding: the shape of the whole comes first";
+    cases.bad(request, "malformed-and-not-canonical", says, "malformed", cut(wide.clone()));
     let last = wide.signed().len();
     cases.bad(
         request,
