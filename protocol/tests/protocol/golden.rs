@@ -6,10 +6,12 @@
 use protocol::connect::{Connect, Cursor, Standing};
 use protocol::decision;
 use protocol::entry::{Body, DenyReason, Entry, Recovery};
+use protocol::keys::DeviceKeys;
 use protocol::policy::Role;
 use protocol::record::{self, Draft, Line, Record};
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::round::{Nonce, Reveal};
+use protocol::seal;
 use protocol::{Form, SUBPROTOCOL, VERSION, Verified, cbor::Blob, http_signature, id::Random};
 
 use crate::annotate::{annotate, bytes_of};
@@ -108,9 +110,20 @@ fn found_with_recovery(chain: &Chain) -> Verified<Entry> {
     let recovery = keys("recovery words");
     let mut form = (*chain.founding.entry).clone();
     let Body::Found(found) = &mut form.body else { panic!("found is found") };
-    found.recovery = Some(Recovery { device: recovery.public(), epoch_key: Blob(vec![1; 81]) });
+    let info = recovery_info(chain, &recovery);
+    let mut rng = SeededRng::new("recovery seal");
+    let key = chain.founding.epoch_key.expose();
+    let epoch_key = seal::seal_to(&recovery.sealing.public(), &info, b"", key, &mut rng).unwrap();
+    found.recovery = Some(Recovery { device: recovery.public(), epoch_key });
     let join = chain.founding.code.join_key();
     Verified::sign(form, &chain.laptop.signing, &[&join, &recovery.signing]).unwrap()
+}
+
+/// The HPKE `info` of the epoch key that is sealed to a recovery device.
+pub(crate) fn recovery_info(chain: &Chain, recovery: &DeviceKeys) -> Vec<u8> {
+    let join_key = chain.founding.code.join_key().public();
+    let label = b"countersign/v1/recovery-seal".as_slice();
+    [label, &join_key, &recovery.id().0, &1u64.to_be_bytes()].concat()
 }
 
 fn form<T: Form>(file: &str, what: &str, says: &str, form: &Verified<T>) {

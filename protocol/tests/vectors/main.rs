@@ -14,6 +14,7 @@ extern crate countersign_protocol as protocol;
 
 mod reading;
 mod derivations;
+mod sealing;
 mod forms;
 mod logs;
 mod coverage;

@@ -8,6 +8,7 @@ pub(crate) mod json;
 mod notation;
 pub(crate) mod making;
 mod derivations;
+mod sealing;
 mod forms;
 pub(crate) mod logs;
 
