@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::reading::{file, repository};
 
-const FILES: [&str; 4] = ["derivations.json", "forms.json", "logs.json", "sealing.json"];
+const FILES: [&str; 5] = ["derivations.json", "forms.json", "logs.json", "records.json", "sealing.json"];
 
 /// Every error that stands in the files.
 fn errors_of_the_vectors() -> BTreeSet<String> {

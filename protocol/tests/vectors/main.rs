@@ -17,4 +17,5 @@ mod derivations;
 mod sealing;
 mod forms;
 mod logs;
+mod records;
 mod coverage;

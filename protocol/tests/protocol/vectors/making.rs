@@ -1,6 +1,7 @@
 //! How signed bytes come about, kept with them: who signs what under which label, which proofs stand beside it, and what was
 //! changed afterwards. The vectors carry all of it, so that another implementation makes the same bytes.
 
+use protocol::entry::Entry;
 use protocol::keys::{DeviceKeys, SigningKey};
 use protocol::signed::ProofKey;
 use protocol::{Form, Verified};
@@ -163,5 +164,32 @@ impl Ring {
             (name.clone(), json)
         };
         Json::Object(self.0.iter().map(key).collect())
+    }
+}
+
+/// Signed forms of a file, each written down once and named by the cases that use it.
+#[derive(Default)]
+pub(crate) struct Pool(Vec<(Vec<u8>, String, Json)>);
+
+impl Pool {
+    /// The name that a form has in this file: its first.
+    pub(crate) fn keep(&mut self, ring: &Ring, name: &str, made: &Made) -> String {
+        let bytes = made.bytes();
+        if let Some((_, known, _)) = self.0.iter().find(|(known, ..)| *known == bytes) {
+            return known.clone();
+        }
+        assert!(self.0.iter().all(|(_, known, _)| known != name), "two forms are named {name}");
+        self.0.push((bytes, name.to_owned(), Json::Object(made.members(ring))));
+        name.to_owned()
+    }
+
+    /// The names of a log's entries: what each is, where it stands, and how its hash begins.
+    pub(crate) fn keep_log(&mut self, ring: &Ring, log: &[Verified<Entry>]) -> Vec<Json> {
+        let name = |entry: &Verified<Entry>| format!("{}-{}-{}", entry.body.name(), entry.seq, entry.hash().short());
+        log.iter().map(|entry| self.keep(ring, &name(entry), &ring.made(entry)).into()).collect()
+    }
+
+    pub(crate) fn into_json(self) -> Json {
+        Json::Object(self.0.into_iter().map(|(_, name, json)| (name, json)).collect())
     }
 }

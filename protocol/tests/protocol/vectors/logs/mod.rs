@@ -13,7 +13,7 @@ use protocol::policy::{Policy, Role};
 use protocol::roster::{Outcome, Roster};
 
 use super::json::{Json, hex, list, object};
-use super::making::{Made, Ring};
+use super::making::{Made, Pool, Ring};
 use super::{compare, note};
 use crate::golden::forms;
 use crate::world::{Chain, Joiner, keys};
@@ -175,43 +175,29 @@ fn roster_json(roster: &Roster, log: &[Verified<Entry>]) -> Json {
     }
 }
 
-/// Names of entries: what they are, where they stand, and how their hash begins.
-fn name_of(entry: &Verified<Entry>) -> String {
-    format!("{}-{}-{}", entry.body.name(), entry.seq, entry.hash().short())
-}
-
 #[test]
 fn logs_are_the_same_as_ever() {
     let ring = ring();
-    let mut entries: Vec<(Vec<u8>, String, Json)> = Vec::new();
+    let mut pool = Pool::default();
     let mut cases_json = Vec::new();
-    let mut keep = |name: String, made: &Made| {
-        let bytes = made.bytes();
-        if let Some((_, known, _)) = entries.iter().find(|(known, ..)| *known == bytes) {
-            return known.clone();
-        }
-        entries.push((bytes, name.clone(), Json::Object(made.members(&ring))));
-        name
-    };
     for case in cases() {
-        let mut log: Vec<Json> = case.good.iter().map(|entry| keep(name_of(entry), &ring.made(entry)).into()).collect();
+        let mut log = pool.keep_log(&ring, &case.good);
         let error = case.bad.as_ref().map(|(_, code)| *code);
         let index = case.bad.as_ref().map(|_| log.len());
         if let Some((made, _)) = &case.bad {
-            log.push(keep(case.name.clone(), made).into());
+            log.push(pool.keep(&ring, &case.name, made).into());
         }
-        log.extend(case.rest.iter().map(|entry| Json::from(keep(name_of(entry), &ring.made(entry)))));
+        log.extend(pool.keep_log(&ring, &case.rest));
         let mut json = object! { "name": case.name, "comment": case.says, "error": error, "index": index, "log": log };
         if case.bad.is_none() {
             json.push("roster", roster_json(&roster_of(&case.good), &case.good));
         }
         cases_json.push(json);
     }
-    let entries = entries.into_iter().map(|(_, name, json)| (name, json)).collect();
     let file = object! {
         "about": note("Whole logs. `log` names `entries`, in order; the roster of a good log; the code and the place of a refusal."),
         "keys": ring.to_json(),
-        "entries": Json::Object(entries),
+        "entries": pool.into_json(),
         "cases": cases_json,
     };
     compare("logs.json", &file);
