@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::reading::{file, repository};
 
-const FILES: [&str; 5] = ["derivations.json", "forms.json", "logs.json", "records.json", "sealing.json"];
+const FILES: [&str; 6] =
+    ["derivations.json", "forms.json", "logs.json", "records.json", "rounds.json", "sealing.json"];
 
 /// Every error that stands in the files.
 fn errors_of_the_vectors() -> BTreeSet<String> {

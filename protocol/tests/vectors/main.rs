@@ -18,4 +18,5 @@ mod sealing;
 mod forms;
 mod logs;
 mod records;
+mod rounds;
 mod coverage;

@@ -12,6 +12,7 @@ mod sealing;
 mod forms;
 pub(crate) mod logs;
 mod records;
+mod rounds;
 
 use std::path::PathBuf;
 
