@@ -19,4 +19,6 @@ mod forms;
 mod logs;
 mod records;
 mod rounds;
+mod reads;
+mod messages;
 mod coverage;

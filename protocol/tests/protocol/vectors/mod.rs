@@ -13,6 +13,8 @@ mod forms;
 pub(crate) mod logs;
 mod records;
 mod rounds;
+mod reads;
+mod messages;
 
 use std::path::PathBuf;
 
