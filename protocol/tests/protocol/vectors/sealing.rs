@@ -13,7 +13,7 @@ use rand_core::Rng as _;
 use super::json::{Json, hex, object};
 use super::logs::family;
 use super::{compare, note};
-use crate::golden::{forms, recovery_info};
+use crate::forms::{forms, recovery_info};
 use crate::support::SeededRng;
 use crate::world::{Chain, Joiner, description, keys};
 

@@ -7,7 +7,7 @@ use protocol::record::Record;
 use protocol::{DeviceId, Hash};
 
 use super::{Cases, Specimen};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::vectors::making::{Made, Proof};
 use crate::world::keys;
 

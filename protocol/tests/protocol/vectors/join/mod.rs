@@ -10,7 +10,7 @@ use super::json::{Json, hex, list, object};
 use super::making::Ring;
 use super::notation::{fields, names_of};
 use super::{compare, note};
-use crate::golden::{Forms, forms};
+use crate::forms::{Forms, forms};
 use crate::world::{Chain, Joiner};
 
 /// What passes between two who take part.
