@@ -24,8 +24,40 @@ where
     if bytes.len() > limit {
         return Err(FormError::TooLarge { form, got: bytes.len(), limit });
     }
-    let value: T = minicbor::decode(bytes).map_err(|error| FormError::Malformed { form, what: error.to_string() })?;
-    if encode(&value) == bytes { Ok(value) } else { Err(FormError::NotCanonical { form }) }
+    let mut decoder = Decoder::new(bytes);
+    let value: T = decoder.decode().map_err(|error| FormError::Malformed { form, what: error.to_string() })?;
+    if encode(&value) == bytes {
+        return Ok(value);
+    }
+    let item = bytes.get(..decoder.position()).unwrap_or(bytes);
+    if has_indefinite_length(item) {
+        return Err(FormError::Malformed { form, what: "a length is indefinite".to_owned() });
+    }
+    Err(FormError::NotCanonical { form })
+}
+
+/// Whether one well-formed item has a part of indefinite length (RFC 8949 §3.2). The decoder underneath takes maps of that kind and
+/// refuses strings and arrays; to a peer all are the same.
+fn has_indefinite_length(item: &[u8]) -> bool {
+    let mut rest = item;
+    while let Some((head, after)) = rest.split_first() {
+        let width = match head & 0x1f {
+            24 => 1,
+            25 => 2,
+            26 => 4,
+            27 => 8,
+            31 => return true,
+            _ => 0,
+        };
+        let Some((argument, after)) = after.split_at_checked(width) else { return false };
+        let argument = match argument {
+            [] => u64::from(head & 0x1f),
+            wide => wide.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        };
+        let content = if matches!(head >> 5, 2 | 3) { usize::try_from(argument).unwrap_or(usize::MAX) } else { 0 };
+        rest = after.get(content..).unwrap_or_default();
+    }
+    false
 }
 
 /// A byte string of no fixed length: a sealed blob, or a signed form inside another one, kept exactly as received.

@@ -44,6 +44,19 @@ pub enum CodeError {
     },
 }
 
+impl CodeError {
+    /// The stable code of this error, as it stands in the test vectors. It never travels.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WordCount { .. } => "word-count",
+            Self::UnknownWord { .. } => "unknown-word",
+            Self::Checksum => "checksum",
+            Self::Payload { .. } => "bad-payload",
+        }
+    }
+}
+
 secret! {
     /// A sync code.
     SyncCode;

@@ -108,6 +108,20 @@ pub enum AdmissionError {
     Keyring(#[from] KeyringError),
 }
 
+impl AdmissionError {
+    /// The stable code of this error, as it stands in the test vectors. It never travels.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OtherJoinKey => "other-join-key",
+            Self::NotAdmitted => "not-admitted",
+            Self::OtherKeys => "other-keys",
+            Self::NotTheApprover => "not-the-approver",
+            Self::Keyring(error) => error.code(),
+        }
+    }
+}
+
 /// A joiner's last step: checks the verified log against what it did itself, and opens the welcome.
 ///
 /// # Errors

@@ -261,7 +261,9 @@ impl Form for Entry {
         check_version(Self::NAME, self.version)?;
         let bad = |what| Err(FormError::BadField { form: Self::NAME, what });
         let founding = matches!(self.body, Body::Found(_));
-        if founding != (self.seq == 0) || founding != self.chain.is_none() || founding != self.prev.is_none() {
+        let placed = founding == (self.seq == 0) && founding == self.chain.is_none() && founding == self.prev.is_none();
+        // A kind of later may stand where none of these does: what its person must hear is "update me".
+        if !placed && !matches!(self.body, Body::Unknown { .. }) {
             return bad("only found stands at seq 0, without chain and prev");
         }
         match &self.body {

@@ -21,6 +21,18 @@ pub enum KeyringError {
     OtherCode,
 }
 
+impl KeyringError {
+    /// The stable code of this error, as it stands in the test vectors. It never travels.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OtherKey => "other-epoch-key",
+            Self::Broken(_) => "does-not-open",
+            Self::OtherCode => "other-sync-code",
+        }
+    }
+}
+
 /// The keys of a chain in one epoch. It exists only if the epoch key is the one that the log names.
 #[derive(Debug, Clone)]
 pub struct Keyring {

@@ -83,7 +83,7 @@ pub struct Signed<T> {
 }
 
 impl<T: Form> Signed<T> {
-    /// Takes a form apart: size first, then the exact COSE shape, then the deterministic payload.
+    /// Takes a form apart: size first, then the exact COSE shape of it and its proofs, then the deterministic payload.
     ///
     /// The bytes are kept as received. Costs a hash over the form; no signature is looked at.
     ///
@@ -102,13 +102,13 @@ impl<T: Form> Signed<T> {
         };
         let shape = "expected COSE_Sign1 with protected header {1: -8, 4: kid} and an empty unprotected one";
         let (outer, mut rest) = Sign1::take(rest).ok_or_else(|| malformed(shape))?;
-        let form: T = cbor::decode(T::NAME, outer.payload, T::BYTES_MAX)?;
         let mut proofs = Vec::new();
         for _ in 0..count {
             let (proof, after) = Sign1::take(rest).ok_or_else(|| malformed(shape))?;
             proofs.push((proof.kid, proof.payload.to_vec(), proof.signature));
             rest = after;
         }
+        let form: T = cbor::decode(T::NAME, outer.payload, T::BYTES_MAX)?;
         if !rest.is_empty() {
             return Err(FormError::NotCanonical { form: T::NAME });
         }

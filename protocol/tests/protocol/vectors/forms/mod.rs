@@ -1,0 +1,223 @@
+//! `docs/vectors/forms.json`: every signed form with how it comes about, and every way to be none, in the order of the checks.
+
+mod broken;
+mod faults;
+mod pairs;
+
+use protocol::{Form, Verified};
+
+use super::json::{Json, hex, object};
+use super::making::{Made, Ring};
+use super::notation::{fields, names_of};
+use super::{compare, note};
+use crate::forms::{Forms, forms};
+
+/// A form, good or bad.
+pub(super) struct Case {
+    name: String,
+    says: String,
+    /// The CDDL rule of the payload that the receiver expects.
+    rule: &'static str,
+    error: Option<&'static str>,
+    content: Content,
+}
+
+/// What the receiver gets.
+enum Content {
+    Signed(Box<Made>),
+    /// One byte, many times: too large to be written down.
+    Fill {
+        byte: u8,
+        count: usize,
+    },
+}
+
+pub(super) struct Cases(Vec<Case>);
+
+impl Cases {
+    fn good(&mut self, specimen: &Specimen, says: &str) {
+        let content = Content::Signed(Box::new(specimen.made.clone()));
+        self.0.push(Case {
+            name: specimen.name.to_owned(),
+            says: says.to_owned(),
+            rule: specimen.rule,
+            error: None,
+            content,
+        });
+    }
+
+    /// A fault of a specimen.
+    fn bad(&mut self, specimen: &Specimen, fault: &str, says: &str, error: &'static str, made: Made) {
+        let content = Content::Signed(Box::new(made));
+        let name = format!("{}/{fault}", specimen.name);
+        self.0.push(Case { name, says: says.to_owned(), rule: specimen.rule, error: Some(error), content });
+    }
+
+    fn fill(&mut self, specimen: &Specimen, fault: &str, says: &str, error: &'static str, count: usize) {
+        let content = Content::Fill { byte: 0xff, count };
+        let name = format!("{}/{fault}", specimen.name);
+        self.0.push(Case { name, says: says.to_owned(), rule: specimen.rule, error: Some(error), content });
+    }
+}
+
+/// A good form, and what is known of its kind.
+pub(super) struct Specimen {
+    name: &'static str,
+    rule: &'static str,
+    made: Made,
+    bytes_max: usize,
+    /// Whether the form names its signer.
+    names_signer: bool,
+}
+
+impl Specimen {
+    fn new<T: Form>(
+        ring: &Ring,
+        name: &'static str,
+        rule: &'static str,
+        form: &Verified<T>,
+        names_signer: bool,
+    ) -> Self {
+        Self { name, rule, made: ring.made(form), bytes_max: T::BYTES_MAX, names_signer }
+    }
+
+    /// Signed again over another payload.
+    fn over(&self, payload: Vec<u8>) -> Made {
+        Made { payload, ..self.made.clone() }
+    }
+
+    /// Signed again with these bytes of the payload replaced. They must stand there once.
+    fn with(&self, old: &[u8], new: &[u8]) -> Made {
+        let at: Vec<usize> = self
+            .made
+            .payload
+            .windows(old.len())
+            .enumerate()
+            .filter(|(_, window)| *window == old)
+            .map(|(at, _)| at)
+            .collect();
+        assert_eq!(at.len(), 1, "{}: {old:x?} stands {} times", self.name, at.len());
+        let mut payload = self.made.payload.clone();
+        payload.splice(at[0]..at[0] + old.len(), new.iter().copied());
+        self.over(payload)
+    }
+}
+
+pub(super) fn ring() -> Ring {
+    Ring::family()
+}
+
+/// Every form once.
+fn specimens(all: &Forms) -> Vec<(Specimen, &'static str)> {
+    let ring = ring();
+    vec![
+        (Specimen::new(&ring, "found", "entry", &all.found, true), "a laptop founds a chain"),
+        (
+            Specimen::new(&ring, "found-with-recovery", "entry", &all.found_with_recovery, true),
+            "the same with a recovery device: two proofs",
+        ),
+        (
+            Specimen::new(&ring, "admit", "entry", &all.admit, false),
+            "the laptop admits the phone, whose code was typed",
+        ),
+        (
+            Specimen::new(&ring, "deny", "entry", &all.deny, false),
+            "the phone denies the tablet: not me, blocked for an hour",
+        ),
+        (Specimen::new(&ring, "join-request", "join-request", &all.request, true), "the phone asks"),
+        (Specimen::new(&ring, "withdrawal", "withdrawal", &all.withdrawal, false), "the tablet takes its request back"),
+        (Specimen::new(&ring, "nonce", "nonce", &all.nonce, false), "the laptop opens the prompt: round 1"),
+        (Specimen::new(&ring, "reveal", "reveal", &all.reveal, false), "the phone answers"),
+        (Specimen::new(&ring, "record-put", "record", &all.put, false), "the phone's first record"),
+        (Specimen::new(&ring, "record-delete", "record", &all.delete, false), "its second: a tombstone for the first"),
+        (
+            Specimen::new(&ring, "connect-member", "connect", &all.connect_member, true),
+            "the phone connects as a member",
+        ),
+        (
+            Specimen::new(&ring, "connect-joiner", "connect", &all.connect_joiner, true),
+            "the tablet connects as a joiner",
+        ),
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    let all = forms();
+    let specimens = specimens(&all);
+    let mut cases = Cases(Vec::new());
+    for (specimen, says) in &specimens {
+        cases.good(specimen, says);
+    }
+    let specimens: Vec<Specimen> = specimens.into_iter().map(|(specimen, _)| specimen).collect();
+    // One form of each shape is broken in every way: what an entry is told by its body is a matter of its own.
+    for specimen in specimens
+        .iter()
+        .filter(|specimen| !["found", "admit", "record-delete", "connect-joiner"].contains(&specimen.name))
+    {
+        broken::all(&mut cases, specimen);
+    }
+    let named = |name: &str| specimens.iter().find(|specimen| specimen.name == name).unwrap();
+    faults::all(&mut cases, &named);
+    pairs::all(&mut cases, &named);
+    cases.0
+}
+
+fn case_json(case: &Case, ring: &Ring, good: &[Vec<u8>]) -> Json {
+    let mut json =
+        object! { "name": case.name.clone(), "comment": case.says.clone(), "form": case.rule, "error": case.error };
+    let made = match &case.content {
+        Content::Fill { byte, count } => {
+            json.push("cddl", Json::Null);
+            json.push("fill", object! { "byte": hex([*byte]), "count": *count });
+            return json;
+        }
+        Content::Signed(made) => made,
+    };
+    // A payload that stands in a good form is of its shape whoever signs it; of the others nothing is said.
+    json.push("cddl", good.contains(&made.payload).then_some(case.rule));
+    if case.error.is_none() {
+        json.push("fields", fields(case.rule, &made.payload).unwrap());
+    }
+    let Json::Object(members) = &mut json else { unreachable!() };
+    members.extend(made.members(ring));
+    if case.error.is_none() {
+        json.push("sig_structure", hex(made.sig_structure()));
+    }
+    json
+}
+
+#[test]
+fn forms_are_the_same_as_ever() {
+    let ring = ring();
+    let cases = cases();
+    let payload = |case: &Case| match &case.content {
+        Content::Signed(made) if case.error.is_none() => Some(made.payload.clone()),
+        _ => None,
+    };
+    let good: Vec<Vec<u8>> = cases.iter().filter_map(payload).collect();
+    let rules = [
+        "join-request",
+        "device",
+        "nonce",
+        "reveal",
+        "withdrawal",
+        "record",
+        "connect",
+        "cursor",
+        "entry",
+        "found",
+        "recovery",
+        "policy",
+        "quorums",
+        "totp",
+        "admit",
+        "deny",
+    ];
+    let file = object! {
+        "about": note("Signed forms, good and bad. The first check that fails names the error."),
+        "names": names_of(&rules),
+        "keys": ring.to_json(),
+        "cases": cases.iter().map(|case| case_json(case, &ring, &good)).collect::<Vec<_>>(),
+    };
+    compare("forms.json", &file);
+}
