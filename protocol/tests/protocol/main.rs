@@ -24,6 +24,7 @@ mod codes;
 mod sealing;
 mod wire;
 mod limits;
+mod shown;
 mod oracle;
 mod properties;
 mod secrets;
