@@ -1,9 +1,12 @@
 //! What is read off a value: by a person, in a message, by the programs around the crate.
 
 use protocol::cbor::{self, Blob};
+use protocol::entry::{Body, Entry};
+use protocol::limits::ENTRY_BYTES_MAX;
 use protocol::policy::{Policy, Role};
 use protocol::record::{Line, RecordRefusal};
 use protocol::signed::ProofKind;
+use protocol::{Signed, Verified};
 
 use crate::world::{AT, Chain};
 
@@ -61,4 +64,35 @@ fn a_message_names_the_number_that_was_due() {
 #[test]
 fn a_proof_is_called_by_its_name() {
     assert_eq!((ProofKind::Join.name(), ProofKind::Recovery.name()), ("join proof", "recovery proof"));
+}
+
+#[test]
+fn a_form_says_what_it_is_and_whether_it_was_verified() {
+    let chain = Chain::founded();
+    let (entry, who) = (&chain.founding.entry, chain.laptop.id());
+    assert_eq!(format!("{entry:?}"), format!("Verified<entry>({:?} by {who:?})", entry.hash()));
+    let claim = Signed::<Entry>::decode(entry.bytes()).unwrap();
+    assert_eq!(format!("{claim:?}"), format!("Signed({:?} by {who:?}, not verified)", entry.hash()));
+}
+
+/// An approval that is none fills an entry to the byte; whether it counts is asked by the log.
+#[test]
+fn nothing_is_signed_that_is_too_large_to_be_received() {
+    let chain = Chain::founded();
+    let admit = chain.admits(&chain.laptop, &chain.asks("phone"), Role::Writer);
+    let filled = |filling: usize| {
+        let mut entry = (*admit).clone();
+        if let Body::Admit(admit) = &mut entry.body {
+            admit.approvals = vec![Blob(vec![0; filling])];
+        }
+        entry
+    };
+    let envelope = admit.bytes().len() - cbor::encode(&*admit).len();
+    let size = |filling: usize| cbor::encode(&filled(filling)).len() + envelope;
+    let largest = (0..ENTRY_BYTES_MAX).rev().find(|filling| size(*filling) <= ENTRY_BYTES_MAX).unwrap();
+    let signed = |filling: usize| {
+        let form = Verified::sign(filled(filling), &chain.laptop.signing, &[]);
+        form.map(|form| form.bytes().len()).map_err(|error| error.code())
+    };
+    assert_eq!((signed(largest), signed(largest + 1)), (Ok(ENTRY_BYTES_MAX), Err("too-large")));
 }
