@@ -82,7 +82,12 @@ impl Link {
 
     /// Sends one message, and waits until the socket took it: nothing is queued behind it.
     pub(super) async fn send(&mut self, message: &ToDevice) -> Result<(), Ended> {
-        self.write(frames::message(&message.to_bytes())).await
+        self.send_bytes(&message.to_bytes()).await
+    }
+
+    /// Sends the bytes of one message.
+    pub(super) async fn send_bytes(&mut self, message: &[u8]) -> Result<(), Ended> {
+        self.write(frames::message(message)).await
     }
 
     /// Sends a ping.

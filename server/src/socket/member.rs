@@ -18,6 +18,7 @@ use crate::clock;
 use crate::registry::News;
 use crate::relay::Relay;
 use crate::store::chains;
+use crate::store::feed::Feed;
 use reading::{Reading, Shown};
 use window::Window;
 
@@ -119,6 +120,10 @@ impl Session {
     async fn tell(&mut self) -> Result<(), Ended> {
         let reading = Reading::of(self.due, self.window.room(), (self.log, self.record), &self.shown);
         let (chain, device, now) = (self.line.seat.chain(), self.device, self.relay.now());
+        if let Some(after) = reading.records_alone() {
+            let feed = self.relay.store.feed(chain, device, after).await?;
+            return self.tell_records(feed).await;
+        }
         let read = self.relay.store.glance(Some(chain), move |tx| reading.read(tx, &chain, &device, now)).await?;
         if let Some(page) = read.entries {
             self.log += page.entries.len() as u64;
@@ -134,17 +139,20 @@ impl Session {
             self.due = self.due.without(News::REQUESTS);
             self.tell_requests(open, read.ended).await?;
         }
-        if let Some(page) = read.records {
-            self.record = page.cursor.number;
-            if self.record >= page.last {
-                self.due = self.due.without(News::RECORDS);
-            }
-            if !page.rows.is_empty() {
-                self.window.sent();
-                self.line.link.send(&ToDevice::Records(page)).await?;
-            }
+        match read.records {
+            Some(feed) => self.tell_records(feed).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn tell_records(&mut self, feed: Feed) -> Result<(), Ended> {
+        self.record = feed.number;
+        if self.record >= feed.last {
+            self.due = self.due.without(News::RECORDS);
+        }
+        let Some(message) = feed.message else { return Ok(()) };
+        self.window.sent();
+        self.line.link.send_bytes(&message).await
     }
 
     /// Sends the requests that are new or changed, and the end of those that are gone.
