@@ -9,16 +9,15 @@ mod alarms;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use protocol::ChainId;
 use protocol::connect::Standing;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 pub use bell::News;
 
-use crate::clock;
 use alarms::{Alarms, Step};
 use bell::Bell;
 
@@ -83,12 +82,8 @@ impl Registry {
     /// Wakes sessions at the times that they asked for, as long as it is polled.
     pub async fn keep_time(&self) -> Infallible {
         loop {
-            sleep(alarms::STEP).await;
-            let now = clock::instant();
-            while let Some(due) = self.alarms.take_due(now) {
-                for bell in due.iter().filter_map(std::sync::Weak::upgrade) {
-                    bell.ring(News::TIME);
-                }
+            for bell in self.alarms.due().await.iter().filter_map(Weak::upgrade) {
+                bell.ring(News::TIME);
             }
         }
     }
