@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::address::Client;
@@ -22,7 +24,7 @@ use crate::config::ProxyProtocol;
 use crate::gate::{Gate, Pass};
 use crate::relay::Relay;
 use crate::routes::{Peer, UpgradeSlot};
-use crate::socket::{self, Link};
+use crate::socket::{self, Link, Session};
 use crate::stream::Stream;
 use crate::tls::Certificates;
 
@@ -43,7 +45,7 @@ pub(crate) struct Door {
 }
 
 /// Accepts until the relay drains. The connections' tasks are handed back: their owner waits for them, or aborts them.
-pub(crate) async fn accept(listener: TcpListener, door: Door) -> JoinSet<()> {
+pub(crate) async fn accept(listener: TcpListener, door: Arc<Door>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let mut accepting = Accepting::Well;
     loop {
@@ -54,8 +56,8 @@ pub(crate) async fn accept(listener: TcpListener, door: Door) -> JoinSet<()> {
                 Ok((stream, peer)) => {
                     accepting = Accepting::Well;
                     let peer = peer.ip().to_canonical();
-                    if let Some(pass) = door.gate.enter(peer) {
-                        tasks.spawn(connection(door.clone(), stream, peer, pass));
+                    if let Some((pass, evicted)) = door.gate.enter(peer) {
+                        tasks.spawn(connection(Box::pin(begin(Arc::clone(&door), stream, peer, pass, evicted))));
                     }
                 }
                 Err(error) => survive(&door, &error, &mut accepting).await,
@@ -84,25 +86,40 @@ async fn survive(door: &Door, error: &io::Error, accepting: &mut Accepting) {
     sleep(PAUSE).await;
 }
 
-async fn connection(door: Door, mut stream: TcpStream, peer: IpAddr, mut pass: Pass) {
+/// A connection's whole life. All that comes before the session is one boxed future, gone when the session begins: an idle socket
+/// does not carry the state of TLS handshakes and HTTP.
+async fn connection(begun: Pin<Box<impl Future<Output = Option<(Session, Pass)>>>>) {
+    let Some((session, pass)) = begun.await else { return };
+    session.serve().await;
+    drop(pass);
+}
+
+/// From the first byte to a device that has shown who it is, or to the end of whatever else the connection was.
+async fn begin(
+    door: Arc<Door>,
+    mut stream: TcpStream,
+    peer: IpAddr,
+    mut pass: Pass,
+    evicted: CancellationToken,
+) -> Option<(Session, Pass)> {
     // A message is sent whole; waiting for company would delay every push by the peer's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let evicted = pass.evicted.clone();
-    let served = async {
-        let patience = door.relay.config.timeouts.handshake;
-        let Some(peer) = Box::pin(client(&door, &mut stream, peer, patience)).await else { return };
-        if pass.count_for(peer.address).is_err() {
-            return;
-        }
-        let Some(stream) = Box::pin(secured(&door, stream, patience)).await else { return };
-        // Boxed, and dropped before the session begins: an idle socket does not carry the state of HTTP.
-        let Some((link, offered)) = Box::pin(http(&door, stream, peer)).await else { return };
-        Box::pin(socket::run(&door.relay, link, &offered, || pass.prove())).await;
+    let patience = door.relay.config.timeouts.handshake;
+    let begun = async {
+        let peer = client(&door, &mut stream, peer, patience).await?;
+        pass.count_for(peer.address).ok()?;
+        let stream = secured(&door, stream, patience).await?;
+        let (link, offered) = Box::pin(http(&door, stream, peer)).await?;
+        Box::pin(socket::begin(&door.relay, link, &offered, || pass.prove())).await
     };
-    tokio::select! {
-        () = evicted.cancelled() => tracing::debug!("a connection that proved nothing was cut off"),
-        () = served => {}
-    }
+    let session = tokio::select! {
+        () = evicted.cancelled() => {
+            tracing::debug!("a connection that proved nothing was cut off");
+            None
+        }
+        session = begun => session,
+    };
+    session.map(|session| (session, pass))
 }
 
 /// Who is at the other end: the socket's peer, or where the PROXY protocol is switched on whom a trusted proxy announces, and nobody else.
@@ -135,7 +152,7 @@ async fn secured(door: &Door, stream: TcpStream, patience: Duration) -> Option<S
 }
 
 /// Serves HTTP until the connection ends, or becomes a WebSocket.
-async fn http(door: &Door, stream: Stream, peer: Client) -> Option<(Box<Link>, Vec<String>)> {
+async fn http(door: &Door, stream: Stream, peer: Client) -> Option<(Link, Vec<String>)> {
     let slot = UpgradeSlot::default();
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
@@ -161,6 +178,6 @@ async fn http(door: &Door, stream: Stream, peer: Client) -> Option<(Box<Link>, V
     let upgrade = slot.take()?;
     let upgraded = upgrade.on.await.ok()?;
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    let link = Link::new(parts.io.into_inner(), parts.read_buf.to_vec(), door.relay.config.timeouts.idle).await;
-    Some((Box::new(link), upgrade.offered))
+    let link = Link::new(parts.io.into_inner(), &parts.read_buf, door.relay.config.timeouts.idle);
+    Some((link, upgrade.offered))
 }

@@ -35,8 +35,6 @@ pub(crate) struct Pass {
     gate: Arc<Gate>,
     number: u64,
     net: Net,
-    /// Cancelled when the connection must go to make room.
-    pub(crate) evicted: CancellationToken,
 }
 
 impl Gate {
@@ -49,8 +47,8 @@ impl Gate {
     /// Lets a connection in, or `None` if its address, or the relay, has as many as it may.
     ///
     /// When too many have not shown who they are, the oldest of them goes: a crowd of half-open handshakes then costs its
-    /// sender its own connections, and not somebody else's.
-    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Pass> {
+    /// sender its own connections, and not somebody else's. The token is cancelled when this one must go.
+    pub(crate) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<(Pass, CancellationToken)> {
         let net = Net::of(peer);
         let proxy = self.trusts(peer);
         let mut counts = self.lock();
@@ -71,7 +69,7 @@ impl Gate {
             counts.evict_oldest();
         }
         counts.unproven.insert(number, evicted.clone());
-        Some(Pass { gate: Arc::clone(self), number, net, evicted })
+        Some((Pass { gate: Arc::clone(self), number, net }, evicted))
     }
 
     /// Makes room when the system has no more descriptors: an eighth of those that proved nothing goes, the oldest first.
@@ -172,9 +170,9 @@ mod tests {
     #[test]
     fn behind_a_proxy_each_client_has_its_own_count_and_the_proxy_none() {
         let gate = gate(10, 1, 10);
-        let mut first = gate.enter(address(1)).unwrap();
+        let (mut first, _) = gate.enter(address(1)).unwrap();
         assert_eq!(first.count_for(address(2)), Ok(()));
-        let mut second = gate.enter(address(1)).unwrap();
+        let (mut second, _) = gate.enter(address(1)).unwrap();
         assert_eq!(second.count_for(address(2)), Err(TooMany));
         drop(first);
         assert_eq!(second.count_for(address(2)), Ok(()));
@@ -198,7 +196,7 @@ mod tests {
     fn a_trusted_proxy_that_another_one_announces_is_not_limited_either() {
         let gate = gate(10, 1, 10);
         let mut held: Vec<_> = (1..=3).map(|last| gate.enter(address(last)).unwrap()).collect();
-        assert!(held.iter_mut().all(|pass| pass.count_for(IpAddr::from([10, 0, 0, 1])).is_ok()));
+        assert!(held.iter_mut().all(|(pass, _)| pass.count_for(IpAddr::from([10, 0, 0, 1])).is_ok()));
         assert!(gate.enter(address(1)).is_some());
     }
 
@@ -206,11 +204,11 @@ mod tests {
     fn the_oldest_that_proved_nothing_goes_and_the_proven_stay() {
         let gate = gate(10, 10, 2);
         let proven = gate.enter(address(1)).unwrap();
-        proven.prove();
+        proven.0.prove();
         let oldest = gate.enter(address(2)).unwrap();
         let newer = gate.enter(address(3)).unwrap();
         let newest = gate.enter(address(4)).unwrap();
-        assert!(oldest.evicted.is_cancelled());
-        assert!(![&proven, &newer, &newest].iter().any(|pass| pass.evicted.is_cancelled()));
+        assert!(oldest.1.is_cancelled());
+        assert!(![&proven, &newer, &newest].iter().any(|(_, evicted)| evicted.is_cancelled()));
     }
 }

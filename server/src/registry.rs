@@ -3,55 +3,23 @@
 //! A wake-up carries no content: each session reads the store itself, with its membership checked in that read. So nothing is
 //! queued for a session, a slow one costs no memory, and a removed device is sent nothing, whoever woke it.
 
+mod bell;
+mod alarms;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 
 use protocol::ChainId;
 use protocol::connect::Standing;
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// What changed, as bits of one byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct News(u8);
+pub use bell::News;
 
-impl News {
-    /// Entries of the log.
-    pub const LOG: Self = Self(1);
-    /// Records.
-    pub const RECORDS: Self = Self(2);
-    /// Requests, their rounds, or what their joiners are told.
-    pub const REQUESTS: Self = Self(4);
-    /// Everything.
-    pub const ALL: Self = Self(7);
-    /// Nothing.
-    pub const NONE: Self = Self(0);
-
-    /// Both.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether any of `other` is in it.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    /// What is left without `other`.
-    #[must_use]
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-}
-
-/// Where one session is woken.
-#[derive(Debug, Default)]
-struct Bell {
-    news: AtomicU8,
-    notify: Notify,
-}
+use alarms::{Alarms, Step};
+use bell::Bell;
 
 #[derive(Debug, Default)]
 struct Connected {
@@ -64,6 +32,7 @@ struct Connected {
 pub struct Registry {
     next: AtomicU64,
     chains: Mutex<HashMap<ChainId, Connected>>,
+    alarms: Alarms,
 }
 
 /// A session's place in the registry. Dropping it removes exactly this session.
@@ -74,12 +43,14 @@ pub struct Seat {
     chain: ChainId,
     number: u64,
     bell: Arc<Bell>,
+    /// When it is woken the next time, if it asked for that.
+    alarm: Option<Step>,
 }
 
 impl Registry {
     /// Registers a session. Its first wake-up is for everything, so it may register before it reads, and misses nothing.
     pub fn register(self: &Arc<Self>, chain: ChainId, standing: Standing) -> Seat {
-        let bell = Arc::new(Bell { news: AtomicU8::new(News::ALL.0), notify: Notify::new() });
+        let bell = Arc::new(Bell::rung(News::ALL));
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut chains = self.lock();
         let connected = chains.entry(chain).or_default();
@@ -91,13 +62,29 @@ impl Registry {
             }
         }
         drop(chains);
-        Seat { registry: Arc::clone(self), chain, number, bell }
+        Seat { registry: Arc::clone(self), chain, number, bell, alarm: None }
     }
 
     /// Wakes every session of a chain. Called after the change is durable.
     pub fn wake(&self, chain: &ChainId, news: News) {
         if let Some(connected) = self.lock().get(chain) {
             connected.ring(news, None);
+        }
+    }
+
+    /// Tells every session that the relay drains.
+    pub fn drain(&self) {
+        for connected in self.lock().values() {
+            connected.ring(News::DRAINING, None);
+        }
+    }
+
+    /// Wakes sessions at the times that they asked for, as long as it is polled.
+    pub async fn keep_time(&self) -> Infallible {
+        loop {
+            for bell in self.alarms.due().await.iter().filter_map(Weak::upgrade) {
+                bell.ring(News::TIME);
+            }
         }
     }
 
@@ -127,22 +114,34 @@ impl Connected {
             // A joiner has no business with records, so they do not wake it.
             let wanted = if *standing == Standing::Joiner { news.without(News::RECORDS) } else { news };
             if only.is_none_or(|only| only == *standing) && wanted != News::NONE {
-                bell.news.fetch_or(wanted.0, Ordering::AcqRel);
-                bell.notify.notify_one();
+                bell.ring(wanted);
             }
         }
     }
 }
 
 impl Seat {
-    /// Waits until there is news, and takes it.
-    pub async fn news(&self) -> News {
-        loop {
-            let news = News(self.bell.news.swap(0, Ordering::AcqRel));
-            if news != News::NONE {
-                return news;
-            }
-            self.bell.notify.notified().await;
+    /// The chain of the session.
+    pub fn chain(&self) -> ChainId {
+        self.chain
+    }
+
+    /// Takes the news, or has the task woken once there is some.
+    pub fn poll_news(&mut self, cx: &Context<'_>) -> Poll<News> {
+        let news = self.bell.poll(cx);
+        if matches!(news, Poll::Ready(news) if news.has(News::TIME)) {
+            self.alarm = None;
+        }
+        news
+    }
+
+    /// Asks for [`News::TIME`] at a time. It may come early, and again; it is late by a fraction of a second at most.
+    pub fn wake_by(&mut self, at: Instant) {
+        let step = self.registry.alarms.step_of(at);
+        // An alarm that is set stays: a session that gets a sign of life each second sets no more than one that gets none.
+        if self.alarm.is_none_or(|set| step < set) {
+            self.registry.alarms.set(step, Arc::downgrade(&self.bell));
+            self.alarm = Some(step);
         }
     }
 }

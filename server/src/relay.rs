@@ -29,7 +29,7 @@ pub struct Relay {
     pub registry: Arc<Registry>,
     /// Limits on strangers.
     pub rates: Rates,
-    /// Cancelled when the relay drains: sockets then close with 1012.
+    /// Cancelled when the relay drains, by [`Relay::drain`]: sockets then close with 1012.
     pub draining: CancellationToken,
     warned_of_proxy: AtomicBool,
 }
@@ -55,6 +55,13 @@ impl Relay {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// Begins to drain: nothing new is let in, and every session is told.
+    pub fn drain(&self) {
+        // In this order: a session that registers after the second has seen the first.
+        self.draining.cancel();
+        self.registry.drain();
     }
 
     /// Whether it is the first time that this warning is due.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::accept::{Door, accept};
@@ -27,16 +28,20 @@ pub async fn run(
     certificates: Option<Arc<Certificates>>,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let door = Door {
+    let door = Arc::new(Door {
         router: routes::router(Arc::clone(&relay)),
         gate: Gate::new(relay.config.connections, relay.config.trusted_proxies.clone()),
         certificates,
         relay: Arc::clone(&relay),
-    };
+    });
     let stop = async {
         shutdown.await;
-        relay.draining.cancel();
+        relay.drain();
     };
+    let registry = Arc::clone(&relay.registry);
+    // A task, not a branch beside accepting: it wakes sessions from a worker's own queue. Dropping the set ends it.
+    let mut keeping_time = JoinSet::new();
+    keeping_time.spawn(async move { registry.keep_time().await });
     let ((), mut tasks) = tokio::join!(stop, accept(listener, door));
     let finish = async { while tasks.join_next().await.is_some() {} };
     match timeout(relay.config.timeouts.drain, finish).await {

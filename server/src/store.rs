@@ -1,8 +1,8 @@
 //! The store: one SQLite file, one writer with group commit, readers with snapshots.
 //!
 //! What was answered with success is synced. A failing disk is answered `not-durable`, and nothing of it is served: readers see
-//! committed rows only, and the one cache ([`Rosters`]) is keyed by head, so it knows what follows from a log but never
-//! which log is current.
+//! committed rows only. One cache ([`Rosters`]) is keyed by head, so it knows what follows from a log but never which log is
+//! current; the other ([`feed`]) is of use until the next commit.
 
 mod schema;
 mod writer;
@@ -13,6 +13,7 @@ pub mod requests;
 pub mod rounds;
 pub mod records;
 pub mod log;
+pub mod feed;
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -27,6 +28,7 @@ pub use rosters::Rosters;
 pub use schema::OpenError;
 
 use crate::failure::Failure;
+use crate::recent::Recent;
 
 /// How long a statement waits for a lock that another process holds (`backup`). Our own writer is alone.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +63,7 @@ pub struct Store {
     rosters: Arc<Rosters>,
     readers: readers::Readers,
     writer: writer::Writer,
+    feeds: Recent<(ChainId, u64), Arc<feed::Shared>>,
     /// Held for as long as the store is open. Declared last, so that it is dropped after the writer has finished.
     _lock: File,
 }
@@ -86,7 +89,8 @@ impl Store {
         let connections = (0..readers::CONNECTIONS).map(|_| connect_to_read(&path)).collect::<Result<_, _>>();
         let readers = readers::Readers::start(connections.map_err(failed)?).map_err(io)?;
         let writer = writer::Writer::start(connection).map_err(io)?;
-        Ok(Self { identity, rosters: Arc::new(Rosters::default()), readers, writer, _lock: lock })
+        let (rosters, feeds) = (Arc::new(Rosters::default()), Recent::new(feed::KEPT));
+        Ok(Self { identity, rosters, readers, writer, feeds, _lock: lock })
     }
 
     /// Which store it is: the `store` of cursors.

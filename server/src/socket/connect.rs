@@ -50,7 +50,7 @@ pub(super) async fn authenticate(relay: &Relay, link: &mut Link, offered: &[Stri
     }
 }
 
-async fn first_message(link: &mut Link) -> Result<axum::body::Bytes, Ended> {
+async fn first_message(link: &mut Link) -> Result<Vec<u8>, Ended> {
     loop {
         if let Some(bytes) = link.receive().await? {
             return Ok(bytes);

@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use protocol::wire::{Stage, Standing, ToDevice};
 use protocol::{DeviceId, RequestId};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use super::link::{Ended, Link};
+use super::line::{Event, Line};
+use super::link::Ended;
 use super::pulse::Pulse;
 use crate::clock;
-use crate::registry::Seat;
+use crate::registry::News;
 use crate::relay::Relay;
 
 /// A connected joiner.
 #[derive(Debug)]
-pub(super) struct Session<'a> {
-    relay: &'a Arc<Relay>,
+pub(crate) struct Session {
+    relay: Arc<Relay>,
+    pub(super) line: Line,
     request: RequestId,
     device: DeviceId,
     told: Option<Standing>,
@@ -25,46 +27,39 @@ pub(super) struct Session<'a> {
     pulse: Pulse,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn new(relay: &'a Arc<Relay>, request: RequestId, device: DeviceId) -> Self {
-        Self { relay, request, device, told: None, until: None, pulse: Pulse::start(&relay.config.timeouts) }
+impl Session {
+    pub(super) fn new(relay: &Arc<Relay>, line: Line, request: RequestId, device: DeviceId) -> Self {
+        Self { relay: Arc::clone(relay), line, request, device, told: None, until: None, pulse: Pulse::start() }
     }
 
     /// Serves the joiner until one side ends. Whatever became of the request, the socket itself stays: that it closed would say
     /// that it was denied.
-    pub(super) async fn serve(&mut self, link: &mut Link, seat: &Seat) -> Ended {
-        match self.pump(link, seat).await {
-            Ok(never) => match never {},
-            Err(ended) => ended,
-        }
-    }
-
-    async fn pump(&mut self, link: &mut Link, seat: &Seat) -> Result<Infallible, Ended> {
+    pub(super) async fn pump(&mut self) -> Result<Infallible, Ended> {
         loop {
-            tokio::select! {
-                () = self.relay.draining.cancelled() => return Err(Ended::Draining),
-                _ = seat.news() => Box::pin(self.tell(link)).await?,
-                received = link.receive() => match received? {
-                    // A joiner is sent nothing that it could acknowledge.
-                    Some(_) => return Err(Ended::Protocol),
-                    None => self.pulse.beat(),
-                },
-                () = sleep_until(self.next_timer()) => {
-                    if self.until.is_some_and(|until| until <= clock::instant()) {
-                        Box::pin(self.tell(link)).await?;
+            match self.line.wait(self.next_timer()).await? {
+                Event::News(news) => {
+                    if news.without(News::TIME) != News::NONE
+                        || self.until.is_some_and(|until| until <= clock::instant())
+                    {
+                        Box::pin(self.tell()).await?;
                     }
-                    Box::pin(self.pulse.tick(link)).await?;
+                    if news.has(News::TIME) {
+                        Box::pin(self.pulse.tick(&self.relay.config.timeouts, &mut self.line.link)).await?;
+                    }
                 }
+                // A joiner is sent nothing that it could acknowledge.
+                Event::Received(Some(_)) => return Err(Ended::Protocol),
+                Event::Received(None) => self.pulse.beat(),
             }
         }
     }
 
     fn next_timer(&self) -> Instant {
-        self.until.into_iter().chain([self.pulse.next()]).min().unwrap_or_else(|| self.pulse.next())
+        self.until.into_iter().fold(self.pulse.next(&self.relay.config.timeouts), Instant::min)
     }
 
     /// Sends the standing, if it is another than the last one.
-    async fn tell(&mut self, link: &mut Link) -> Result<(), Ended> {
+    async fn tell(&mut self) -> Result<(), Ended> {
         let (_, standing) = self.relay.standing(self.request, self.device).await?;
         let living = matches!(standing.stage, Stage::Waiting | Stage::Code);
         self.until = living.then(|| clock::instant() + Duration::from_millis(standing.remaining + 1));
@@ -72,7 +67,7 @@ impl<'a> Session<'a> {
         if self.told.as_ref().is_some_and(same) {
             return Ok(());
         }
-        link.send(&ToDevice::Standing(standing.clone())).await?;
+        self.line.link.send(&ToDevice::Standing(standing.clone())).await?;
         self.told = Some(standing);
         Ok(())
     }

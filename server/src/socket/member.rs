@@ -3,28 +3,30 @@
 mod window;
 mod reading;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use protocol::connect::Cursor;
 use protocol::wire::{Ended as RequestEnded, FromDevice, Ready, ToDevice};
-use protocol::{ChainId, DeviceId, Hash, RequestId};
-use tokio::time::{Instant, sleep_until};
+use protocol::{DeviceId, Hash, RequestId};
+use tokio::time::Instant;
 
-use super::link::{Ended, Link};
+use super::line::{Event, Line};
+use super::link::Ended;
 use super::pulse::Pulse;
 use crate::clock;
-use crate::registry::{News, Seat};
+use crate::registry::News;
 use crate::relay::Relay;
 use crate::store::chains;
+use crate::store::feed::Feed;
 use reading::{Reading, Shown};
 use window::Window;
 
 /// A connected member, and how far it was told.
 #[derive(Debug)]
-pub(super) struct Session<'a> {
-    relay: &'a Arc<Relay>,
-    chain: ChainId,
+pub(crate) struct Session {
+    relay: Arc<Relay>,
+    pub(super) line: Line,
     device: DeviceId,
     /// Position of the last entry that it was sent, or has.
     log: u64,
@@ -38,27 +40,15 @@ pub(super) struct Session<'a> {
     due: News,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn new(relay: &'a Arc<Relay>, chain: ChainId, device: DeviceId) -> Self {
-        let timeouts = &relay.config.timeouts;
-        let (window, pulse) = (Window::new(timeouts.idle), Pulse::start(timeouts));
-        Self { relay, chain, device, log: 0, record: 0, shown: Vec::new(), window, pulse, due: News::NONE }
-    }
-
-    /// Serves the member until one side ends.
-    pub(super) async fn serve(&mut self, link: &mut Link, seat: &Seat, head: Hash, cursor: Option<Cursor>) -> Ended {
-        match Box::pin(self.begin(link, head, cursor)).await {
-            Ok(()) => match self.pump(link, seat).await {
-                Ok(never) => match never {},
-                Err(ended) => ended,
-            },
-            Err(ended) => ended,
-        }
+impl Session {
+    pub(super) fn new(relay: &Arc<Relay>, line: Line, device: DeviceId) -> Self {
+        let (relay, window, pulse) = (Arc::clone(relay), Window::new(), Pulse::start());
+        Self { relay, line, device, log: 0, record: 0, shown: Vec::new(), window, pulse, due: News::NONE }
     }
 
     /// Says where the relay stands, and finds out where the device does.
-    async fn begin(&mut self, link: &mut Link, head: Hash, cursor: Option<Cursor>) -> Result<(), Ended> {
-        let (chain, device) = (self.chain, self.device);
+    pub(super) async fn begin(&mut self, head: Hash, cursor: Option<Cursor>) -> Result<(), Ended> {
+        let (chain, device) = (self.line.seat.chain(), self.device);
         let (found, position) = self
             .relay
             .store
@@ -74,20 +64,24 @@ impl<'a> Session<'a> {
             cursor.filter(|cursor| cursor.store == self.relay.store.identity() && cursor.number <= found.records);
         self.record = ours.map_or(0, |cursor| cursor.number);
         let ready = Ready { head: found.stand.head, seq: found.stand.seq, knows_your_head: position.is_some() };
-        link.send(&ToDevice::Ready(ready)).await
+        self.line.link.send(&ToDevice::Ready(ready)).await
     }
 
-    /// What is done seldom is boxed: an idle session then holds its timers, its position, and nothing of the work.
-    async fn pump(&mut self, link: &mut Link, seat: &Seat) -> Result<std::convert::Infallible, Ended> {
+    /// Serves the member until one side ends. What is done seldom is boxed: an idle session holds its position, and nothing of
+    /// the work.
+    pub(super) async fn pump(&mut self) -> Result<Infallible, Ended> {
         loop {
             while self.has_work() {
-                Box::pin(self.tell(link)).await?;
+                Box::pin(self.tell()).await?;
             }
-            tokio::select! {
-                () = self.relay.draining.cancelled() => return Err(Ended::Draining),
-                news = seat.news() => self.due = self.due.and(news),
-                received = link.receive() => self.take(received?)?,
-                () = sleep_until(self.next_timer()) => Box::pin(self.tick(link)).await?,
+            match self.line.wait(self.next_timer()).await? {
+                Event::News(news) => {
+                    self.due = self.due.and(news.without(News::TIME));
+                    if news.has(News::TIME) {
+                        Box::pin(self.tick()).await?;
+                    }
+                }
+                Event::Received(received) => self.take(received)?,
             }
         }
     }
@@ -99,22 +93,23 @@ impl<'a> Session<'a> {
 
     fn next_timer(&self) -> Instant {
         let expiry = self.shown.iter().map(|shown| shown.until);
-        let timers = [Some(self.pulse.next()), self.window.deadline()].into_iter().flatten();
-        timers.chain(expiry).min().unwrap_or_else(|| self.pulse.next())
+        let timeouts = &self.relay.config.timeouts;
+        let deadline = self.window.deadline(timeouts.idle);
+        expiry.chain(deadline).fold(self.pulse.next(timeouts), Instant::min)
     }
 
-    async fn tick(&mut self, link: &mut Link) -> Result<(), Ended> {
-        let now = clock::instant();
-        if self.window.deadline().is_some_and(|deadline| deadline <= now) {
+    async fn tick(&mut self) -> Result<(), Ended> {
+        let (now, timeouts) = (clock::instant(), &self.relay.config.timeouts);
+        if self.window.deadline(timeouts.idle).is_some_and(|deadline| deadline <= now) {
             return Err(Ended::TooSlow);
         }
         if self.shown.iter().any(|shown| shown.until <= now) {
             self.due = self.due.and(News::REQUESTS);
         }
-        self.pulse.tick(link).await
+        self.pulse.tick(timeouts, &mut self.line.link).await
     }
 
-    fn take(&mut self, received: Option<Bytes>) -> Result<(), Ended> {
+    fn take(&mut self, received: Option<Vec<u8>>) -> Result<(), Ended> {
         self.pulse.beat();
         let Some(bytes) = received else { return Ok(()) };
         let FromDevice::Ack(_) = FromDevice::from_bytes(&bytes).map_err(|_| Ended::Protocol)?;
@@ -122,9 +117,13 @@ impl<'a> Session<'a> {
     }
 
     /// Reads one step of what is due, in one snapshot, and sends it.
-    async fn tell(&mut self, link: &mut Link) -> Result<(), Ended> {
+    async fn tell(&mut self) -> Result<(), Ended> {
         let reading = Reading::of(self.due, self.window.room(), (self.log, self.record), &self.shown);
-        let (chain, device, now) = (self.chain, self.device, self.relay.now());
+        let (chain, device, now) = (self.line.seat.chain(), self.device, self.relay.now());
+        if let Some(after) = reading.records_alone() {
+            let feed = self.relay.store.feed(chain, device, after).await?;
+            return self.tell_records(feed).await;
+        }
         let read = self.relay.store.glance(Some(chain), move |tx| reading.read(tx, &chain, &device, now)).await?;
         if let Some(page) = read.entries {
             self.log += page.entries.len() as u64;
@@ -133,36 +132,38 @@ impl<'a> Session<'a> {
             }
             if !page.entries.is_empty() {
                 self.window.sent();
-                link.send(&ToDevice::Entries(page)).await?;
+                self.line.link.send(&ToDevice::Entries(page)).await?;
             }
         }
         if let Some(open) = read.requests {
             self.due = self.due.without(News::REQUESTS);
-            self.tell_requests(link, open, read.ended).await?;
+            self.tell_requests(open, read.ended).await?;
         }
-        if let Some(page) = read.records {
-            self.record = page.cursor.number;
-            if self.record >= page.last {
-                self.due = self.due.without(News::RECORDS);
-            }
-            if !page.rows.is_empty() {
-                self.window.sent();
-                link.send(&ToDevice::Records(page)).await?;
-            }
+        match read.records {
+            Some(feed) => self.tell_records(feed).await,
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    async fn tell_records(&mut self, feed: Feed) -> Result<(), Ended> {
+        self.record = feed.number;
+        if self.record >= feed.last {
+            self.due = self.due.without(News::RECORDS);
+        }
+        let Some(message) = feed.message else { return Ok(()) };
+        self.window.sent();
+        self.line.link.send_bytes(&message).await
     }
 
     /// Sends the requests that are new or changed, and the end of those that are gone.
     async fn tell_requests(
         &mut self,
-        link: &mut Link,
         open: Vec<crate::store::requests::Open>,
         ended: Vec<RequestEnded>,
     ) -> Result<(), Ended> {
         for ended in ended {
             self.forget(&ended.request);
-            link.send(&ToDevice::Ended(ended)).await?;
+            self.line.link.send(&ToDevice::Ended(ended)).await?;
         }
         for open in open {
             let shown = Shown::new(&open);
@@ -171,7 +172,7 @@ impl<'a> Session<'a> {
                 Some(known) => *known = shown,
                 None => self.shown.push(shown),
             }
-            link.send(&ToDevice::Requested(open.request)).await?;
+            self.line.link.send(&ToDevice::Requested(open.request)).await?;
         }
         Ok(())
     }

@@ -1,7 +1,5 @@
 //! A session's timers: when to ping, when to give up.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::link::{Ended, Link};
@@ -11,8 +9,6 @@ use crate::config::Timeouts;
 /// The timers of one session, all counted from what happened on the socket.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    ping: Duration,
-    idle: Duration,
     waiting: Waiting,
     since: Instant,
 }
@@ -25,35 +21,34 @@ enum Waiting {
 
 impl Pulse {
     /// Begins now.
-    pub(super) fn start(timeouts: &Timeouts) -> Self {
-        Self { ping: timeouts.ping, idle: timeouts.idle, waiting: Waiting::ToPing, since: clock::instant() }
+    pub(super) fn start() -> Self {
+        Self { waiting: Waiting::ToPing, since: clock::instant() }
     }
 
     /// The device gave a sign of life.
     pub(super) fn beat(&mut self) {
-        self.waiting = Waiting::ToPing;
-        self.since = clock::instant();
+        *self = Self::start();
     }
 
     /// When something is due.
-    pub(super) fn next(&self) -> Instant {
+    pub(super) fn next(&self, timeouts: &Timeouts) -> Instant {
         self.since
             + match self.waiting {
-                Waiting::ToPing => self.ping,
-                Waiting::ForPong => self.idle,
+                Waiting::ToPing => timeouts.ping,
+                Waiting::ForPong => timeouts.idle,
             }
     }
 
     /// Does what is due: pings a silent device, gives up one that did not answer.
-    pub(super) async fn tick(&mut self, link: &mut Link) -> Result<(), Ended> {
+    pub(super) async fn tick(&mut self, timeouts: &Timeouts, link: &mut Link) -> Result<(), Ended> {
         let now = clock::instant();
-        if now < self.next() {
+        if now < self.next(timeouts) {
             return Ok(());
         }
         match self.waiting {
             Waiting::ForPong => Err(Ended::TooSlow),
             Waiting::ToPing => {
-                (self.waiting, self.since) = (Waiting::ForPong, now);
+                *self = Self { waiting: Waiting::ForPong, since: now };
                 link.ping().await
             }
         }

@@ -393,3 +393,20 @@ fn the_files_are_closed_to_others_also_in_a_folder_that_is_open() {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.file_name());
     }
 }
+
+#[tokio::test]
+async fn a_feed_is_read_once_for_all_members_until_the_next_commit() {
+    let mut desk = desk().await;
+    let (chain, device) = (desk.chain(), desk.keys.id());
+    let first = desk.record("one", Some(b"1"), None);
+    desk.puts(vec![first]).await.unwrap();
+    let feed = desk.store.feed(chain, device, 0).await.unwrap();
+    let again = desk.store.feed(chain, device, 0).await.unwrap();
+    assert!(Arc::ptr_eq(feed.message.as_ref().unwrap(), again.message.as_ref().unwrap()));
+    let stranger = DeviceKeys::draw(&mut rng()).id();
+    assert_eq!(refusal(desk.store.feed(chain, stranger, 0).await), Refusal::NotAMember, "however it was read");
+    let second = desk.record("two", Some(b"2"), None);
+    desk.puts(vec![second]).await.unwrap();
+    assert_eq!(desk.store.feed(chain, device, 0).await.unwrap().number, 2);
+    assert!(desk.store.feed(chain, device, 2).await.unwrap().message.is_none());
+}

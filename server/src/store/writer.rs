@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -33,23 +33,35 @@ type Job = Box<dyn FnOnce(Option<&Connection>) -> (Outcome, Answer) + Send>;
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    healthy: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+/// What the thread tells of itself.
+#[derive(Debug)]
+struct State {
+    healthy: AtomicBool,
+    commits: AtomicU64,
 }
 
 impl Writer {
     /// Starts the thread. It owns the connection, and ends when the last sender is dropped.
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let healthy = Arc::new(AtomicBool::new(true));
-        let flag = Arc::clone(&healthy);
+        let state = Arc::new(State { healthy: AtomicBool::new(true), commits: AtomicU64::new(0) });
+        let told = Arc::clone(&state);
         let thread =
-            std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&connection, jobs, &flag))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), healthy })
+            std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&connection, jobs, &told))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), state })
     }
 
     /// Whether the last commit succeeded.
     pub(super) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed)
+        self.state.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Commits so far. It grows before anything of a commit is answered: as long as it stays the same, nothing was acknowledged.
+    pub(super) fn commits(&self) -> u64 {
+        self.state.commits.load(Ordering::Acquire)
     }
 
     /// Runs a job in a transaction, all or nothing, and answers when it is durable.
@@ -94,7 +106,7 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, mut jobs: mpsc::Receiver<Job>, healthy: &AtomicBool) {
+fn work(connection: &Connection, mut jobs: mpsc::Receiver<Job>, state: &State) {
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = jobs.blocking_recv() {
         group.push(first);
@@ -106,7 +118,8 @@ fn work(connection: &Connection, mut jobs: mpsc::Receiver<Job>, healthy: &Atomic
         }
         let mut answers = Vec::with_capacity(group.len());
         let committed = commit(connection, group.drain(..), &mut answers);
-        healthy.store(committed.is_ok(), Ordering::Relaxed);
+        state.healthy.store(committed.is_ok(), Ordering::Relaxed);
+        state.commits.fetch_add(1, Ordering::Release);
         if let Err(why) = &committed {
             tracing::error!(%why, "the store could not commit");
         }

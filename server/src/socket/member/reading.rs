@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use protocol::limits;
-use protocol::wire::{Ended, Ending, LogPage, RecordPage};
+use protocol::wire::{Ended, Ending, LogPage};
 use protocol::{ChainId, DeviceId, RequestId};
 use tokio::time::Instant;
 
 use crate::clock::{self, Moment};
 use crate::failure::Failure;
 use crate::registry::News;
+use crate::store::feed::Feed;
 use crate::store::requests::{self, Decided, Kept, Open};
-use crate::store::{Tx, chains, log, records};
+use crate::store::{Tx, chains, log};
 
 /// A request that a member was shown, as far as a change must be noticed.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ pub(super) struct Read {
     pub(super) entries: Option<LogPage>,
     pub(super) requests: Option<Vec<Open>>,
     pub(super) ended: Vec<Ended>,
-    pub(super) records: Option<RecordPage>,
+    pub(super) records: Option<Feed>,
 }
 
 impl Reading {
@@ -67,6 +68,12 @@ impl Reading {
             records_after: (due.has(News::RECORDS) && room_for_records).then_some(record),
             shown: due.has(News::REQUESTS).then(|| shown.iter().map(|shown| shown.id).collect()),
         }
+    }
+
+    /// After which number records are to be read, if nothing else is. Entries and records are read in one snapshot: a device must
+    /// be able to follow who signed.
+    pub(super) fn records_alone(&self) -> Option<u64> {
+        self.records_after.filter(|_| self.log_after.is_none() && self.shown.is_none())
     }
 
     /// Reads it.
@@ -81,8 +88,7 @@ impl Reading {
                 ended.push(Ended { request: *id, ending: ending(tx, id)? });
             }
         }
-        let feed = |after| records::page(tx, &chain, after, limits::PAGE_ITEMS_MAX);
-        let records = self.records_after.map(feed).transpose()?;
+        let records = self.records_after.map(|after| Feed::read(tx, &chain, after)).transpose()?;
         Ok(Read { entries, requests, ended, records })
     }
 }

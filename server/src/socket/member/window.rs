@@ -15,12 +15,11 @@ pub(super) struct Window {
     unacknowledged: u8,
     /// When the oldest of them must have been acknowledged.
     since: Instant,
-    patience: Duration,
 }
 
 impl Window {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { unacknowledged: 0, since: clock::instant(), patience }
+    pub(super) fn new() -> Self {
+        Self { unacknowledged: 0, since: clock::instant() }
     }
 
     /// Messages that may be sent now.
@@ -47,7 +46,7 @@ impl Window {
     }
 
     /// When the device is given up, if it owes an acknowledgement.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        (self.unacknowledged > 0).then(|| self.since + self.patience)
+    pub(super) fn deadline(&self, patience: Duration) -> Option<Instant> {
+        (self.unacknowledged > 0).then(|| self.since + patience)
     }
 }
