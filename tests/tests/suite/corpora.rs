@@ -6,10 +6,13 @@ use countersign_tests::fuzz;
 
 fn replay(target: &str, run: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    // Named inputs lie in the folder itself, those that only reach something new in `grown`.
     let mut inputs = 0;
-    for file in std::fs::read_dir(&folder).unwrap() {
-        run(&std::fs::read(file.unwrap().path()).unwrap());
-        inputs += 1;
+    for folder in [folder.clone(), folder.join("grown")] {
+        for file in std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+            run(&std::fs::read(file).unwrap());
+            inputs += 1;
+        }
     }
     assert!(inputs > 0, "an empty corpus proves nothing: {}", folder.display());
 }
