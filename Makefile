@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 CARGO ?= cargo
 BUILD := target/debug
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= decoders conversation
+FUZZ_TARGETS ?= decoders conversation relay
 CARGO_FUZZ := 0.13.2
 export CARGO_TERM_COLOR ?= auto
 

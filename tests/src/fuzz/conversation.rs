@@ -10,15 +10,9 @@ use protocol::request::{Description, JoinRequest};
 use protocol::roster::Roster;
 use protocol::round::{Answer, Attempt, Commitments, JoinerRounds, Nonce, Prompt, Reveal};
 use protocol::{VERSION, Verified, limits};
-use rand_core::{Rng as _, SeedableRng as _};
-use sha2::{Digest as _, Sha256};
+use rand_core::Rng as _;
 
-use super::Choices;
-
-/// The same bytes for the same name: the fuzzer's finds can be replayed.
-fn seeded(name: &str) -> chacha20::ChaCha20Rng {
-    chacha20::ChaCha20Rng::from_seed(Sha256::digest(name).into())
-}
+use super::{Choices, seeded};
 
 /// A device that asks: the honest joiner, or one that the relay made with the sync code.
 struct Asking {
