@@ -4,15 +4,19 @@
 #   make test      builds once and runs everything: unit, property and cross-crate tests, the Python implementation, the demo by script
 #   make lint      formatting, clippy, documentation, systemd units
 #   make bench     figures beside their floors, release build; BENCH=--quick for about a minute, see docs/performance.md
+#   make fuzz      each fuzz target for FUZZ_SECONDS (60), see ARCHITECTURE.md; needs rustup and a nightly toolchain
 #   make install   puts both programs into $(PREFIX)/bin
 
 SHELL := /bin/bash
 PREFIX ?= /usr/local
 CARGO ?= cargo
 BUILD := target/debug
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= decoders conversation relay
+CARGO_FUZZ := 0.13.2
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint units bench install build tools
+.PHONY: demo test lint units bench fuzz install build tools
 
 build: tools
 	$(CARGO) build --locked --workspace --all-targets
@@ -34,6 +38,18 @@ lint: tools units
 bench: tools
 	$(CARGO) build --locked --release -p countersign-relay --bin countersign-relay -p countersign-tests --bin bench
 	target/release/bench $(BENCH)
+
+# Inputs that reach something new are kept in fuzz/found, and the next run begins with them. One that breaks a promise ends the run;
+# it lies where the last lines say. Once mended, it belongs into fuzz/corpus under a telling name, which `make test` replays.
+fuzz: tools
+	@rustup run nightly rustc --version >/dev/null 2>&1 || \
+	  { echo "no nightly toolchain: cargo-fuzz needs one. Install it with:  rustup toolchain install nightly --profile minimal" >&2; exit 2; }
+	@[ "$$($(CARGO) fuzz --version 2>/dev/null)" = "cargo-fuzz $(CARGO_FUZZ)" ] || $(CARGO) install --locked cargo-fuzz --version $(CARGO_FUZZ)
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/found/$$target && \
+	  rustup run nightly cargo fuzz run $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 || exit 1; \
+	done
 
 units: tools
 	$(CARGO) build --locked --workspace --bins

@@ -1,5 +1,6 @@
 //! The one place that reads the clock. Everything else is handed a [`Moment`], once per event.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -15,10 +16,17 @@ pub struct Moment {
 }
 
 /// The relay's clock.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    begun_wall: u64,
-    begun: Instant,
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's.
+    Running {
+        /// The wall clock when the relay started.
+        begun_wall: u64,
+        /// The monotonic clock then.
+        begun: Instant,
+    },
+    /// One that somebody else sets: a fuzzer decides what time it is. Timers of sockets run by the machine's all the same.
+    Set(Arc<Mutex<Moment>>),
 }
 
 impl Clock {
@@ -26,13 +34,18 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this module is the driver that reads the clock")]
     pub fn start() -> Self {
-        Self { begun_wall: wall(), begun: Instant::now() }
+        Self::Running { begun_wall: wall(), begun: Instant::now() }
     }
 
     /// Now.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment { wall: wall(), steady: self.begun_wall.saturating_add(millis(self.begun.elapsed())) }
+        match self {
+            Self::Running { begun_wall, begun } => {
+                Moment { wall: wall(), steady: begun_wall.saturating_add(millis(begun.elapsed())) }
+            }
+            Self::Set(moment) => *moment.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 

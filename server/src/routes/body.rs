@@ -3,11 +3,28 @@
 use std::str::FromStr;
 
 use axum::body::Bytes;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Path, Request};
 use http::request::Parts;
 
+use super::problem;
 use crate::failure::Refusal;
+use crate::problem::Problem;
 use crate::relay::Relay;
+
+/// The parts of an address that its route names. axum's own refusal of what is no UTF-8 would be an answer without a code.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<S: Sync, T> FromRequestParts<S> for Named<T>
+where
+    Path<T>: FromRequestParts<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = Path::from_request_parts(parts, state).await;
+        named.map(|Path(named)| Self(named)).map_err(|_| problem(NO_ID))
+    }
+}
 
 /// Reads a body of at most `limit` bytes. A peer that sends a byte a second is cut off by the time-out, not served for ever.
 pub(super) async fn read(relay: &Relay, request: Request, limit: usize) -> Result<Bytes, Refusal> {
@@ -23,9 +40,11 @@ fn is_length_limit(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
+const NO_ID: Refusal = Refusal::BadRequest("expected 64 hexadecimal digits in the address");
+
 /// An id in a path.
 pub(super) fn id<T: FromStr>(text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|_| Refusal::BadRequest("expected 64 hexadecimal digits in the address"))
+    text.parse().map_err(|_| NO_ID)
 }
 
 /// The values of a query, each name at most once, in the order of `names`.

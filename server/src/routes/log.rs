@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use http::StatusCode;
 use protocol::entry::{Body, Entry};
 use protocol::roster::Refusal as LogRefusal;
 use protocol::wire::Append;
 use protocol::{ChainId, Verified, limits};
 
-use super::{Answer, body, cbor};
+use super::body::{self, Named};
+use super::{Answer, cbor};
 use crate::address::{Client, Net};
 use crate::failure::{Failure, Refusal};
 use crate::registry::News;
@@ -93,7 +94,7 @@ fn verify(append: Append) -> Result<(ChainId, Vec<Verified<Entry>>), Failure> {
 }
 
 /// `GET /v1/chains/{chain}/log?after=&limit=`
-pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<String>, request: Request) -> Answer {
+pub(super) async fn page(State(relay): State<Arc<Relay>>, Named(chain): Named<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use http::StatusCode;
 use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::{Record, RecordRefusal};
 use protocol::wire::{Put, Stored};
 use protocol::{ChainId, DeviceId, Verified, limits};
 
-use super::{Answer, body, cbor};
+use super::body::{self, Named};
+use super::{Answer, cbor};
 use crate::failure::{Failure, Refusal};
 use crate::registry::News;
 use crate::relay::Relay;
@@ -71,7 +72,7 @@ fn one_line(batch: &[Incoming]) -> Result<(ChainId, DeviceId), Failure> {
 }
 
 /// `GET /v1/chains/{chain}/records?store=&after=&limit=`
-pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<String>, request: Request) -> Answer {
+pub(super) async fn page(State(relay): State<Arc<Relay>>, Named(chain): Named<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;
@@ -93,7 +94,7 @@ pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<Stri
 /// `GET /v1/chains/{chain}/records/{collection}/{id}`
 pub(super) async fn current(
     State(relay): State<Arc<Relay>>,
-    Path((chain, collection, id)): Path<(String, String, String)>,
+    Named((chain, collection, id)): Named<(String, String, String)>,
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();

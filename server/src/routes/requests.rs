@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use http::StatusCode;
 use protocol::error::FormError;
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::wire::{Ask, OpenRequests, Standing};
 use protocol::{ChainId, RequestId, Verified, limits};
 
-use super::{Answer, body, cbor};
+use super::body::{self, Named};
+use super::{Answer, cbor};
 use crate::address::{Client, Net};
 use crate::failure::Failure;
 use crate::registry::News;
@@ -63,7 +64,7 @@ async fn ask_inner(relay: &Relay, client: Client, request: Request) -> Result<St
 }
 
 /// `GET /v1/requests/{id}`
-pub(super) async fn standing(State(relay): State<Arc<Relay>>, Path(id): Path<String>, request: Request) -> Answer {
+pub(super) async fn standing(State(relay): State<Arc<Relay>>, Named(id): Named<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;
@@ -75,7 +76,7 @@ pub(super) async fn standing(State(relay): State<Arc<Relay>>, Path(id): Path<Str
 }
 
 /// `GET /v1/chains/{chain}/requests`
-pub(super) async fn open(State(relay): State<Arc<Relay>>, Path(chain): Path<String>, request: Request) -> Answer {
+pub(super) async fn open(State(relay): State<Arc<Relay>>, Named(chain): Named<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;

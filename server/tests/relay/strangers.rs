@@ -169,6 +169,10 @@ async fn every_answer_carries_the_relays_clock_and_a_problem_its_own_id() {
     assert_eq!(body["type"], "urn:countersign:problem:not-found");
     assert_eq!(body["status"], 404);
     assert!(body["instance"].as_str().unwrap().starts_with("urn:uuid:"));
+    // axum refuses what is no UTF-8 by itself, and in words of its own.
+    for path in ["/v1/chains/%ff/log", "/v1/chains/0/records/%c3%28/0", "/v1/requests/%f0%90"] {
+        assert_eq!(told(&house.get(path, &[]).await), (400, "malformed".to_owned()), "{path}");
+    }
     let socket = house.get("/v1/socket", &[]).await;
     assert_eq!(told(&socket), (400, "malformed".into()));
 }

@@ -1,6 +1,8 @@
 //! A joiner and two approvers with a relay between them that knows the sync code: it delivers what it likes, to whom it likes, as
 //! often as it likes, with requests of its own. The promise: a code that the joiner shows never admits another device.
 
+use std::sync::OnceLock;
+
 use protocol::code::SyncCode;
 use protocol::entry::{self, Founding};
 use protocol::id::Random;
@@ -10,17 +12,12 @@ use protocol::request::{Description, JoinRequest};
 use protocol::roster::Roster;
 use protocol::round::{Answer, Attempt, Commitments, JoinerRounds, Nonce, Prompt, Reveal};
 use protocol::{VERSION, Verified, limits};
-use rand_core::{Rng as _, SeedableRng as _};
-use sha2::{Digest as _, Sha256};
+use rand_core::Rng as _;
 
-use super::Choices;
-
-/// The same bytes for the same name: the fuzzer's finds can be replayed.
-fn seeded(name: &str) -> chacha20::ChaCha20Rng {
-    chacha20::ChaCha20Rng::from_seed(Sha256::digest(name).into())
-}
+use super::{Choices, seeded};
 
 /// A device that asks: the honest joiner, or one that the relay made with the sync code.
+#[derive(Clone)]
 struct Asking {
     keys: DeviceKeys,
     request: Verified<JoinRequest>,
@@ -44,12 +41,14 @@ impl Asking {
 }
 
 /// A prompt that an approver opened, and what came of it.
+#[derive(Clone)]
 struct Opened {
     nonce: Verified<Nonce>,
     request: Verified<JoinRequest>,
     prompt: Option<Prompt>,
 }
 
+#[derive(Clone)]
 struct World {
     founding: Founding,
     roster: Roster,
@@ -178,7 +177,9 @@ impl World {
 
 /// Plays a conversation.
 pub fn conversation(data: &[u8]) {
-    let mut world = World::new();
+    // Made once: to make it takes longer than to play most conversations.
+    static BEGINNING: OnceLock<World> = OnceLock::new();
+    let mut world = BEGINNING.get_or_init(World::new).clone();
     let mut choices = Choices(data);
     // A relay that runs out of bytes is done; one that goes on for ever proves nothing more.
     for _ in 0..64 {

@@ -6,10 +6,14 @@ use countersign_tests::fuzz;
 
 fn replay(target: &str, run: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    // Named inputs lie in the folder itself, those that only reach something new in `grown`.
     let mut inputs = 0;
-    for file in std::fs::read_dir(&folder).unwrap() {
-        run(&std::fs::read(file.unwrap().path()).unwrap());
-        inputs += 1;
+    for folder in [folder.clone(), folder.join("grown")] {
+        let files = std::fs::read_dir(&folder).into_iter().flatten().map(|file| file.unwrap().path());
+        for file in files.filter(|path| path.is_file()) {
+            run(&std::fs::read(file).unwrap());
+            inputs += 1;
+        }
     }
     assert!(inputs > 0, "an empty corpus proves nothing: {}", folder.display());
 }
@@ -22,4 +26,9 @@ fn every_decoder_keeps_its_promises_on_the_corpus() {
 #[test]
 fn no_conversation_of_the_corpus_admits_another_device() {
     replay("conversation", fuzz::conversation);
+}
+
+#[test]
+fn the_relay_takes_refuses_and_serves_what_it_must_on_the_corpus() {
+    replay("relay", fuzz::relay);
 }
