@@ -14,6 +14,7 @@ from .shape import a_bytes, a_list
 JOIN_PROOF = b"countersign/v1/join-proof"
 RECOVERY_PROOF = b"countersign/v1/recovery-proof"
 
+MOST_PROOFS = 3
 _TAG = 18
 _EDDSA = -8
 
@@ -60,6 +61,14 @@ class Envelope:
     form: Sign1
     proofs: tuple[Sign1, ...] = ()
 
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """The bytes around the payloads, the head of the array included, are the shape."""
+        envelope = cls.from_raw(cbor.parse(data))
+        if not data.startswith(cbor.encode(envelope.to_raw())):
+            raise Problem("malformed", "not the exact bytes around a payload")
+        return envelope
+
     def to_raw(self) -> Raw:
         if not self.proofs:
             return self.form.to_raw()
@@ -69,7 +78,7 @@ class Envelope:
     def from_raw(cls, raw: Raw) -> Self:
         if isinstance(raw, Tag):
             return cls(Sign1.from_raw(raw))
-        form, *proofs = (Sign1.from_raw(item) for item in a_list(raw, least=2))
+        form, *proofs = (Sign1.from_raw(item) for item in a_list(raw, least=2, most=1 + MOST_PROOFS))
         return cls(form, tuple(proofs))
 
     def check_proofs(self, form_hash: bytes, wanted: tuple[tuple[bytes, bytes], ...]) -> None:
