@@ -1,7 +1,8 @@
 """Deterministic CBOR (RFC 8949 §4.2.1).
 
-`parse` reads any well-formed item; `decode_as` then checks, in the order of the page: the size, the shape, and that
-encoding the decoded value again gives the same bytes. Unknown keys are dropped by the shape and so found by the last step.
+`parse` reads any well-formed item of definite lengths; `decode_as` then checks, in the order of the page: the size, the
+shape, and that encoding the decoded value again gives the same bytes. Unknown keys are dropped by the shape and so found
+by the last step.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from .problems import Problem
 Raw = Any  # int, bytes, str, bool, None, float, list, dict with int keys, Tag, Simple
 
 MAX_DEPTH = 16
-_BREAK = object()
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,13 @@ class _Parser:
         self._at += count
         return self._data[self._at - count : self._at]
 
-    def item(self, depth: int, breakable: bool = False) -> Raw:
+    def item(self, depth: int) -> Raw:
         if depth > MAX_DEPTH:
             raise Problem("malformed", "nested too deeply")
         first = self._take(1)[0]
         major, info = first >> 5, first & 31
-        if first == 0xFF and breakable:
-            return _BREAK
-        if info == 31:
-            return self._indefinite(major, depth)
         if info > 27:
-            raise Problem("malformed", "reserved additional information")
+            raise Problem("malformed", "an indefinite length, or what no CBOR has")
         argument = info if info < 24 else int.from_bytes(self._take(1 << info - 24))
         if major == 7:
             return self._simple(info, argument)
@@ -131,25 +127,10 @@ class _Parser:
             return self._map([self.item(depth + 1) for _ in range(2 * argument)])
         return Tag(argument, self.item(depth + 1))
 
-    def _indefinite(self, major: int, depth: int) -> Raw:
-        if major not in (2, 3, 4, 5):
-            raise Problem("malformed", "an indefinite length where none can be")
-        items: list[Raw] = []
-        while (item := self.item(depth + 1, breakable=True)) is not _BREAK:
-            items.append(item)
-        if major == 4:
-            return items
-        if major == 5:
-            return self._map(items)
-        kind: type = bytes if major == 2 else str
-        if not all(type(item) is kind for item in items):
-            raise Problem("malformed", "a chunk of another type")
-        return kind().join(items)
-
     @staticmethod
     def _map(items: list[Raw]) -> dict[int, Raw]:
         keys = items[::2]
-        if len(items) % 2 or not all(type(key) is int for key in keys):
+        if not all(type(key) is int for key in keys):
             raise Problem("malformed", "map keys are integers")
         return dict(zip(keys, items[1::2], strict=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +14,7 @@ from .keys import SigningKey, hkdf, sha256, u64
 from .problems import Problem
 
 _BIP39 = Mnemonic("english")
-PAYLOAD = "countersign:join?relay="
-_SEPARATOR = "&code="
+PAYLOAD = "countersign:join?"
 
 
 @dataclass(frozen=True)
@@ -24,37 +24,42 @@ class SyncCode:
     secret: bytes
 
     @classmethod
-    def from_words(cls, words: str) -> SyncCode:
+    def from_words(cls, text: str) -> SyncCode:
         """24 BIP-39 words with their checksum."""
-        plain = " ".join(words.lower().split())
-        if len(plain.split()) != 24 or not _BIP39.check(plain):
-            raise Problem("bad-code", "these are not 24 words with their checksum")
-        return cls(bytes(_BIP39.to_entropy(plain)))
+        words = text.lower().split()
+        if len(words) != 24:
+            raise Problem("word-count", f"{len(words)} words, a code has 24")
+        for place, word in enumerate(words, 1):
+            if word not in _BIP39.wordlist:
+                raise Problem("unknown-word", f"word {place} is not on the list", place)
+        if not _BIP39.check(" ".join(words)):
+            raise Problem("checksum", "these words are no code")
+        return cls(bytes(_BIP39.to_entropy(words)))
 
     def words(self) -> str:
         return _BIP39.to_mnemonic(self.secret)
 
     @classmethod
     def from_payload(cls, payload: str) -> tuple[str, SyncCode]:
-        """The relay and the code of a QR payload."""
-        relay, separator, text = payload.removeprefix(PAYLOAD).partition(_SEPARATOR)
-        if not payload.startswith(PAYLOAD) or not separator or len(text) != 48:
-            raise Problem("bad-code", "not a payload of ours")
-        try:
-            data = base64.b64decode(text, b"-_", validate=True)
-        except ValueError:
-            raise Problem("bad-code", "not base64url") from None
+        """The relay and the code of a QR payload: two parts, in any order."""
+        text = payload.strip()
+        parts = dict(part.partition("=")[::2] for part in text.removeprefix(PAYLOAD).split("&"))
+        if not text.startswith(PAYLOAD) or text.count("&") != 1 or parts.keys() != {"relay", "code"}:
+            raise Problem("bad-payload", "not a payload of ours")
+        if not re.fullmatch("[A-Za-z0-9_-]{48}", parts["code"]):
+            raise Problem("bad-payload", "not base64url of a code")
+        data = base64.urlsafe_b64decode(parts["code"])
         code = cls(data[:32])
-        if not hmac.compare_digest(data[32:], code._checksum()):
-            raise Problem("bad-code", "the checksum is wrong")
-        return relay.replace("%26", "&").replace("%25", "%"), code
+        if not hmac.compare_digest(data[32:], code.checksum()):
+            raise Problem("bad-payload", "the checksum is wrong")
+        return parts["relay"].replace("%26", "&").replace("%25", "%"), code
 
     def payload(self, relay: str) -> str:
         """For a QR code."""
-        text = base64.urlsafe_b64encode(self.secret + self._checksum()).decode()
-        return PAYLOAD + relay.replace("%", "%25").replace("&", "%26") + _SEPARATOR + text
+        text = base64.urlsafe_b64encode(self.secret + self.checksum()).decode()
+        return f"{PAYLOAD}relay={relay.replace('%', '%25').replace('&', '%26')}&code={text}"
 
-    def _checksum(self) -> bytes:
+    def checksum(self) -> bytes:
         return sha256(b"countersign/v1/payload-checksum" + self.secret)[:4]
 
     @cached_property

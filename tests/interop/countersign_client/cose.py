@@ -60,6 +60,15 @@ class Envelope:
     form: Sign1
     proofs: tuple[Sign1, ...] = ()
 
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """Only the head of the array may be encoded in another way: of every COSE_Sign1 the exact bytes are the shape."""
+        envelope = cls.from_raw(cbor.parse(data))
+        exact = b"".join(cbor.encode(item.to_raw()) for item in (envelope.form, *envelope.proofs))
+        if not data[_array_head(data) :].startswith(exact):
+            raise Problem("malformed", "not the exact bytes around a payload")
+        return envelope
+
     def to_raw(self) -> Raw:
         if not self.proofs:
             return self.form.to_raw()
@@ -79,6 +88,12 @@ class Envelope:
         for proof, (label, key) in zip(self.proofs, wanted, strict=True):
             if proof.kid != key or proof.payload != form_hash or not proof.verifies(label):
                 raise Problem("bad-proof", label.decode())
+
+
+def _array_head(data: bytes) -> int:
+    """How long the head of an array is, if these bytes begin with one."""
+    major, info = data[0] >> 5, data[0] & 31
+    return 0 if major != 4 else 1 if info < 24 else 1 + (1 << info - 24)
 
 
 def sig_structure(label: bytes, kid: bytes, payload: bytes) -> bytes:

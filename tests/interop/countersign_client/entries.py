@@ -8,9 +8,10 @@ from typing import ClassVar, Self
 from . import cbor
 from .cbor import Raw
 from .cose import JOIN_PROOF, RECOVERY_PROOF
-from .forms import Device, JoinRequest, Proofs, open_form
+from .forms import Device, JoinRequest, Proofs, check_signer, open_form
 from .problems import Problem
-from .shape import a_bytes, a_list, a_map, a_text, a_uint, a_version, an_id, field, maybe, one_of, present
+from .seal import HPKE, XCHACHA
+from .shape import a_bytes, a_list, a_map, a_text, a_u8, a_u32, a_uint, an_id, field, maybe, present, up_to
 
 APPROVER, WRITER, READER, RECOVERY = range(4)
 TYPED, TICKET, TOTP, NONE, BY_RECOVERY = range(5)
@@ -19,6 +20,8 @@ FOUND, ADMIT, DENY = 1, 2, 3
 
 _DESCRIPTION_LIMIT = 512
 _WEEK = 604_800
+_SEALED_KEY = {HPKE: 81, XCHACHA: 73}
+_MOST_APPROVALS = 128
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ def _check_description(sealed: bytes) -> None:
         raise Problem("bad-field", f"a sealed description has at most {_DESCRIPTION_LIMIT} bytes")
 
 
+def _check_key(sealed: bytes, suite: bytes) -> None:
+    """A sealed key has the size of its suite."""
+    if sealed[:1] != suite or len(sealed) != _SEALED_KEY[suite]:
+        raise Problem("bad-field", f"a key sealed with suite {suite.hex()} has {_SEALED_KEY[suite]} bytes")
+
+
 @dataclass(frozen=True)
 class Policy:
     """What the founder decided about joining."""
@@ -90,13 +99,13 @@ class Policy:
         quorums = field(fields, 1, a_map)
         totp = maybe(fields, 6, a_map)
         return cls(
-            tuple(one_of(BY_RECOVERY)(way) for way in field(fields, 0, a_list)),
-            (field(quorums, 0, a_uint), field(quorums, 1, a_uint), field(quorums, 2, a_uint), field(quorums, 3, a_uint)),
-            field(fields, 2, a_uint),
-            field(fields, 3, a_uint),
-            field(fields, 4, a_uint),
-            field(fields, 5, a_uint),
-            (field(totp, 0, one_of(1)), field(totp, 1, a_bytes)) if totp is not None else None,
+            tuple(up_to(BY_RECOVERY)(way) for way in a_list(field(fields, 0, a_list), most=BY_RECOVERY + 1)),
+            (field(quorums, 0, a_u8), field(quorums, 1, a_u8), field(quorums, 2, a_u8), field(quorums, 3, a_u8)),
+            field(fields, 2, a_u32),
+            field(fields, 3, a_u8),
+            field(fields, 4, a_u32),
+            field(fields, 5, a_u32),
+            (field(totp, 0, up_to(1)), field(totp, 1, a_bytes)) if totp is not None else None,
         )
 
 
@@ -154,7 +163,13 @@ class Found:
         return [self.founder, self.recovery[0]] if self.recovery else [self.founder]
 
     def check(self) -> None:
+        if any(len(set(keys)) != len(keys) for keys in (self.signing_keys(), self.sealing_keys())):
+            raise Problem("bad-field", "founder, join key and recovery device need keys of their own")
         _check_description(self.description)
+        _check_key(self.name_key, XCHACHA)
+        _check_key(self.sync_code, XCHACHA)
+        if self.recovery:
+            _check_key(self.recovery[1], HPKE)
 
 
 @dataclass(frozen=True)
@@ -191,21 +206,22 @@ class Admit:
         fields = a_map(raw)
         return cls(
             field(fields, 0, a_bytes),
-            field(fields, 1, one_of(RECOVERY)),
+            field(fields, 1, up_to(RECOVERY)),
             field(fields, 2, a_uint),
-            field(fields, 3, one_of(BY_RECOVERY)),
+            field(fields, 3, up_to(BY_RECOVERY)),
             field(fields, 4, a_bytes),
             field(fields, 5, a_bytes),
-            tuple(a_bytes(form) for form in field(fields, 6, a_list)),
+            tuple(a_bytes(form) for form in a_list(field(fields, 6, a_list), most=_MOST_APPROVALS)),
             maybe(fields, 7, a_bytes),
             maybe(fields, 8, a_uint),
         )
 
     def check(self) -> None:
-        open_form(JoinRequest, self.request)
         if (self.ticket is not None) != (self.how == TICKET) or (self.totp_step is not None) != (self.how == TOTP):
             raise Problem("bad-field", "a ticket or a TOTP step goes with its own way")
         _check_description(self.description)
+        _check_key(self.welcome, HPKE)
+        open_form(JoinRequest, self.request)
 
 
 @dataclass(frozen=True)
@@ -224,12 +240,26 @@ class Deny:
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
         return cls(
-            field(fields, 0, an_id), field(fields, 1, an_id), field(fields, 2, one_of(NOT_ME)), field(fields, 3, a_uint)
+            field(fields, 0, an_id), field(fields, 1, an_id), field(fields, 2, up_to(NOT_ME)), field(fields, 3, a_u32)
         )
 
     def check(self) -> None:
         if self.block > _WEEK:
             raise Problem("bad-field", "a block of more than a week")
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What a kind of later carries. Nobody looks at it."""
+
+    kind: int
+    raw: Raw
+
+    def to_raw(self) -> Raw:
+        return self.raw
+
+    def check(self) -> None:
+        raise Problem("unknown-kind", f"kind {self.kind}: update me")
 
 
 @dataclass(frozen=True)
@@ -243,31 +273,26 @@ class Entry:
     seq: int
     prev: bytes | None
     at: int
-    body: Found | Admit | Deny
+    body: Found | Admit | Deny | Unknown
 
     def to_raw(self) -> Raw:
-        kind = {Found: FOUND, Admit: ADMIT, Deny: DENY}[type(self.body)]
+        kind = self.body.kind if isinstance(self.body, Unknown) else {Found: FOUND, Admit: ADMIT, Deny: DENY}[type(self.body)]
         fields = {0: 1, 1: self.chain, 2: self.seq, 3: self.prev, 4: self.at, 5: [kind, self.body.to_raw()]}
         return present(fields)
 
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         kind, body = a_list(field(fields, 5, a_list), exactly=2)
         kinds: dict[int, type[Found] | type[Admit] | type[Deny]] = {FOUND: Found, ADMIT: Admit, DENY: Deny}
-        if a_uint(kind) not in kinds:
-            raise Problem("unknown-kind", f"kind {kind}: update me")
+        known = kinds.get(a_uint(kind))
         return cls(
             maybe(fields, 1, an_id),
             field(fields, 2, a_uint),
             maybe(fields, 3, an_id),
             field(fields, 4, a_uint),
-            kinds[kind].from_raw(body),
+            known.from_raw(body) if known else Unknown(kind, body),
         )
-
-    def named_signer(self) -> bytes | None:
-        return self.body.founder.signing if isinstance(self.body, Found) else None
 
     def proofs(self) -> Proofs:
         if not isinstance(self.body, Found):
@@ -276,8 +301,11 @@ class Entry:
         recovery = self.body.recovery
         return (*join, (RECOVERY_PROOF, recovery[0].signing)) if recovery else join
 
-    def check(self) -> None:
+    def check(self, signer: bytes) -> None:
         founding = isinstance(self.body, Found)
-        if (self.chain is None, self.prev is None, self.seq == 0) != (founding, founding, founding):
+        placed = (self.chain is None, self.prev is None, self.seq == 0) == (founding, founding, founding)
+        if not placed and not isinstance(self.body, Unknown):
             raise Problem("bad-field", "found is seq 0 without chain and prev; every other entry has both")
+        if isinstance(self.body, Found):
+            check_signer(signer, self.body.founder.signing)
         self.body.check()

@@ -10,7 +10,7 @@ from .cbor import Raw
 from .cose import JOIN_PROOF, Envelope, Sign1
 from .keys import SigningKey, good_sealing_key
 from .problems import Problem
-from .shape import a_list, a_map, a_text, a_uint, a_version, an_id, field, maybe, one_of, present
+from .shape import a_list, a_map, a_text, a_uint, a_u8, an_id, field, maybe, present, up_to
 
 Proofs = tuple[tuple[bytes, bytes], ...]  # label and key of each proof, in order
 
@@ -26,16 +26,12 @@ class Body(Protocol):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self: ...
 
-    def named_signer(self) -> bytes | None:
-        """The signer that the form itself names, if it names one."""
-        ...
-
     def proofs(self) -> Proofs:
         """The proofs that must travel with the form."""
         ...
 
-    def check(self) -> None:
-        """What can be said about the fields without any state: else `bad-field`."""
+    def check(self, signer: bytes) -> None:
+        """What the form alone can show: else `wrong-signer`, `bad-field`, or what an inner form is refused with."""
         ...
 
 
@@ -63,22 +59,29 @@ def sign_form(body: B, key: SigningKey, *proof_keys: SigningKey) -> Signed[B]:
 
 def open_form(cls: type[B], data: bytes) -> Signed[B]:
     """Everything that can be verified about a form without state, in the page's order."""
-    envelope = cbor.decode_as(Envelope, data, cls.LIMIT)
+    if len(data) > cls.LIMIT:
+        raise Problem("too-large", f"{len(data)} bytes, at most {cls.LIMIT}")
+    envelope = Envelope.read(data)
     form = envelope.form
-    try:
-        body = cbor.decode_as(cls, form.payload, cls.LIMIT)
-    except Problem as problem:
-        if problem.code in ("unknown-version", "unknown-kind") and not form.verifies(cls.LABEL):
-            raise Problem("bad-signature") from None
-        raise
+    fields = a_map(cbor.parse(form.payload))
+    version = field(fields, 0, a_u8)
+    body = cls.from_raw(fields)
+    if cbor.encode({**body.to_raw(), 0: version}) != form.payload or cbor.encode(envelope.to_raw()) != data:
+        raise Problem("not-canonical")
     if not form.verifies(cls.LABEL):
         raise Problem("bad-signature")
+    if version != 1:
+        raise Problem("unknown-version")
+    body.check(form.kid)
     form_hash = form.hash(cls.LABEL)
-    if body.named_signer() not in (None, form.kid):
-        raise Problem("wrong-signer")
-    body.check()
     envelope.check_proofs(form_hash, body.proofs())
     return Signed(body, form.kid, form_hash, data)
+
+
+def check_signer(signer: bytes, named: bytes) -> None:
+    """The signer is the one that the form names."""
+    if signer != named:
+        raise Problem("wrong-signer")
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,10 @@ class Device:
 class _Plain:
     """A form without proofs whose signer is known only from state."""
 
-    def named_signer(self) -> bytes | None:
-        return None
-
     def proofs(self) -> Proofs:
         return ()
 
-    def check(self) -> None:
+    def check(self, signer: bytes) -> None:
         return None
 
 
@@ -139,7 +139,6 @@ class JoinRequest(_Plain):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         return cls(
             field(fields, 1, an_id),
             field(fields, 2, Device.from_raw),
@@ -148,13 +147,11 @@ class JoinRequest(_Plain):
             field(fields, 5, a_uint),
         )
 
-    def named_signer(self) -> bytes | None:
-        return self.device.signing
-
     def proofs(self) -> Proofs:
         return ((JOIN_PROOF, self.join_key),)
 
-    def check(self) -> None:
+    def check(self, signer: bytes) -> None:
+        check_signer(signer, self.device.signing)
         if self.join_key == self.device.signing:
             raise Problem("bad-field", "the join key is the device's own")
 
@@ -179,17 +176,16 @@ class Nonce(_Plain):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         return cls(
             field(fields, 1, an_id),
             field(fields, 2, an_id),
-            field(fields, 3, a_uint),
+            field(fields, 3, a_u8),
             field(fields, 4, an_id),
             field(fields, 5, a_uint),
             field(fields, 6, an_id),
         )
 
-    def check(self) -> None:
+    def check(self, signer: bytes) -> None:
         if not 1 <= self.round <= 8:
             raise Problem("bad-field", "rounds are 1 to 8")
 
@@ -211,7 +207,6 @@ class Reveal(_Plain):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         return cls(field(fields, 1, an_id), field(fields, 2, an_id), field(fields, 3, an_id))
 
 
@@ -230,7 +225,6 @@ class Withdrawal(_Plain):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         return cls(field(fields, 1, an_id))
 
 
@@ -281,7 +275,6 @@ class Record(_Plain):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         return cls(
             field(fields, 1, an_id),
             field(fields, 2, an_id),
@@ -292,11 +285,11 @@ class Record(_Plain):
             maybe(fields, 7, an_id),
             field(fields, 8, an_id),
             field(fields, 9, a_uint),
-            field(fields, 10, one_of(DELETE)),
+            field(fields, 10, up_to(DELETE)),
             maybe(fields, 11, an_id),
         )
 
-    def check(self) -> None:
+    def check(self, signer: bytes) -> None:
         if self.counter == 0 or (self.last is None) != (self.counter == 1):
             raise Problem("bad-field", "counters start at 1, and only the first has no last")
         if (self.ciphertext_hash is None) != (self.operation == DELETE):
@@ -320,6 +313,8 @@ class Cursor:
 
 
 MEMBER, JOINER = 0, 1
+_ORIGIN_LIMIT = 300
+_MOST_OFFERED = 8
 
 
 @dataclass(frozen=True)
@@ -360,24 +355,23 @@ class Connect(_Plain):
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        a_version(fields)
         return cls(
-            tuple(a_text(item) for item in field(fields, 1, a_list)),
+            tuple(a_text(item) for item in a_list(field(fields, 1, a_list), most=_MOST_OFFERED)),
             field(fields, 2, a_text),
             field(fields, 3, an_id),
             field(fields, 4, an_id),
             maybe(fields, 5, an_id),
             field(fields, 6, an_id),
-            field(fields, 7, one_of(JOINER)),
+            field(fields, 7, up_to(JOINER)),
             maybe(fields, 8, an_id),
             maybe(fields, 9, an_id),
             maybe(fields, 10, Cursor.from_raw),
         )
 
-    def named_signer(self) -> bytes | None:
-        return self.device
-
-    def check(self) -> None:
+    def check(self, signer: bytes) -> None:
+        check_signer(signer, self.device)
+        if len(self.origin.encode()) > _ORIGIN_LIMIT:
+            raise Problem("bad-field", f"an origin has at most {_ORIGIN_LIMIT} bytes")
         if self.kind == MEMBER:
             if self.chain is None or self.head is None or self.request is not None:
                 raise Problem("bad-field", "a member names its chain and its head, and no request")

@@ -27,10 +27,23 @@ _LONGEST_DELAY = 31_536_000
 
 @dataclass(frozen=True)
 class Member:
-    """A device of the chain, and the position from which it is one."""
+    """A device of the chain, the position from which it is one, and who let it in, after what."""
 
     role: int
     since: int
+    sealing: bytes
+    by: bytes
+    how: int | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a request: admitted, or the reason of a deny."""
+
+    request: bytes
+    device: bytes
+    reason: int | None
+    seq: int
 
 
 @dataclass(frozen=True)
@@ -52,9 +65,14 @@ class Roster:
     founded: Found
     key_ids: Mapping[int, bytes]
     members: Mapping[bytes, Member]
-    decided: frozenset[bytes]
+    decisions: tuple[Decision, ...]
     known_keys: frozenset[bytes]
     positions: Mapping[bytes, Position]
+
+    @property
+    def decided(self) -> frozenset[bytes]:
+        """Every request that was decided."""
+        return frozenset(decision.request for decision in self.decisions)
 
     @property
     def join_key(self) -> bytes:
@@ -78,7 +96,7 @@ def apply(roster: Roster | None, entry: Signed[Entry]) -> Roster:
     if isinstance(body, Admit):
         after = _admit(roster, entry, body)
     elif isinstance(body, Deny):
-        after = _deny(roster, body)
+        after = _deny(roster, entry, body)
     else:
         raise Problem("other-chain", "a second found")
     position = Position(entry.body.seq, after.epoch)
@@ -88,12 +106,11 @@ def apply(roster: Roster | None, entry: Signed[Entry]) -> Roster:
 
 
 def _found(entry: Signed[Entry], found: Found) -> Roster:
-    if any(len(set(keys)) != len(keys) for keys in (found.signing_keys(), found.sealing_keys())):
-        raise Problem("bad-field", "founder, join key and recovery device need keys of their own")
     check_policy(found.policy)
-    members = {found.founder.signing: Member(APPROVER, 0)}
+    by = found.founder.signing
+    members = {by: Member(APPROVER, 0, found.founder.sealing, by, None)}
     if found.recovery:
-        members[found.recovery[0].signing] = Member(RECOVERY, 0)
+        members[found.recovery[0].signing] = Member(RECOVERY, 0, found.recovery[0].sealing, by, None)
     return Roster(
         chain=entry.hash,
         head=entry.hash,
@@ -102,7 +119,7 @@ def _found(entry: Signed[Entry], found: Found) -> Roster:
         founded=found,
         key_ids={1: found.key_id},
         members=members,
-        decided=frozenset(),
+        decisions=(),
         known_keys=frozenset(found.signing_keys() + found.sealing_keys()) - {found.join_key},
         positions={entry.hash: Position(0, 1)},
     )
@@ -158,17 +175,22 @@ def _admit(roster: Roster, entry: Signed[Entry], admit: Admit) -> Roster:
         raise Problem("chain-full")
     return replace(
         roster,
-        members={**roster.members, device.signing: Member(admit.role, entry.body.seq)},
-        decided=roster.decided | {request.hash},
+        members={
+            **roster.members,
+            device.signing: Member(admit.role, entry.body.seq, device.sealing, entry.signer, admit.how),
+        },
+        decisions=(*roster.decisions, Decision(request.hash, device.signing, None, entry.body.seq)),
         known_keys=roster.known_keys | {device.signing, device.sealing},
     )
 
 
-def _deny(roster: Roster, deny: Deny) -> Roster:
+def _deny(roster: Roster, entry: Signed[Entry], deny: Deny) -> Roster:
     if deny.request in roster.decided:
         raise Problem("already-decided")
     if deny.device in roster.members:
         raise Problem("key-is-member")
     return replace(
-        roster, decided=roster.decided | {deny.request}, known_keys=roster.known_keys | {deny.device}
+        roster,
+        decisions=(*roster.decisions, Decision(deny.request, deny.device, deny.reason, entry.body.seq)),
+        known_keys=roster.known_keys | {deny.device},
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 
 class Problem(Exception):
-    """A refusal. `code` is one of the page's problem codes."""
+    """A refusal. `code` is one of the page's problem codes, `place` what it is about, if it is one of several."""
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", place: int | None = None) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
+        self.place = place
 
 
 class Alarm(Exception):

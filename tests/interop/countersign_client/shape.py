@@ -18,9 +18,9 @@ def a_map(raw: Raw) -> dict[int, Raw]:
     return raw
 
 
-def a_list(raw: Raw, exactly: int | None = None, least: int = 0) -> list[Raw]:
+def a_list(raw: Raw, exactly: int | None = None, least: int = 0, most: int | None = None) -> list[Raw]:
     """An array, of a length if one is asked for."""
-    if type(raw) is not list or len(raw) < least or exactly not in (None, len(raw)):
+    if type(raw) is not list or len(raw) < least or exactly not in (None, len(raw)) or len(raw) > (most or len(raw)):
         raise Problem("malformed", "not the array that belongs here")
     return raw
 
@@ -68,27 +68,25 @@ def field(fields: dict[int, Raw], key: int, read: Callable[[Raw], T]) -> T:
 
 
 def maybe(fields: dict[int, Raw], key: int, read: Callable[[Raw], T]) -> T | None:
-    """A field that may be there."""
-    return read(fields[key]) if key in fields else None
+    """A field that may be there. One that is null is read as absent, and found by its encoding."""
+    return None if fields.get(key) is None else read(fields[key])
 
 
-def one_of(most: int) -> Callable[[Raw], int]:
-    """A number of an enumeration that counts from 0."""
+def up_to(most: int) -> Callable[[Raw], int]:
+    """A number of an enumeration that counts from 0, or one that fits into so many bits."""
 
     def read(raw: Raw) -> int:
         if (value := a_uint(raw)) > most:
-            raise Problem("malformed", f"{value} is no number of this enumeration")
+            raise Problem("malformed", f"{value}, at most {most}")
         return value
 
     return read
 
 
+a_u8 = up_to(0xFF)
+a_u32 = up_to(0xFFFF_FFFF)
+
+
 def present(fields: dict[int, Raw]) -> dict[int, Raw]:
     """A map without its absent fields."""
     return {key: value for key, value in fields.items() if value is not None}
-
-
-def a_version(fields: dict[int, Raw]) -> None:
-    """Key 0 is version 1."""
-    if field(fields, 0, a_uint) != 1:
-        raise Problem("unknown-version")

@@ -132,10 +132,10 @@ def test_sealed_for_another_place_does_not_open() -> None:
         lambda: seal.open_sealed(SealingKey.random().private, welcome, b"info", b"here"),
         lambda: seal.open_sealed(device.private, b"\x01" + bytes(32) + welcome[33:], b"info", b"here"),
     ):
-        with pytest.raises(Problem, match="not-opened"):
+        with pytest.raises(Problem, match="does-not-open"):
             action()
     for action in (lambda: seal.unwrap(key, welcome, b""), lambda: seal.open_sealed(device.private, b"", b"", b"")):
-        with pytest.raises(Problem, match="not-opened"):
+        with pytest.raises(Problem, match="does-not-open"):
             action()
 
 
@@ -148,10 +148,10 @@ def test_code_as_words_and_payload() -> None:
     assert SyncCode.from_payload(payload) == (relay, code) and payload.count("&") == 1
     swapped = payload[:-1] + ("A" if payload[-1] != "A" else "B")
     for bad in (swapped, payload[:-1], payload[1:], payload + "=", payload[:-1] + "="):
-        with pytest.raises(Problem, match="bad-code"):
+        with pytest.raises(Problem, match="bad-payload"):
             SyncCode.from_payload(bad)
-    for words in ("abandon " * 24, "abandon " * 11 + "about", ""):
-        with pytest.raises(Problem, match="bad-code"):
+    for words, refusal in (("abandon " * 24, "checksum"), ("abandon " * 11 + "about", "word-count"), ("x " * 24, "unknown-word")):
+        with pytest.raises(Problem, match=refusal):
             SyncCode.from_words(words)
 
 

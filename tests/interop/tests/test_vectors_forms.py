@@ -1,0 +1,69 @@
+"""docs/vectors/forms.json and logs.json: what is accepted and what it says, what is refused and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vectors_of import Case, load, refusal, visit
+
+from countersign_client import vectors
+from countersign_client.cose import sig_structure
+from countersign_client.entries import Entry
+from countersign_client.forms import open_form
+from countersign_client.log import Roster, apply
+from countersign_client.problems import Problem
+
+
+def check_made(document: dict[str, Any], case: Case) -> bytes:
+    """What the case says of its making holds: the bytes come from its inputs, and the hash is of what is signed."""
+    made = vectors.signed(vectors.signing_keys(document), case.members)
+    assert all(case[member] == value for member, value in made.items() if member in case.members)
+    assert case.get("fill") or {"hash", "bytes"} <= case.members.keys()
+    for member in ("label", "signer", "payload", "proofs", "edits"):
+        case.get(member)
+    return bytes.fromhex(made["bytes"])
+
+
+def form(document: dict[str, Any], case: Case) -> None:
+    cls = vectors.FORMS[case["form"]]
+    data = check_made(document, case)
+    assert refusal(lambda: open_form(cls, data)) == case["error"]
+    assert case["cddl"] in (None, case["form"])  # test_vectors_cddl.py asks whether it matches
+    if case["error"] is not None:
+        return
+    opened = open_form(cls, data)
+    signer = bytes.fromhex(document["keys"][case["signer"]]["signing"])
+    assert (opened.hash, opened.signer, opened.raw) == (case.bytes("hash"), signer, data)
+    assert sig_structure(cls.LABEL, signer, case.bytes("payload")) == case.bytes("sig_structure")
+    fields = vectors.raw_of(document["names"], case["form"], case["fields"])
+    assert opened.body == cls.from_raw(fields) and opened.body.to_raw() == fields
+
+
+def log(document: dict[str, Any], case: Case) -> None:
+    roster: Roster | None = None
+    for index, name in enumerate(case["log"]):
+        try:
+            roster = apply(roster, open_form(Entry, bytes.fromhex(document["entries"][name]["bytes"])))
+        except Problem as problem:
+            assert (problem.code, index) == (case["error"], case["index"])
+            return
+    assert case["error"] is None and case["index"] is None and roster is not None
+    assert vectors.roster_of(roster) == case["roster"]
+
+
+def test_forms() -> None:
+    assert visit("forms", {"names", "keys"}, {"cases": form}) > 300
+
+
+def test_logs() -> None:
+    assert visit("logs", {"keys", "entries"}, {"cases": log}) > 100
+
+
+def test_entries_of_logs() -> None:
+    """Every entry is made again, and used by a case."""
+    document = load("logs")
+    for entry in map(Case, document["entries"].values()):
+        check_made(document, entry)
+        entry.end()
+    assert {name for case in document["cases"] for name in case["log"]} == document["entries"].keys()
+
