@@ -13,7 +13,7 @@ from .forms import DELETE
 from .http import Relay
 from .joiner import Joiner
 from .member import Member
-from .problems import Alarm, Problem
+from .problems import Problem
 from .records import Held
 from .rounds import spaced
 from .store import Store
@@ -26,7 +26,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         arguments.run(arguments)
-    except (Problem, Alarm) as refusal:
+    except Problem as refusal:
         print(f"{type(refusal).__name__.lower()}: {refusal}", file=sys.stderr)
         return 1
     return 0

@@ -118,7 +118,7 @@ class Approver:
     def approve(self, prefix: str, role: int, typed: Iterable[str]) -> bytes:
         """Opens the oldest open request, compares the code that is typed, and admits. Says which request."""
         if self._state.forked:
-            raise Alarm("there was a fork: membership changes stop on this device")
+            raise Alarm("fork", "there was a fork: membership changes stop on this device")
         self._member.sync_log()
         self._send_kept()
         open_request = self._choose(prefix)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import time
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import http_sf
 import httpx
 
 from . import cbor
 from .cbor import Shape
-from .keys import SigningKey
+from .keys import SigningKey, verify
 from .problems import Problem
 
 S = TypeVar("S", bound=Shape)
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 _TRIES = 3
+_CLOCK = 60
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -41,6 +45,63 @@ def signature_headers(key: SigningKey, method: str, uri: str, created: int, nonc
     base = f'"@method": {method}\n"@target-uri": {uri}\n"@signature-params": {parameters}'
     signature = base64.b64encode(key.sign(base.encode())).decode()
     return {"Signature-Input": f"countersign={parameters}", "Signature": f"countersign=:{signature}:"}
+
+
+@dataclass(frozen=True)
+class SignedRead:
+    """What the headers of a signed read say, once they have the one shape of the page."""
+
+    device: bytes
+    created: int
+    parameters: str
+    signature: bytes
+
+    @classmethod
+    def parse(cls, signature_input: str | None, signature: str | None) -> SignedRead:
+        """Else `signature-missing` or `malformed`."""
+        if signature_input is None or signature is None:
+            raise Problem("signature-missing")
+        try:
+            inputs = http_sf.parse(signature_input.encode(), tltype="dictionary")
+            signatures = http_sf.parse(signature.encode(), tltype="dictionary")
+        except http_sf.StructuredFieldError as error:
+            raise Problem("malformed", str(error)) from None
+        if len(inputs) != 1 or inputs.keys() != signatures.keys():
+            raise Problem("malformed", "not one signature")
+        ((label, (components, parameters)),) = inputs.items()
+        value = signatures[label][0]
+        if components != [("@method", {}), ("@target-uri", {})] or not cls._sound(parameters):
+            raise Problem("malformed", "not the components and parameters of the page")
+        if type(value) is not bytes or len(value) != 64:
+            raise Problem("malformed", "not a signature")
+        written = http_sf.ser({label: (components, parameters)}).removeprefix(f"{label}=")
+        return cls(bytes.fromhex(parameters["keyid"]), parameters["created"], written, value)
+
+    @staticmethod
+    def _sound(parameters: dict[str, object]) -> bool:
+        texts = {name: value for name, value in parameters.items() if type(value) is str}
+        created = parameters.get("created")
+        return (
+            parameters.keys() == {"created", *texts}
+            and texts.keys() == {"nonce", "keyid", "alg", "tag"}
+            and type(created) is int
+            and created >= 0
+            and 16 <= len(texts["nonce"]) <= 64
+            and re.fullmatch("[0-9a-fA-F]{64}", texts["keyid"]) is not None
+            and (texts["alg"], texts["tag"]) == ("ed25519", "countersign-v1")
+        )
+
+    def base(self, method: str, uri: str) -> str:
+        """What is signed (RFC 9421 §2.5)."""
+        return f'"@method": {method}\n"@target-uri": {uri}\n"@signature-params": {self.parameters}'
+
+    def check(self, method: str, uri: str, now: int) -> bytes:
+        """The device that signed this read: else `clock` or `bad-signature`."""
+        if abs(now - self.created) > _CLOCK:
+            raise Problem("clock")
+        if not verify(self.device, self.signature, self.base(method, uri).encode()):
+            raise Problem("bad-signature")
+        return self.device
 
 
 class Relay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Joined:
 
 def believe(
     entries: tuple[bytes, ...], request: Signed[JoinRequest], code: SyncCode, sealing: SealingKey,
-    answered: list[Signed[Nonce]],
+    showed_code_for: Set[bytes],
 ) -> Joined:
     """Everything that a joiner requires before it believes that it is a member: else an Alarm."""
     roster: Roster | None = None
@@ -69,23 +69,25 @@ def believe(
     for raw in entries:
         entry = open_form(Entry, raw)
         roster = apply(roster, entry)
-        if isinstance(entry.body.body, Admit) and _asks_the_same(entry.body.body, request):
+        if isinstance(entry.body.body, Admit) and _admits(entry.body.body, request):
             mine = entry, entry.body.body
     if roster is None or mine is None:
-        raise Alarm("the log does not admit this request")
+        raise Alarm("not-admitted", "the log does not admit this device")
     entry, admit = mine
     if roster.join_key != code.join_key.public:
-        raise Alarm("the log has another join key")
+        raise Alarm("other-join-key", "the log has another join key")
+    if open_form(JoinRequest, admit.request).hash != request.hash or request.body.device.sealing != sealing.public:
+        raise Alarm("other-keys", "admitted with another request, or with keys that are not its own")
     if admit.how != TYPED:
-        raise Alarm("admitted without a typed code")
-    if not any(n.signer == entry.signer and n.body.chain == roster.chain for n in answered):
-        raise Alarm("admitted by a device whose code was never shown")
+        raise Alarm("way-not-allowed", "admitted without a typed code")
+    if entry.signer not in showed_code_for:
+        raise Alarm("not-the-approver", "admitted by a device whose code was never shown")
     epoch_key = _open_welcome(roster, entry, admit, request, sealing)
     place = roster.join_key
     name_key = unwrap(epoch_key.wrap_key, roster.founded.name_key, b"countersign/v1/wrapped-name-key" + place)
     secret = unwrap(epoch_key.wrap_key, roster.founded.sync_code, b"countersign/v1/wrapped-sync-code" + place)
     if secret != code.secret:
-        raise Alarm("the sync code in the log is another")
+        raise Alarm("other-sync-code", "the sync code in the log is another")
     return Joined(roster, epoch_key, name_key)
 
 
@@ -95,13 +97,13 @@ def _open_welcome(
     info = welcome_info(roster.chain, request.hash, entry.signer, admit.epoch)
     key = EpochKey(open_sealed(sealing.private, admit.welcome, info, entry.body.prev or b""), admit.epoch)
     if key.key_id != roster.key_ids[admit.epoch]:
-        raise Alarm("the welcome holds another epoch key than the log names")
+        raise Alarm("other-epoch-key", "the welcome holds another epoch key than the log names")
     return key
 
 
-def _asks_the_same(admit: Admit, request: Signed[JoinRequest]) -> bool:
-    """Whether an admit carries this request. The same form may come with other signatures; keys are in its hash."""
-    return open_form(JoinRequest, admit.request).hash == request.hash
+def _admits(admit: Admit, request: Signed[JoinRequest]) -> bool:
+    """Whether an admit is of this device."""
+    return open_form(JoinRequest, admit.request).body.device.signing == request.body.device.signing
 
 
 class Joiner:
@@ -131,7 +133,7 @@ class Joiner:
     def run(self, show: Callable[[int, str], None]) -> bytes:
         """Asks, answers the rounds, and is a member when it returns the chain."""
         if self._join.ended:
-            raise Alarm("this join is over")
+            raise Alarm("request-closed", "this join is over")
         body = cbor.encode(Ask(self._join.request, self._join.description).to_raw())
         standing = self._relay.post("/v1/requests", body, Standing)
         for nonce in self._rounds.answered:
@@ -187,13 +189,14 @@ class Joiner:
 
     def _finish(self) -> bytes:
         if not self._rounds.answered:
-            raise Alarm("admitted without a code shown")
+            raise Alarm("not-the-approver", "admitted without a code shown")
         state = self._store.state
         chain = self._rounds.answered[0].body.chain
         entries = self._whole_log(chain)
-        joined = believe(entries, self._request, state.code, state.sealing, self._rounds.answered)
+        showed = {nonce.signer for nonce in self._rounds.answered}
+        joined = believe(entries, self._request, state.code, state.sealing, showed)
         if joined.roster.chain != chain:
-            raise Alarm("the log of another chain")
+            raise Alarm("second-chain", "the log of another chain")
         state.entries = entries
         state.epoch_key, state.name_key = joined.epoch_key.secret, joined.name_key
         self._store.save()

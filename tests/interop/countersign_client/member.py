@@ -111,7 +111,7 @@ class Member:
     def _fork(self, what: str) -> None:
         self.store.state.forked = True
         self.store.save()
-        raise Alarm(f"fork: {what}. Membership changes stop on this device.")
+        raise Alarm("fork", f"{what}. Membership changes stop on this device.")
 
     def open_requests(self) -> tuple[OpenRequest, ...]:
         """The requests that wait for a member."""
@@ -233,7 +233,7 @@ class Member:
         while len(entries) <= self.roster.seq:
             page = self._log_after(len(entries) - 1 if entries else None)
             if not page.entries:
-                raise Alarm("the relay shows less than the whole log")
+                raise Alarm("incomplete", "the relay shows less than the whole log")
             entries += page.entries
         roster = replay(tuple(entries))
         if roster.positions.get(self.roster.head) is None:
@@ -250,7 +250,7 @@ class Member:
             if not records.rows or number >= records.last:
                 break
         if withheld := feed.withheld():
-            raise Alarm(f"the relay withholds the ciphertext of {len(withheld)} current records")
+            raise Alarm("incomplete", f"the relay withholds the ciphertext of {len(withheld)} current records")
         self._same_lines(feed)
         return len(entries), len(feed.held), opened
 
@@ -258,7 +258,7 @@ class Member:
         """No record that this device has seen may be gone from what the relay shows."""
         gone = [held for known, held in self.feed.held.items() if known not in fresh.held]
         if gone:
-            raise Alarm(f"the relay no longer shows {len(gone)} records that this device holds")
+            raise Alarm("incomplete", f"the relay no longer shows {len(gone)} records that this device holds")
 
     def watch(self, count: int, cut_after: int | None, show: Callable[[Held], None]) -> None:
         """Shows records as they come. After `cut_after` of them it cuts the socket and resumes by its cursor."""

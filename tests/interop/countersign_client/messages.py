@@ -9,14 +9,19 @@ from typing import Any, ClassVar, Self
 from .cbor import Raw
 from .forms import Cursor
 from .problems import Problem
-from .shape import a_bool, a_bytes, a_list, a_map, a_text, a_uint, an_id, field, maybe
+from .shape import a_bool, a_bytes, a_list, a_map, a_text, a_uint, an_id, field, maybe, up_to
 
 Read = Callable[[Raw], Any]
 
 
-def many(read: Read) -> Read:
+BODY_LIMIT = 4 * 1024 * 1024
+TO_DEVICE_LIMIT = 512 * 1024
+FROM_DEVICE_LIMIT = 4 * 1024
+
+
+def many(read: Read, most: int | None = None) -> Read:
     """An array of one kind."""
-    return lambda raw: tuple(read(item) for item in a_list(raw))
+    return lambda raw: tuple(read(item) for item in a_list(raw, most=most))
 
 
 def _raw(value: Any) -> Raw:
@@ -57,7 +62,7 @@ NEW, HEAL = 0, 1
 class Append(Wire):
     """Entries to append, in order."""
 
-    READS = (many(a_bytes), a_uint)
+    READS = (many(a_bytes, 64), up_to(HEAL))
     entries: tuple[bytes, ...]
     purpose: int
 
@@ -66,7 +71,7 @@ class Append(Wire):
 class LogPage(Wire):
     """Entries, and the relay's head."""
 
-    READS = (many(a_bytes), an_id, a_uint)
+    READS = (many(a_bytes, 256), an_id, a_uint)
     entries: tuple[bytes, ...]
     head: bytes
     seq: int
@@ -88,7 +93,7 @@ WAITING, CODE, EXPIRED, ADMITTED, WITHDRAWN = range(5)
 class Standing(Wire):
     """How a request stands."""
 
-    READS = (an_id, a_uint, a_uint, a_bool, many(a_bytes))
+    READS = (an_id, up_to(WITHDRAWN), a_uint, a_bool, many(a_bytes, 8))
     request: bytes
     state: int
     milliseconds_left: int
@@ -121,7 +126,7 @@ class Round(Wire):
 class OpenRequest(Wire):
     """A request that is open."""
 
-    READS = (a_bytes, a_bytes, Seen.from_raw, a_uint, many(Round.from_raw))
+    READS = (a_bytes, a_bytes, Seen.from_raw, a_uint, many(Round.from_raw, 8))
     request: bytes
     description: bytes
     seen: Seen
@@ -133,7 +138,7 @@ class OpenRequest(Wire):
 class OpenRequests(Wire):
     """Every request that is open."""
 
-    READS = (many(OpenRequest.from_raw),)
+    READS = (many(OpenRequest.from_raw, 256),)
     requests: tuple[OpenRequest, ...]
 
 
@@ -151,7 +156,7 @@ class SealedRecord(Wire):
 class Put(Wire):
     """Records to store."""
 
-    READS = (many(SealedRecord.from_raw),)
+    READS = (many(SealedRecord.from_raw, 256),)
     records: tuple[SealedRecord, ...]
 
 
@@ -159,7 +164,7 @@ class Put(Wire):
 class Stored(Wire):
     """The numbers that they have in the feed."""
 
-    READS = (many(a_uint),)
+    READS = (many(a_uint, 256),)
     numbers: tuple[int, ...]
 
 
@@ -176,7 +181,7 @@ class RecordRow(Wire):
 class RecordPage(Wire):
     """Rows of the feed, where the reader stands after them, and the last number stored."""
 
-    READS = (many(RecordRow.from_raw), Cursor.from_raw, a_uint)
+    READS = (many(RecordRow.from_raw, 256), Cursor.from_raw, a_uint)
     rows: tuple[RecordRow, ...]
     cursor: Cursor
     last: int
@@ -201,11 +206,14 @@ class Ready(Wire):
     knows_head: bool
 
 
+BY_TIME, BY_WITHDRAWAL, DECIDED = range(3)
+
+
 @dataclass(frozen=True)
 class Ended(Wire):
     """A request ended: expired, withdrawn, decided."""
 
-    READS = (an_id, a_uint)
+    READS = (an_id, up_to(DECIDED))
     request: bytes
     how: int
 
@@ -236,5 +244,22 @@ class Frame:
     def from_raw(cls, raw: Raw) -> Self:
         kind, body = a_list(raw, exactly=2)
         if a_uint(kind) >= len(_PUSHES):
-            raise Problem("unknown-kind", f"a message of kind {kind}")
+            raise Problem("malformed", f"a message of kind {kind}")
         return cls(_PUSHES[kind].from_raw(body))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One message of the socket from a device: `[0, ack]`."""
+
+    ack: Ack
+
+    def to_raw(self) -> Raw:
+        return [0, self.ack.to_raw()]
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        kind, body = a_list(raw, exactly=2)
+        if a_uint(kind) != 0:
+            raise Problem("malformed", f"a message of kind {kind}")
+        return cls(Ack.from_raw(body))

@@ -13,5 +13,5 @@ class Problem(Exception):
         self.place = place
 
 
-class Alarm(Exception):
-    """Something a person must hear about: a fork, an ended join, a chain that is not ours."""
+class Alarm(Problem):
+    """A refusal that a person must hear about: a fork, an ended join, a chain that is not ours."""

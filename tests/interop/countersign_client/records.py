@@ -11,7 +11,7 @@ from .cbor import Raw
 from .code import EpochKey
 from .forms import DELETE, PUT, Record, Signed, open_form, sign_form
 from .keys import SigningKey, hmac_sha256, sha256
-from .log import Roster
+from .log import Position, Roster
 from .messages import RecordRow, SealedRecord
 from .problems import Problem
 from .seal import unwrap, wrap
@@ -79,26 +79,56 @@ class Feed:
         if (before := self.held.get(record.hash)) is not None:
             return before
         check_position(roster, record)
-        self._check_line(record)
-        now = self.current.get(held.place)
-        if record.body.base != (now.record.hash if now else None):
-            raise Problem("conflict", "a record that does not replace the current version")
+        self._check_place(held)
+        return self._follow(held)
+
+    def _follow(self, held: Held) -> Held:
+        record = held.record
         self.held[record.hash] = self.lines[record.signer] = self.current[held.place] = held
         return held
 
-    def _check_line(self, record: Signed[Record]) -> None:
+    def _check_place(self, held: Held) -> None:
+        """The next in its writer's line, and of its name."""
+        record = held.record
         line = self.lines.get(record.signer)
         counter, last = (line.record.body.counter, line.record.hash) if line else (0, None)
         if record.body.counter <= counter:
             raise Problem("replayed")
         if record.body.counter != counter + 1 or record.body.last != last:
             raise Problem("broken-line")
+        now = self.current.get(held.place)
+        if record.body.base != (now.record.hash if now else None):
+            raise Problem("conflict", "a record that does not replace the current version")
 
     def withheld(self) -> list[Held]:
         """Current versions whose ciphertext never came. Only replaced ones may lack it."""
         return [
             held for held in self.current.values() if held.record.body.operation == PUT and held.ciphertext is None
         ]
+
+
+@dataclass
+class Gate(Feed):
+    """The feed as a relay keeps it: what it asks of a record before it stores it."""
+
+    def take(self, roster: Roster, row: RecordRow) -> Held:
+        record = open_form(Record, row.record.header)
+        held = Held(row.number, record, row.record.ciphertext)
+        if (before := self.held.get(record.hash)) is not None:
+            return before
+        if self.held and record.body.chain != roster.chain:
+            raise Problem("other-chain", "a batch that names two")
+        now = Position(roster.seq, roster.epoch)
+        if record.body.chain != roster.chain or not roster.may_write(record.signer, now):
+            raise Problem("not-a-member")
+        check_position(roster, record)
+        if record.body.epoch != roster.epoch:
+            raise Problem("stale-epoch")
+        self._check_place(held)
+        check_ciphertext(held)
+        if record.body.operation == PUT and held.ciphertext is None:
+            raise Problem("other-ciphertext", "a put without a ciphertext")
+        return self._follow(held)
 
 
 def check_position(roster: Roster, record: Signed[Record]) -> None:

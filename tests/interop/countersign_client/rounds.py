@@ -32,6 +32,12 @@ def check_code(commitment: bytes, nonce: Signed[Nonce]) -> str:
     return f"{number % 1_000_000:06}"
 
 
+def typed_code(text: str) -> str | None:
+    """The digits of a text that somebody typed, if it is a code: six of ASCII, spaces and hyphens aside."""
+    digits = "".join(text.split()).replace("-", "")
+    return digits if re.fullmatch("[0-9]{6}", digits) else None
+
+
 def spaced(code: str) -> str:
     """A code as a person reads it."""
     return f"{code[:3]} {code[3:]}"
@@ -59,13 +65,13 @@ class JoinerRounds:
         if nonce.body.request != self.request:
             raise Problem("other-request")
         if self.answered and nonce.body.chain != self.answered[0].body.chain:
-            raise Alarm("a nonce from a second chain: this join is over")
+            raise Alarm("second-chain", "a nonce from a second chain: this join is over")
         if nonce.body.round <= len(self.answered):
             if nonce.hash != self.answered[nonce.body.round - 1].hash:
-                raise Alarm("a second nonce in a round: this join is over")
+                raise Alarm("second-nonce", "a second nonce in a round: this join is over")
             return False
         if nonce.body.round != len(self.answered) + 1:
-            raise Alarm("a nonce out of order: this join is over")
+            raise Alarm("round-taken", "a nonce out of order: this join is over")
         self.answered.append(nonce)
         return True
 
@@ -79,7 +85,7 @@ class JoinerRounds:
 def open_reveal(request: Signed[JoinRequest], nonce: Signed[Nonce], data: bytes) -> Signed[Reveal]:
     """A reveal that answers this nonce of this request with the value that was committed."""
     reveal = open_form(Reveal, data)
-    if reveal.body.request != request.hash:
+    if not request.hash == reveal.body.request == nonce.body.request:
         raise Problem("other-request")
     if reveal.signer != request.body.device.signing:
         raise Problem("not-the-joiner", "a reveal is signed by the device of the request")
@@ -130,11 +136,12 @@ class ApproverRounds:
 
     def compare(self, request: bytes, expected: str, typed: str) -> bool:
         """Whether the code is right. Wrong ones are counted; a text that is not six digits is not a code."""
-        digits = "".join(typed.split())
-        if hmac.compare_digest(digits.encode(), expected.encode()):
+        digits = typed_code(typed)
+        if digits is None:
+            return False
+        if hmac.compare_digest(digits, expected):
             return True
-        if re.fullmatch("[0-9]{6}", digits):
-            self.wrong[request] = self.wrong.get(request, 0) + 1
+        self.wrong[request] = self.wrong.get(request, 0) + 1
         return False
 
     def must_deny(self, request: bytes) -> bool:

@@ -12,9 +12,8 @@ from websockets.typing import Subprotocol
 
 from . import cbor
 from .forms import JOINER, MEMBER, Connect, Cursor, sign_form
-from .http import ANSWER_LIMIT
 from .keys import SigningKey
-from .messages import Ack, Challenge, Frame, Push
+from .messages import TO_DEVICE_LIMIT, Ack, Answer, Challenge, Frame, Push
 from .problems import Problem
 
 SUBPROTOCOL = "countersign.v1"
@@ -70,12 +69,12 @@ class Session:
             raise Problem("closed", str(closed)) from closed
         if isinstance(message, str):
             raise Problem("malformed", "a text message")
-        return cbor.decode_as(Frame, message, ANSWER_LIMIT).push
+        return cbor.decode_as(Frame, message, TO_DEVICE_LIMIT).push
 
     def acknowledge(self, seq: int, number: int) -> None:
         """Says what is stored durably."""
         try:
-            self._socket.send(cbor.encode([0, Ack(seq, number).to_raw()]))
+            self._socket.send(cbor.encode(Answer(Ack(seq, number)).to_raw()))
         except ConnectionClosed as closed:
             raise Problem("closed", str(closed)) from closed
 
@@ -92,7 +91,7 @@ def _dial(origin: str) -> ClientConnection:
     uri = "ws" + origin.removeprefix("http") + "/v1/socket"
     offer = [Subprotocol(SUBPROTOCOL)]
     try:
-        socket = connect(uri, subprotocols=offer, max_size=ANSWER_LIMIT, compression=None, proxy=None, legacy=True)
+        socket = connect(uri, subprotocols=offer, max_size=TO_DEVICE_LIMIT, compression=None, proxy=None, legacy=True)
     except (OSError, InvalidHandshake) as error:
         raise Problem("closed", str(error)) from error
     if socket.subprotocol != SUBPROTOCOL:

@@ -7,23 +7,33 @@ signatures, is made here, and written to TO in the same format.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from . import cbor, seal
-from .cbor import Raw
+from .cbor import Raw, Shape
 from .code import EpochKey, SyncCode
 from .cose import Envelope, Sign1, sig_structure
 from .entries import Entry
-from .forms import Body, Connect, JoinRequest, Nonce, Record, Reveal, Withdrawal
+from .forms import (
+    DELETE, Body, Connect, JoinRequest, Nonce, Record, Reveal, Signed, Withdrawal, open_form, sign_form,
+)
+from .http import SignedRead
+from .joiner import believe
 from .keys import SealingKey, SigningKey, hkdf
 from .log import Roster
-from .records import blind
-from .rounds import MOST_ROUNDS, commitment_before
+from .member import replay
+from .messages import (
+    BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, Ask, Frame, LogPage, OpenRequests, Put,
+    RecordPage, RecordRow, SealedRecord, Standing, Stored,
+)
+from .problems import Problem
+from .records import Feed, Held, blind, open_record
+from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
+from .world import World, drawn, unhex
 
 Json = dict[str, Any]
 FORMS: dict[str, type[Body]] = {
@@ -35,31 +45,20 @@ FORMS: dict[str, type[Body]] = {
     "record": Record,
     "connect": Connect,
 }
+# The rule of a field's map, or of the maps in its array, where it has another name than the field.
+_RULES = {
+    "requests": "open-request",
+    "rounds": "round",
+    "records": "sealed-record",
+    "sealed": "sealed-record",
+    "rows": "record-row",
+}
 _KINDS = {1: "found", 2: "admit", 3: "deny"}
 
 
 def only(case: Json, *members: str) -> Json:
     """The members of a case that are inputs."""
     return {member: case[member] for member in ("name", "comment", "error", *members) if member in case}
-
-
-def unhex(case: Json, *members: str) -> list[bytes]:
-    """Members that are bytes."""
-    return [bytes.fromhex(case[member]) for member in members]
-
-
-@contextmanager
-def drawn(*values: bytes) -> Iterator[None]:
-    """Gives the next sealings their randomness, in order."""
-    left = list(values)
-
-    def draw(length: int) -> bytes:
-        assert len(left[0]) == length
-        return left.pop(0)
-
-    with patch.object(seal, "draw", draw):
-        yield
-    assert not left, "not everything was drawn"
 
 
 # Derivations
@@ -174,11 +173,11 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
 
     def value(name: str, given: Any) -> Raw:
         if isinstance(given, dict):
-            return raw_of(names, name, given)
+            return raw_of(names, _RULES.get(name, name), given)
         if name == "body":
             return [given[0], raw_of(names, _KINDS[given[0]], given[1])]
         if isinstance(given, list):
-            return [value("", item) for item in given]
+            return [value(name, item) for item in given]
         is_bytes = isinstance(given, str) and given.startswith("h'")
         return bytes.fromhex(given[2:-1]) if is_bytes else given
 
@@ -186,10 +185,15 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
     return {numbers[name]: value(name, given) for name, given in fields.items()}
 
 
+def filled(fill: Json) -> bytes:
+    """So many times one byte."""
+    return bytes.fromhex(fill["byte"]) * fill["count"]
+
+
 def signed(keys: Mapping[str, SigningKey], given: Json) -> Json:
     """A form from its payload: signed, its proofs beside it, and edited."""
     if fill := given.get("fill"):
-        return {"bytes": (bytes.fromhex(fill["byte"]) * fill["count"]).hex()}
+        return {"bytes": filled(fill).hex()}
     (payload,) = unhex(given, "payload")
     label, key = given["label"].encode(), keys[given["signer"]]
     form = Sign1.sign(label, key, payload)
@@ -228,6 +232,25 @@ WAYS = ("typed", "ticket", "totp", "none", "recovery")
 REASONS = ("denied", "wrong-code", "not-me")
 
 
+def logs(document: Json, world: World) -> Json:
+    """logs.json."""
+    entries: Json = {}
+    cases: list[Json] = [only(case, "index", "log") for case in document["cases"] if not case["error"]]
+    for case in cases:
+        made, roster = world.log([document["entries"][name] for name in case["log"]])
+        entries |= {name: form_told(world, entry) for name, entry in zip(case["log"], made, strict=True)}
+        case["roster"] = roster_of(roster)
+    return {"entries": entries, "cases": cases}
+
+
+def form_told(world: World, form: Signed) -> Json:
+    """A form as the vectors tell it where it is named."""
+    sign1 = Envelope.read(form.raw).form
+    proofs = [{"label": label.decode(), "signer": world.names[key]} for label, key in form.body.proofs()]
+    told = {"label": form.body.LABEL.decode(), "signer": world.names[form.signer], "proofs": proofs}
+    return told | {"payload": sign1.payload.hex(), "hash": form.hash.hex(), "bytes": form.raw.hex()}
+
+
 def roster_of(roster: Roster) -> Json:
     """What a log says, as the vectors tell it."""
     members = [
@@ -260,3 +283,183 @@ def roster_of(roster: Roster) -> Json:
         "members": members,
         "decisions": decisions,
     }
+
+
+# Records
+
+
+def record_ciphertext(key: EpochKey, header: bytes, nonce: bytes, content: bytes) -> bytes:
+    """The ciphertext that belongs to a header."""
+    with drawn(nonce):
+        return seal.wrap(key.record_key, content, open_form(Record, header).body.associated())
+
+
+def records(document: Json, world: World) -> Json:
+    """records.json: the cases whose every record is one that a writer of ours writes."""
+    headers: Json = {}
+    cases = []
+    for case in document["cases"]:
+        if not case["relay"]["error"] and all(item["state"] != "damaged" for item in case["items"]):
+            cases.append(only(case, "log", "relay", "reader") | _feed(document, world, case, headers))
+    return {"records": headers, "cases": cases}
+
+
+def _feed(document: Json, world: World, case: Json, headers: Json) -> Json:
+    entries, roster = world.log([document["entries"][name] for name in case["log"]])
+    feed, lines = Feed(), []
+    for given in case["records"]:
+        header = document["records"][given["record"]]
+        head = cbor.parse(*unhex(header, "payload"))[8]
+        at = 1 + [entry.hash for entry in entries].index(head)
+        made = world.record(replay(tuple(entry.raw for entry in entries[:at])), feed, header, given)
+        if given in case["records"][: len(lines)]:
+            made = SealedRecord(*unhex(headers[given["record"]], "bytes"), *unhex(given, "ciphertext"))
+        headers[given["record"]] = form_told(world, open_form(Record, made.header))
+        lines.append(given | {"ciphertext": made.ciphertext.hex() if made.ciphertext else None})
+        feed.take(roster, RecordRow(len(lines), made))
+    items = [item_of(world.name_key, world.epoch_key, feed.current[place]) for place in sorted(feed.current)]
+    return {"records": lines, "items": items}
+
+
+def item_of(name_key: bytes, key: EpochKey, held: Held) -> Json:
+    """What a reader has at a place."""
+    collection, name = (blinded.hex() for blinded in held.place)
+    known = {"collection": collection, "id": name, "version": held.record.hash.hex()}
+    if held.record.body.operation == DELETE:
+        return known | {"state": "deleted"}
+    if held.ciphertext is None:
+        return known | {"state": "replaced"}
+    try:
+        content = open_record(name_key, {key.epoch: key}, held)
+    except Problem:
+        return known | {"state": "damaged"}
+    return known | {"state": "there", "names": [content.collection, content.name], "value": content.value.hex()}
+
+
+# Rounds
+
+
+def rounds(document: Json, world: World) -> Json:
+    """rounds.json: good answers, with their forms, and what a joiner has at the end of a whole join."""
+    made: Json = {}
+    told = document["forms"]
+    _, roster = world.log([next(entry for entry in document["entries"].values() if entry["hash"] == world.chain)])
+
+    def form(name: str, signed: Signed) -> Signed:
+        made[name] = form_told(world, signed)
+        return signed
+
+    def request(name: str) -> Signed[JoinRequest]:
+        body = JoinRequest.from_raw(cbor.parse(*unhex(told[name], "payload")))
+        return form(name, world.request(body))
+
+    answers = []
+    for case in document["answers"]:
+        if case["error"]:
+            continue
+        asked, (c8,) = request(case["request"]), unhex(case, "c8")
+        joiner, given = JoinerRounds(asked.hash, c8), []
+        for name, answer in zip(case["nonces"], case["answers"], strict=True):
+            nonce = form(name, world.nonce(roster, asked, told[name]))
+            joiner.take(nonce)
+            form(answer["reveal"], sign_form(joiner.reveal(nonce), world.signing[case["device"]]))
+            given.append({"reveal": answer["reveal"], "check_code": joiner.code(nonce)})
+        answers.append(only(case, "index", "device", "request", "c8", "nonces") | {"answers": given})
+    admissions = []
+    for case in document["admissions"]:
+        if case["error"]:
+            continue
+        entries, _ = world.log([document["entries"][name] for name in case["log"]])
+        sealing_key, showed = SealingKey(*unhex(case, "sealing_secret")), set(map(bytes.fromhex, case["showed_code_for"]))
+        raw = tuple(entry.raw for entry in entries)
+        joined = believe(raw, request(case["request"]), world.code, sealing_key, showed)
+        secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.name_key, "sync_code": world.code.secret}
+        inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "log")
+        admissions.append(inputs | {name: secret.hex() for name, secret in secrets.items()})
+    return {"forms": made, "answers": answers, "admissions": admissions}
+
+
+# Reads
+
+
+def reads(document: Json) -> Json:
+    """reads.json: the good ones, each signed by the key that its parameters name."""
+    keys = {key.public: (name, key) for name, key in signing_keys(document).items()}
+
+    def read(given: Json) -> Json:
+        label, _, _ = given["signature_input"].partition("=")
+        unsigned = f"{label}=:{base64.b64encode(bytes(64)).decode()}:"
+        parsed = SignedRead.parse(given["signature_input"], unsigned)
+        signer, key = keys[parsed.device]
+        base = parsed.base(given["method"], given["target_uri"])
+        signature = base64.b64encode(key.sign(base.encode())).decode()
+        return {"signature": f"{label}=:{signature}:", "signer": signer, "base": base}
+
+    return {"cases": _each(document["cases"], read, "method", "target_uri", "now_s", "signature_input")}
+
+
+# Messages
+
+MESSAGES: dict[str, tuple[type[Shape], int]] = {
+    "append": (Append, BODY_LIMIT),
+    "appended": (Appended, BODY_LIMIT),
+    "ask": (Ask, BODY_LIMIT),
+    "standing": (Standing, BODY_LIMIT),
+    "log-page": (LogPage, BODY_LIMIT),
+    "open-requests": (OpenRequests, BODY_LIMIT),
+    "put": (Put, BODY_LIMIT),
+    "stored": (Stored, BODY_LIMIT),
+    "record-row": (RecordRow, BODY_LIMIT),
+    "record-page": (RecordPage, BODY_LIMIT),
+    "to-device": (Frame, TO_DEVICE_LIMIT),
+    "from-device": (Answer, FROM_DEVICE_LIMIT),
+}
+_TO_DEVICE = ("challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing")
+
+
+def message_of(names: Json, rule: str, fields: Any) -> Raw:
+    """The CBOR of a message that a case names field by field."""
+    if rule in ("to-device", "from-device"):
+        kind, body = fields
+        return [kind, raw_of(names, _TO_DEVICE[kind] if rule == "to-device" else "ack", body)]
+    return raw_of(names, rule, fields)
+
+
+def _message(names: Json, given: Json) -> Json:
+    cls, _ = MESSAGES[given["rule"]]
+    value = cls.from_raw(message_of(names, given["rule"], given["fields"]))
+    return {"bytes": cbor.encode(value.to_raw()).hex()}
+
+
+def messages(document: Json) -> Json:
+    """messages.json."""
+    names = document["names"]
+    return {"cases": _each(document["cases"], lambda given: _message(names, given), "rule", "cddl", "fields")}
+
+
+def everything(folder: Path) -> dict[str, Json]:
+    """Every file of a folder of vectors, as far as it is good."""
+    told = {name: json.loads((folder / f"{name}.json").read_text()) for name in FILES}
+    world = World(told["derivations"], told["sealing"], told["logs"]["keys"])
+    makers = (derivations, sealing, forms, messages, reads)
+    made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
+    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, records, rounds)}
+
+
+FILES = ("derivations", "sealing", "forms", "logs", "records", "rounds", "reads", "messages")
+
+
+def main() -> None:
+    """Reads the inputs in one folder, and writes what is made of them to another."""
+    parser = argparse.ArgumentParser(prog="countersign_client.vectors")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    arguments = parser.parse_args()
+    arguments.target.mkdir(parents=True, exist_ok=True)
+    for name, document in everything(arguments.source).items():
+        text = json.dumps(document, ensure_ascii=False, indent=2)
+        (arguments.target / f"{name}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

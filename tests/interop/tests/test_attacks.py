@@ -50,7 +50,7 @@ def test_whoever_knows_the_code_captures_a_joiner(chain) -> None:
     nonce = sign_form(Nonce(roster.chain, request.hash, 1, roster.head, 1, os.urandom(32)), attacker)
     assert JoinerRounds(request.hash, join.secret).take(nonce)
     admit = admit_entry(roster, request, b"", 1, key, attacker, 3)
-    joined = believe((found.raw, admit.raw), request, chain.code, sealing, [nonce])
+    joined = believe((found.raw, admit.raw), request, chain.code, sealing, {nonce.signer})
     assert joined.roster.chain == roster.chain != chain.roster.chain
 
 
@@ -65,7 +65,7 @@ def test_a_second_join_proof_keeps_the_request(chain) -> None:
     assert other.hash == request.hash and other.raw != request.raw
     nonce = sign_form(Nonce(chain.roster.chain, request.hash, 1, chain.roster.head, 1, os.urandom(32)), chain.founder)
     admit = admit_entry(chain.roster, other, b"", 1, chain.epoch_key, chain.founder, 2)
-    believe((chain.entry.raw, admit.raw), request, chain.code, sealing, [nonce])
+    believe((chain.entry.raw, admit.raw), request, chain.code, sealing, {nonce.signer})
 
 
 def test_a_signature_with_small_order_r_is_refused(chain) -> None:

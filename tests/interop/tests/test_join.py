@@ -31,7 +31,7 @@ def join(tmp_path: Path, relay, mistakes: int = 0) -> tuple[Member, Member]:
     def run() -> None:
         try:
             ended.append(joiner.run(lambda number, digits: shown.put(digits)))
-        except (Problem, Alarm) as refusal:
+        except Problem as refusal:
             ended.append(refusal)
 
     thread = threading.Thread(target=run, daemon=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from vectors_of import Case, load, refusal, visit
 
 from countersign_client import vectors
@@ -59,11 +61,21 @@ def test_logs() -> None:
     assert visit("logs", {"keys", "entries"}, {"cases": log}) > 100
 
 
-def test_entries_of_logs() -> None:
-    """Every entry is made again, and used by a case."""
-    document = load("logs")
-    for entry in map(Case, document["entries"].values()):
-        check_made(document, entry)
-        entry.end()
-    assert {name for case in document["cases"] for name in case["log"]} == document["entries"].keys()
+@pytest.mark.parametrize(("name", "members"), [("logs", "entries"), ("records", "entries"), ("records", "records"), ("rounds", "entries"), ("rounds", "forms")])
+def test_named_forms(name: str, members: str) -> None:
+    """Every form that cases name is made again from its payload, and named by a case."""
+    document = load(name)
+    for signed in map(Case, document[members].values()):
+        check_made(document, signed)
+        signed.end()
+    lists = [value for value in document.values() if isinstance(value, list)]
+    assert document[members].keys() <= set(texts(lists))
 
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a tree."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from texts(item)

@@ -1,0 +1,135 @@
+"""The world of docs/vectors, acted out by the client's own functions with the randomness that the files tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from . import cbor, seal
+from .code import EpochKey, SyncCode
+from .entries import Admit, Deny, Description, Entry, Found
+from .forms import DELETE, Device, JoinRequest, Nonce, Record, Signed, open_form, sign_form
+from .founder import admit_entry, found_entry
+from .joiner import ask
+from .keys import SealingKey, SigningKey, u64
+from .log import Roster, apply
+from .messages import SealedRecord
+from .records import CIPHERTEXT_LIMIT, Content, Feed, Writer, open_record
+
+Json = dict[str, Any]
+
+
+def unhex(case: Json, *members: str) -> list[bytes]:
+    """Members that are bytes."""
+    return [bytes.fromhex(case[member]) for member in members]
+
+
+@contextmanager
+def drawn(*values: bytes) -> Iterator[None]:
+    """Gives the next sealings their randomness, in order."""
+    left = list(values)
+
+    def draw(length: int) -> bytes:
+        assert len(left[0]) == length
+        return left.pop(0)
+
+    with patch.object(seal, "draw", draw):
+        yield
+    assert not left, "not everything was drawn"
+
+
+class World:
+    """The chain of the vectors. It takes from a file what no formula gives: times, roles, policies, first draws."""
+
+    def __init__(self, derivations: Json, sealing: Json, keys: Json) -> None:
+        (code,) = (case for case in derivations["sync_codes"] if case["name"] == "world")
+        (epoch,) = (case for case in derivations["epoch_keys"] if case["name"] == "world")
+        self.code = SyncCode(*unhex(code, "sync_code"))
+        self.epoch_key = EpochKey(*unhex(epoch, "epoch_key"), epoch["epoch"])
+        (self.name_key,) = unhex(derivations["blinded_names"][0], "name_key")
+        self.sealed = {case["name"]: case for case in sealing["cases"] if not case["error"]}
+        self.signing = {name: SigningKey(*unhex(key, "signing_seed")) for name, key in keys.items()}
+        self.sealing = {name: SealingKey(*unhex(key, "sealing_secret")) for name, key in keys.items() if "sealing" in key}
+        self.chain = self.sealed["phone/welcome"]["aad"]
+        self.names = {key.public: name for name, key in self.signing.items()}
+
+    def draws(self, *names: str) -> list[bytes]:
+        """The randomness of sealed values."""
+        cases = [self.sealed[name] for name in names]
+        return [bytes.fromhex(case["nonce" if case["suite"] == "02" else "ikm"]) for case in cases]
+
+    def description(self, name: str) -> Description:
+        """What a device says about itself."""
+        return Description.decoded(*unhex(self.sealed[name], "plaintext"))
+
+    def entry(self, roster: Roster | None, given: Json) -> Signed[Entry]:
+        """An entry after a log, of its own kind, by its own signer."""
+        told = Entry.from_raw(cbor.parse(*unhex(given, "payload")))
+        signer = self.signing[given["signer"]]
+        if isinstance(told.body, Found):
+            return self.found(signer, told.body, told.at)
+        assert roster is not None
+        if isinstance(told.body, Deny):
+            return sign_form(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
+        assert isinstance(told.body, Admit)
+        request = self.request(open_form(JoinRequest, told.body.request).body)
+        name = self.names[request.body.device.signing]
+        with drawn(*self.draws(f"{name}/admit-description", f"{name}/welcome")):
+            description = self.description(f"{name}/admit-description").encoded()
+            return admit_entry(roster, request, description, told.body.role, self.epoch_key, signer, told.at)
+
+    def found(self, signer: SigningKey, told: Found, at: int) -> Signed[Entry]:
+        """A founding with the policy that is told."""
+        name = self.names[signer.public]
+        with drawn(*self.draws("found/description", "found/name-key", "found/sync-code")):
+            description = self.description("found/description")
+            entry = found_entry(self.code, self.epoch_key, self.name_key, signer, self.sealing[name], description, at)
+        body, proofs = replace(entry.body.body, policy=told.policy), [self.code.join_key]
+        if told.recovery:
+            recovery, sealing_key = self.signing["recovery words"], self.sealing["recovery words"]
+            info = b"countersign/v1/recovery-seal" + self.code.join_key.public + recovery.public + u64(1)
+            with drawn(*self.draws("recovery/epoch-key")):
+                sealed = seal.seal_to(sealing_key.public, self.epoch_key.secret, info, b"")
+            body, proofs = replace(body, recovery=(Device(recovery.public, sealing_key.public), sealed)), [*proofs, recovery]
+        return sign_form(replace(entry.body, body=body), signer, *proofs)
+
+    def request(self, told: JoinRequest) -> Signed[JoinRequest]:
+        """The request of a device, with the commitment and the time that are told."""
+        name = self.names[told.device.signing]
+        key, sealing_key = self.signing[name], self.sealing[name]
+        with drawn(*self.draws(f"{name}/request-description")):
+            description = self.description(f"{name}/request-description")
+            asked = ask(self.code, key, sealing_key, description, told.at)
+        body = open_form(JoinRequest, asked.request).body
+        return sign_form(replace(body, commitment=told.commitment), key, self.code.join_key)
+
+    def log(self, log: list[Json]) -> tuple[list[Signed[Entry]], Roster]:
+        """A whole log."""
+        roster: Roster | None = None
+        made: list[Signed[Entry]] = []
+        for given in log:
+            made.append(self.entry(roster, given))
+            roster = apply(roster, made[-1])
+        assert roster is not None
+        return made, roster
+
+    def nonce(self, roster: Roster, request: Signed[JoinRequest], given: Json) -> Signed[Nonce]:
+        """A nonce of a round, with the 32 bytes that are told."""
+        told = Nonce.from_raw(cbor.parse(*unhex(given, "payload")))
+        body = Nonce(roster.chain, request.hash, told.round, roster.head, roster.epoch, told.nonce)
+        return sign_form(body, self.signing[given["signer"]])
+
+    def record(self, roster: Roster, feed: Feed, header: Json, given: Json) -> SealedRecord:
+        """A record at the end of its writer's line, with the content, the randomness and the time that are told."""
+        told = Record.from_raw(cbor.parse(*unhex(header, "payload")))
+        writer = Writer(self.signing[header["signer"]], self.name_key, self.epoch_key)
+        if told.operation == DELETE:
+            (now,) = (held for place, held in feed.current.items() if place == (told.collection, told.name))
+            content = open_record(self.name_key, {1: self.epoch_key}, now)
+            return writer.delete(roster, feed, content.collection, content.name, told.at)
+        content = cbor.decode_as(Content, *unhex(given, "content"), CIPHERTEXT_LIMIT)
+        with drawn(*unhex(given, "nonce")):
+            return writer.put(roster, feed, content, told.at)
