@@ -1,0 +1,95 @@
+"""The CDDL of the page, as one document, against the bytes of docs/vectors."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from logging import getLogger
+from typing import Any
+
+import pytest
+from cddl_verifier import Validator
+from vectors_of import FOLDER, load
+
+from countersign_client import vectors
+
+getLogger("cddl_verifier").setLevel("CRITICAL")
+
+PAGE = (FOLDER.parent / "protocol.md").read_text()
+BLOCKS = re.findall(r"^```cddl\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+# Malformed for a reason that no CDDL can give: how an item is encoded, which points a key names, what a form inside is.
+BEYOND_CDDL = re.compile(
+    r".*/wide-tag|.*[/-]indefinite(-map)?|join-request/(sealing-key-(?!31).*|low-order-and-bad-signature)"
+    r"|admit/(request-cut|another-form-inside|inner-fault-and-bad-proof)"
+)
+
+
+@cache
+def schema() -> Validator:
+    return Validator("\n".join(BLOCKS))
+
+
+def matches(rule: str, data: bytes) -> bool:
+    return schema().validate(data, root_type=rule).valid
+
+
+def enveloped(case: dict[str, Any], data: bytes) -> bool:
+    return matches("with-proofs" if case["proofs"] else "sign1", data)
+
+
+def test_every_block_is_read() -> None:
+    assert len(BLOCKS) == PAGE.count("```cddl") > 10
+    rules = re.findall(r"^([\w-]+) *=", "\n".join(BLOCKS), re.MULTILINE)
+    assert len(rules) == len(set(rules)) and {*vectors.FORMS, *vectors.MESSAGES} <= set(rules)
+
+
+def test_forms() -> None:
+    document = load("forms")
+    keys = vectors.signing_keys(document)
+    unsaid = []
+    for case in document["cases"]:
+        if "fill" in case:
+            assert case["cddl"] is None
+            continue
+        payload, data = bytes.fromhex(case["payload"]), bytes.fromhex(vectors.signed(keys, case)["bytes"])
+        shaped = matches(case["form"], payload)
+        assert case["cddl"] is None or shaped, case["name"]
+        if case["error"] is None:
+            assert case["cddl"] and enveloped(case, data), case["name"]
+            assert matches("Sig_structure", bytes.fromhex(case["sig_structure"]))
+        if case["error"] == "malformed" and shaped and enveloped(case, data):
+            unsaid.append(case["name"])
+        if case["error"] == "unknown-version":
+            assert not shaped
+    assert [name for name in unsaid if not BEYOND_CDDL.fullmatch(name)] == []
+    assert len(unsaid) > 20
+
+
+def test_messages() -> None:
+    for case in load("messages")["cases"]:
+        data = vectors.filled(case["fill"]) if "fill" in case else bytes.fromhex(case["bytes"])
+        assert (case["cddl"] is None) == (case["error"] is not None)
+        if not case["name"].endswith("/wide"):  # of one encoding among several, CDDL says nothing
+            assert matches(case["rule"], data) == (case["error"] is None), case["name"]
+
+
+@pytest.mark.parametrize(("name", "members"), [("logs", "entries"), ("records", "entries"), ("records", "records"), ("rounds", "entries"), ("rounds", "forms")])
+def test_named_forms(name: str, members: str) -> None:
+    """What verifies has the shape, wherever it stands."""
+    rules = {cls.LABEL.decode(): rule for rule, cls in vectors.FORMS.items()}
+    document = load(name)
+    bad = {text for case in document.get("cases", []) if case.get("error") for text in case["log"]}
+    for who, form in document[members].items():
+        if name == "logs" and who in bad:
+            continue
+        assert matches(rules[form["label"]], bytes.fromhex(form["payload"])) and enveloped(form, bytes.fromhex(form["bytes"])), who
+
+
+def test_what_is_sealed() -> None:
+    for case in load("sealing")["cases"]:
+        if case["error"] is None and case["name"].endswith("description"):
+            assert matches("description", bytes.fromhex(case["plaintext"]))
+    for case in load("records")["cases"]:
+        for record in case["records"]:
+            assert "content" not in record or matches("content", bytes.fromhex(record["content"]))
