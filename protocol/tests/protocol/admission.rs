@@ -225,7 +225,10 @@ fn reproven_bytes(admit: &Verified<Entry>) -> Vec<u8> {
 }
 
 /// The request with a join proof whose signature has another R.
-fn reproven(request: &Verified<protocol::request::JoinRequest>, join: &protocol::keys::SigningKey) -> Vec<u8> {
+pub(crate) fn reproven(
+    request: &Verified<protocol::request::JoinRequest>,
+    join: &protocol::keys::SigningKey,
+) -> Vec<u8> {
     use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
     let mut secret = ExpandedSecretKey::from(&*join.expose_seed());
     secret.hash_prefix[0] ^= 1;

@@ -6,7 +6,7 @@ use core::fmt::Debug;
 use protocol::keys::SigningKey;
 use protocol::{Form, FormError, Verified};
 
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::support::{LABELS, form_hash, layout, sign1, with_proofs};
 use crate::world::keys;
 

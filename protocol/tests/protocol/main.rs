@@ -1,8 +1,7 @@
-//! The protocol crate seen from outside: golden bytes, broken bytes, bad logs, properties, and oracles that share no code with it.
+//! The protocol crate seen from outside: the vectors and how they are made, broken bytes, properties, and oracles that share no code with it.
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
@@ -14,8 +13,7 @@ extern crate countersign_protocol as protocol;
 
 mod support;
 mod world;
-mod annotate;
-mod golden;
+mod forms;
 mod broken;
 mod vectors;
 mod admission;

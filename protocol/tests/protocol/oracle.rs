@@ -3,7 +3,7 @@
 use coset::{CborSerializable as _, CoseSign1, TaggedCborSerializable as _, iana};
 use protocol::{Form, Verified};
 
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::support::{layout, sig_structure};
 
 /// Everything that coset says of one COSE_Sign1 under a label.

@@ -14,7 +14,7 @@ use protocol::round::{Commitments, Nonce, Reveal, commit, links};
 use protocol::wire::{Append, Ask, FromDevice, LogPage, Put, RecordPage, Standing, ToDevice};
 use protocol::{ChainId, Form, Hash, RequestId, Signed, VERSION, Verified, http_signature, limits, seal};
 
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::support::SeededRng;
 use crate::world::asks_with;
 

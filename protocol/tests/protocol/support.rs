@@ -1,7 +1,7 @@
 //! A repeatable random source, and a signer that knows only COSE: it makes what the crate's own door refuses to make.
 
 use core::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ed25519_dalek::Signer as _;
 use protocol::keys::SigningKey;
@@ -139,17 +139,7 @@ pub(crate) fn layout(bytes: &[u8]) -> Layout {
     Layout { kid, proofs: signature.end, payload, signature }
 }
 
-/// A file or folder of this crate's tests.
-pub(crate) fn tests_path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
-}
-
 /// Compares with a file, or writes it where `COUNTERSIGN_REGENERATE=1` is set: then read the difference before committing it.
-pub(crate) fn compare(name: &str, text: &str) {
-    compare_file(&tests_path(name), text);
-}
-
-/// The same, for a file anywhere.
 pub(crate) fn compare_file(path: &Path, text: &str) {
     if std::env::var_os("COUNTERSIGN_REGENERATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -161,7 +151,16 @@ pub(crate) fn compare_file(path: &Path, text: &str) {
     assert!(
         kept == text,
         "{} is not what is made now. A change of it breaks every other implementation; if it is meant, \
-         COUNTERSIGN_REGENERATE=1 writes it anew.\n--- made now\n{text}",
-        path.display()
+         COUNTERSIGN_REGENERATE=1 writes it anew. {}",
+        path.display(),
+        first_difference(&kept, text)
     );
+}
+
+fn first_difference(kept: &str, made: &str) -> String {
+    let lines = kept.lines().zip(made.lines()).enumerate();
+    match lines.clone().find(|(_, (kept, made))| kept != made) {
+        Some((at, (kept, made))) => format!("Line {} is\n{kept}\nand should be\n{made}", at + 1),
+        None => format!("It has {} lines and should have {}", kept.lines().count(), made.lines().count()),
+    }
 }

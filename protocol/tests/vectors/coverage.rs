@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::reading::{file, repository};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "derivations.json",
     "forms.json",
+    "join.json",
     "logs.json",
     "messages.json",
     "reads.json",

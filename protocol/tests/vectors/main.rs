@@ -21,4 +21,5 @@ mod records;
 mod rounds;
 mod reads;
 mod messages;
+mod join;
 mod coverage;

@@ -13,7 +13,7 @@ use protocol::wire::{
 use super::json::{Json, hex, list, object};
 use super::notation::{fields, names_of};
 use super::{compare, note};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::world::AT;
 
 struct Case {

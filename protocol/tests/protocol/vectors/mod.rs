@@ -15,6 +15,7 @@ mod records;
 mod rounds;
 mod reads;
 mod messages;
+mod join;
 
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ use super::logs::family;
 use super::making::{Made, Pool, Ring};
 use super::sealing::of_epoch_key;
 use super::{compare, note};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::support::SeededRng;
 use crate::world::{AT, Chain, keys};
 

@@ -13,7 +13,7 @@ use rand_core::Rng as _;
 use super::json::{Json, hex, object};
 use super::logs::family;
 use super::{compare, note};
-use crate::golden::{forms, recovery_info};
+use crate::forms::{forms, recovery_info};
 use crate::support::SeededRng;
 use crate::world::{Chain, Joiner, description, keys};
 
@@ -160,7 +160,7 @@ pub(super) fn admit_body(entry: &Verified<Entry>) -> &Admit {
 
 const WRAP_KEY: &str = "wrap key of epoch 1";
 
-fn of_found(chain: &Chain, name: &str) -> Vec<Json> {
+pub(super) fn of_found(chain: &Chain, name: &str) -> Vec<Json> {
     let found = found_body(&chain.log[0]);
     let wrapped = |what: &str, says, aad, plaintext: Vec<u8>, blob| {
         let key = of_epoch_key(chain, "countersign/v1/wrap-key");
@@ -194,7 +194,7 @@ fn of_found(chain: &Chain, name: &str) -> Vec<Json> {
 }
 
 /// What a joiner seals, and what the laptop seals in admitting it.
-fn of_joiner(chain: &Chain, joiner: &Joiner, admit: &Verified<Entry>) -> Vec<Json> {
+pub(super) fn of_joiner(chain: &Chain, joiner: &Joiner, admit: &Verified<Entry>) -> Vec<Json> {
     let name = &joiner.description.name;
     let code = &chain.founding.code;
     let device = ("device", joiner.request.device.signing.0.as_slice());

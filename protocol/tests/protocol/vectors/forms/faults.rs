@@ -2,12 +2,13 @@
 
 use protocol::cbor::{self, Blob};
 use protocol::connect::{Connect, Cursor};
-use protocol::entry::{Body, Entry, Recovery};
+use protocol::entry::{Body, Entry, Found, Recovery};
+use protocol::keys::SigningKey;
 use protocol::record::Record;
 use protocol::{DeviceId, Hash};
 
 use super::{Cases, Specimen};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::vectors::making::{Made, Proof};
 use crate::world::keys;
 
@@ -206,88 +207,54 @@ fn entry_shape(cases: &mut Cases, named: Named<'_, '_>) {
 
 fn found(cases: &mut Cases, named: Named<'_, '_>) {
     let specimen = named("found-with-recovery");
-    let all = forms();
-    let join = all.chain.founding.code.join_key();
-    let good = (*all.found_with_recovery).clone();
-    let mut fault = |name: &str, says: &str, proofs: Vec<Proof>, change: &dyn Fn(&mut Entry)| {
-        let mut form = good.clone();
-        change(&mut form);
-        let made = Made { proofs, ..specimen.over(cbor::encode(&form)) };
-        cases.bad(specimen, name, says, "bad-field", made);
+    recovery(cases, specimen);
+    let mut fault = |name: &str, says: &str, change: fn(&mut Entry)| {
+        cases.bad(specimen, name, says, "bad-field", founding_with(specimen, change));
     };
-    let usual = || specimen.made.proofs.clone();
-    let by = |key: &protocol::keys::SigningKey| vec![Proof::join(&join), Proof::recovery(key)];
-    let recovery = |change: fn(&mut Recovery)| {
-        move |entry: &mut Entry| {
-            let Body::Found(found) = &mut entry.body else { panic!("found is found") };
-            change(found.recovery.as_mut().unwrap());
-        }
-    };
-    fault(
-        "recovery-signs-as-founder",
-        "recovery device and founder share a signing key",
-        by(&keys("laptop").signing),
-        &recovery(|it| {
-            it.device.signing = keys("laptop").id();
-        }),
-    );
-    fault(
-        "recovery-seals-as-founder",
-        "recovery device and founder share a sealing key",
-        usual(),
-        &recovery(|it| {
-            it.device.sealing = keys("laptop").public().sealing;
-        }),
-    );
-    fault(
-        "recovery-is-the-join-key",
-        "the recovery device's key is the join key",
-        by(&join),
-        &recovery(|it| {
-            it.device.signing = DeviceId(forms().chain.founding.code.join_key().public());
-        }),
-    );
-    fault(
-        "recovery-key-cut",
-        "the key sealed to the recovery device is not 81 bytes",
-        usual(),
-        &recovery(|it| {
-            it.epoch_key.0.pop();
-        }),
-    );
-    fault(
-        "recovery-key-wrapped",
-        "the key sealed to the recovery device is of suite 02",
-        usual(),
-        &recovery(|it| it.epoch_key.0[0] = 2),
-    );
-    let field = |change: fn(&mut protocol::entry::Found)| {
-        move |entry: &mut Entry| {
-            let Body::Found(found) = &mut entry.body else { panic!("found is found") };
-            change(found);
-        }
-    };
-    fault(
-        "name-key-cut",
-        "a wrapped key is not 73 bytes",
-        usual(),
-        &field(|found| {
-            found.name_key.0.pop();
-        }),
-    );
-    fault("sync-code-of-suite-01", "a wrapped key is of suite 01", usual(), &field(|found| found.sync_code.0[0] = 1));
-    fault(
-        "long-description",
-        "a sealed description of 513 bytes",
-        usual(),
-        &field(|found| found.description = Blob(vec![2; 513])),
-    );
-    fault("with-chain", "found names no chain: it is one", usual(), &|entry| {
-        entry.chain = Some(protocol::ChainId([9; 32]))
+    fault("name-key-cut", "a wrapped key is not 73 bytes", |entry| {
+        body(entry).name_key.0.pop();
     });
-    fault("with-prev", "nothing stands before found", usual(), &|entry| entry.prev = Some(Hash([9; 32])));
-    fault("seq-1", "found stands at seq 0", usual(), &|entry| entry.seq = 1);
+    fault("sync-code-of-suite-01", "a wrapped key is of suite 01", |entry| body(entry).sync_code.0[0] = 1);
+    fault("long-description", "a sealed description of 513 bytes", |entry| {
+        body(entry).description = Blob(vec![2; 513]);
+    });
+    fault("with-chain", "found names no chain: it is one", |entry| entry.chain = Some(protocol::ChainId([9; 32])));
+    fault("with-prev", "nothing stands before found", |entry| entry.prev = Some(Hash([9; 32])));
+    fault("seq-1", "found stands at seq 0", |entry| entry.seq = 1);
     policy_numbers(cases, named("found"));
+}
+
+fn body(entry: &mut Entry) -> &mut Found {
+    let Body::Found(found) = &mut entry.body else { panic!("found is found") };
+    found
+}
+
+fn founding_with(specimen: &Specimen, change: impl FnOnce(&mut Entry)) -> Made {
+    let mut form = (*forms().found_with_recovery).clone();
+    change(&mut form);
+    specimen.over(cbor::encode(&form))
+}
+
+fn recovery(cases: &mut Cases, specimen: &Specimen) {
+    let join = forms().chain.founding.code.join_key();
+    let laptop = keys("laptop");
+    let mut fault = |name: &str, says: &str, by: Option<&SigningKey>, change: &dyn Fn(&mut Recovery)| {
+        let made = founding_with(specimen, |entry| change(body(entry).recovery.as_mut().unwrap()));
+        let proofs = by.map_or(made.proofs.clone(), |key| vec![Proof::join(&join), Proof::recovery(key)]);
+        cases.bad(specimen, name, says, "bad-field", Made { proofs, ..made });
+    };
+    let says = "recovery device and founder share a signing key";
+    fault("recovery-signs-as-founder", says, Some(&laptop.signing), &|it| it.device.signing = laptop.id());
+    let says = "recovery device and founder share a sealing key";
+    fault("recovery-seals-as-founder", says, None, &|it| it.device.sealing = laptop.public().sealing);
+    let says = "the recovery device's key is the join key";
+    fault("recovery-is-the-join-key", says, Some(&join), &|it| it.device.signing = DeviceId(join.public()));
+    let says = "the key sealed to the recovery device is not 81 bytes";
+    fault("recovery-key-cut", says, None, &|it| {
+        it.epoch_key.0.pop();
+    });
+    let says = "the key sealed to the recovery device is of suite 02";
+    fault("recovery-key-wrapped", says, None, &|it| it.epoch_key.0[0] = 2);
 }
 
 /// Numbers of a policy that do not fit: not a policy that is wrong, but no policy.

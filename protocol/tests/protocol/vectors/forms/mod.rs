@@ -10,7 +10,7 @@ use super::json::{Json, hex, object};
 use super::making::{Made, Ring};
 use super::notation::{fields, names_of};
 use super::{compare, note};
-use crate::golden::{Forms, forms};
+use crate::forms::{Forms, forms};
 
 /// A form, good or bad.
 pub(super) struct Case {

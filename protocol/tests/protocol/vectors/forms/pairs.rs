@@ -4,7 +4,7 @@ use protocol::cbor::{self, Blob};
 use protocol::entry::{Body, Entry};
 
 use super::{Cases, Specimen};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::support::layout;
 use crate::vectors::making::Made;
 use crate::world::keys;

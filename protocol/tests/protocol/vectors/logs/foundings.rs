@@ -37,7 +37,13 @@ pub(super) fn all(all: &mut Cases) {
     let proofs = vec![Proof::join(&join), Proof::recovery(&laptop.signing)];
     let recovery = Made::new(ENTRY, &laptop.signing, recovery, proofs);
     all.founding("founder-is-its-own-recovery", "recovery and founder share keys", "bad-field", recovery);
-    let policies: [Defect<Policy>; 20] = [
+    for (file, says, expected, change) in policies() {
+        all.founding(file, says, expected, proven(&changed(&|found| change(&mut found.policy))));
+    }
+}
+
+fn policies() -> [Defect<'static, Policy>; 20] {
+    [
         ("policy-no-way", "no way of admission counts", "bad-policy", &|policy| policy.ways = vec![]),
         ("policy-way-twice", "a way stands twice", "bad-policy", &|policy| policy.ways = vec![How::Typed; 2]),
         ("policy-way-recovery", "recovery is no way of a policy", "bad-policy", &|policy| {
@@ -88,8 +94,5 @@ pub(super) fn all(all: &mut Cases) {
         ("policy-totp", "TOTP is not built yet", "not-supported", &|policy| {
             policy.totp = Some(Totp { mode: TotpMode::Way, secret: Blob(vec![1]) });
         }),
-    ];
-    for (file, says, expected, change) in policies {
-        all.founding(file, says, expected, proven(&changed(&|found| change(&mut found.policy))));
-    }
+    ]
 }

@@ -15,7 +15,7 @@ use protocol::roster::{Outcome, Roster};
 use super::json::{Json, hex, list, object};
 use super::making::{Made, Pool, Ring};
 use super::{compare, note};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::world::{Chain, Joiner, keys};
 
 pub(super) const ENTRY: &str = "countersign/v1/entry";

@@ -8,7 +8,7 @@ use protocol::policy::{How, Policy, Role};
 use protocol::{ChainId, Hash, Verified};
 
 use super::{Cases, admit_with, family, raw};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::world::{Chain, asks_with, keys};
 
 pub(super) fn all(all: &mut Cases) {

@@ -7,7 +7,7 @@ use protocol::roster::Roster;
 use protocol::{Hash, VERSION};
 
 use super::{Cases, Defect, ENTRY, admit_with, family, raw, ring};
-use crate::golden::forms;
+use crate::forms::forms;
 use crate::support::layout;
 use crate::vectors::making::{Made, Proof};
 use crate::world::{Chain, keys};

@@ -10,6 +10,7 @@ use protocol::seal::Wrapped;
 use protocol::{DeviceId, Hash, Verified, cbor::Blob};
 
 use super::Book;
+use crate::admission::reproven;
 use crate::support::SeededRng;
 use crate::vectors::json::{Json, hex, list, object};
 use crate::vectors::making::Pool;
@@ -78,10 +79,16 @@ fn with_another_code() -> Chain {
     chain
 }
 
-fn all() -> Vec<Shown> {
+fn who() -> Vec<Shown> {
     let mut chain = Chain::founded();
     let phone = admitted(&mut chain, |_, _, _| {});
     let mut shown = vec![Shown::of("admitted", "the log admits what asked", None, &chain, &phone)];
+    let mut proven = Chain::founded();
+    admitted(&mut proven, |chain, phone, admit| {
+        admit.request = Blob(reproven(&phone.request, &chain.founding.code.join_key()));
+    });
+    let says = "the request in the log has another proof that is as valid: it is the same request";
+    shown.push(Shown::of("another-proof", says, None, &proven, &phone));
     let mut later = chain.clone();
     let deny = later.denies(&later.laptop, &later.asks("tablet"));
     later.append(&deny);
@@ -126,6 +133,12 @@ fn all() -> Vec<Shown> {
         &other,
         &phone,
     ));
+    shown
+}
+
+/// What is sealed for the joiner, and to whom.
+fn sealed() -> Vec<Shown> {
+    let mut shown = Vec::new();
     let mut chain = Chain::founded();
     let phone = admitted(&mut chain, |chain, phone, admit| {
         admit.welcome = welcome(chain, phone, Hash([9; 32]), &chain.founding.epoch_key, "elsewhere");
@@ -197,6 +210,6 @@ pub(super) fn cases(book: &mut Book) -> (Json, Json) {
         }
         json
     };
-    let cases: Vec<Json> = all().into_iter().map(case).collect();
+    let cases: Vec<Json> = who().into_iter().chain(sealed()).map(case).collect();
     (pool.into_json(), Json::List(cases))
 }

@@ -1,7 +1,4 @@
-//! Golden bytes: every signed form and every wire message, made from fixed keys, compared byte for byte with annotated files.
-//!
-//! An implementation in another language reads the same files. `COUNTERSIGN_REGENERATE=1 cargo test -p countersign-protocol`
-//! writes them anew; a difference is a break of the protocol.
+//! Every signed form once, from one world: what the vectors, the broken forms and the oracles begin with.
 
 use protocol::connect::{Connect, Cursor, Standing};
 use protocol::decision;
@@ -12,10 +9,9 @@ use protocol::record::{self, Draft, Line, Record};
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::round::{Nonce, Reveal};
 use protocol::seal;
-use protocol::{Form, SUBPROTOCOL, VERSION, Verified, cbor::Blob, http_signature, id::Random};
+use protocol::{SUBPROTOCOL, VERSION, Verified, cbor::Blob, id::Random};
 
-use crate::annotate::{annotate, bytes_of};
-use crate::support::{SeededRng, compare, tests_path};
+use crate::support::SeededRng;
 use crate::world::{AT, Chain, keys};
 
 /// Every signed form once, from one world.
@@ -124,74 +120,4 @@ pub(crate) fn recovery_info(chain: &Chain, recovery: &DeviceKeys) -> Vec<u8> {
     let join_key = chain.founding.code.join_key().public();
     let label = b"countersign/v1/recovery-seal".as_slice();
     [label, &join_key, &recovery.id().0, &1u64.to_be_bytes()].concat()
-}
-
-fn form<T: Form>(file: &str, what: &str, says: &str, form: &Verified<T>) {
-    let text = format!("# {says}\n# label {}, hash {}\n{}", T::LABEL, form.hash(), annotate(what, form.bytes()));
-    compare(&format!("golden/{file}.hex"), &text);
-    let kept = bytes_of(&std::fs::read_to_string(tests_path(&format!("golden/{file}.hex"))).unwrap());
-    let again = Verified::<T>::from_bytes(&kept).unwrap();
-    assert_eq!((again.hash(), again.signer()), (form.hash(), form.signer()));
-}
-
-#[test]
-fn every_signed_form_is_made_of_the_same_bytes_as_ever() {
-    let all = forms();
-    form("found", "entry", "A laptop founds a chain; proven by the join key", &all.found);
-    form("found-with-recovery", "entry", "The same with a recovery device: two proofs", &all.found_with_recovery);
-    form("admit", "entry", "The laptop admits the phone after its code was typed", &all.admit);
-    form("deny", "entry", "The phone denies the tablet: \"not me\", blocked for an hour", &all.deny);
-    form("join-request", "join request", "The phone asks; proven by the join key", &all.request);
-    form("withdrawal", "withdrawal", "The tablet takes its request back", &all.withdrawal);
-    form("nonce", "nonce", "The laptop opens the prompt: round 1", &all.nonce);
-    form("reveal", "reveal", "The phone answers the nonce", &all.reveal);
-    form("record-put", "record", "The phone's first record", &all.put);
-    form("record-delete", "record", "The phone's second record: a tombstone for the first", &all.delete);
-    form("connect-member", "connect", "The phone connects as a member", &all.connect_member);
-    form("connect-joiner", "connect", "The tablet connects as a joiner", &all.connect_joiner);
-}
-
-#[test]
-fn the_headers_of_a_signed_read_are_the_same_as_ever() {
-    let key = keys("phone").signing;
-    let uri = "https://relay.example/v1/chains/00/log?after=3";
-    let headers = http_signature::sign(&key, "GET", uri, AT / 1000, Random([0x33; 32]));
-    let text = format!(
-        "# GET {uri}\n# RFC 9421; key {}\nSignature-Input: {}\nSignature: {}\n",
-        key.device_id(),
-        headers.input,
-        headers.signature
-    );
-    compare("golden/http-signature.txt", &text);
-}
-
-#[test]
-fn what_two_sides_derive_is_the_same_as_ever() {
-    let chain = Chain::founded();
-    let phone = chain.asks("phone");
-    let nonce = chain.opens(&chain.laptop, &phone, 1);
-    let code = &chain.founding.code;
-    let name_key = chain.keyring.name_key();
-    let collection = record::blind_collection(name_key, "notes");
-    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
-    // These secrets protect nothing: they are drawn from a published seed.
-    let text = format!(
-        "# What follows from secrets of the golden world. None of them protects anything.\n\
-         sync-code {}\nwords {}\npayload {}\njoin-key-public {}\ndescription-key {}\nepoch-key {}\nkey-id-of-epoch-1 {}\n\
-         name-key {}\ncollection-notes {collection}\nrecord-first {}\nc8 {}\nc1 {}\nc0 {}\ncheck-code {}\n",
-        hex(code.expose()),
-        *code.words(),
-        *code.payload("https://relay.example"),
-        code.join_key().join_key(),
-        hex(code.description_key().expose()),
-        hex(chain.founding.epoch_key.expose()),
-        chain.roster.key_id(),
-        hex(name_key.expose()),
-        record::blind_id(name_key, &collection, "first"),
-        hex(phone.commitments.expose()),
-        phone.commitments.value(1),
-        phone.commitments.public(),
-        *phone.answers(&nonce).code.digits(),
-    );
-    compare("golden/derived.txt", &text);
 }
