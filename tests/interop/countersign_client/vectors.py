@@ -30,6 +30,7 @@ from .messages import (
     BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, Ask, Frame, LogPage, OpenRequests, Put,
     RecordPage, RecordRow, SealedRecord, Standing, Stored,
 )
+from .play import Join
 from .problems import Problem
 from .records import Feed, Held, blind, open_record
 from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
@@ -139,6 +140,9 @@ def _each(cases: list[Json], make: Callable[[Json], Json], *inputs: str) -> list
 # Sealing
 
 
+SEAL_INPUTS = ("suite", "key", "key_of", "aad", "aad_of", "info", "info_of", "sealing_secret", "plaintext", "nonce", "ikm")
+
+
 def _sealed(given: Json) -> Json:
     plaintext, aad = unhex(given, "plaintext", "aad")
     if given["suite"] == "02":
@@ -156,11 +160,13 @@ def _sealed(given: Json) -> Json:
 
 def sealing(document: Json) -> Json:
     """sealing.json."""
-    inputs = ("suite", "key", "key_of", "aad", "aad_of", "info", "info_of", "sealing_secret", "plaintext", "nonce", "ikm")
-    return {"cases": _each(document["cases"], _sealed, *inputs)}
+    return {"cases": _each(document["cases"], _sealed, *SEAL_INPUTS)}
 
 
 # Forms
+
+
+FORM_INPUTS = ("form", "cddl", "fields", "signer", "proofs")
 
 
 def signing_keys(document: Json) -> dict[str, SigningKey]:
@@ -221,7 +227,7 @@ def form_of(names: Json, keys: Mapping[str, SigningKey], given: Json) -> Json:
 def forms(document: Json) -> Json:
     """forms.json."""
     names, keys = document["names"], signing_keys(document)
-    made = _each(document["cases"], lambda given: form_of(names, keys, given), "form", "cddl", "fields", "signer", "proofs")
+    made = _each(document["cases"], lambda given: form_of(names, keys, given), *FORM_INPUTS)
     return {"cases": made}
 
 
@@ -437,16 +443,40 @@ def messages(document: Json) -> Json:
     return {"cases": _each(document["cases"], lambda given: _message(names, given), "rule", "cddl", "fields")}
 
 
+def join(document: Json, world: World) -> Json:
+    """join.json."""
+    names, keys = document["names"], signing_keys(document)
+    acted = Join(document, world)
+
+    def made(given: Json) -> Json:
+        return given | form_of(names, keys, given)
+
+    steps = []
+    for told in document["steps"]:
+        step = {member: told[member] for member in ("name", "comment", "from", "to", "via", "rule")}
+        for member, make in (("seals", lambda seal: seal | _sealed(seal)), ("forms", made)):
+            if member in told:
+                inputs = (*SEAL_INPUTS, *FORM_INPUTS)
+                step[member] = [make(only(item, *inputs)) for item in told[member]]
+        if "derived" in told:
+            step["derived"] = [line | {"value": acted.derived[told["name"], line["name"]]} for line in told["derived"]]
+        if "headers" in told:
+            step["headers"] = acted.headers[told["name"]]
+        steps.append(step | {"bytes": acted.sent.get(told["name"], b"").hex()})
+    return {"steps": steps, "besides": [made(only(form, *FORM_INPUTS)) for form in document["besides"]]}
+
+
 def everything(folder: Path) -> dict[str, Json]:
     """Every file of a folder of vectors, as far as it is good."""
     told = {name: json.loads((folder / f"{name}.json").read_text()) for name in FILES}
+    told["join"]["names"] = told["forms"]["names"] | told["join"]["names"]
     world = World(told["derivations"], told["sealing"], told["logs"]["keys"])
     makers = (derivations, sealing, forms, messages, reads)
     made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
-    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, records, rounds)}
+    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, records, rounds, join)}
 
 
-FILES = ("derivations", "sealing", "forms", "logs", "records", "rounds", "reads", "messages")
+FILES = ("derivations", "sealing", "forms", "logs", "records", "rounds", "reads", "messages", "join")
 
 
 def main() -> None:

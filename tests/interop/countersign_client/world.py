@@ -97,14 +97,18 @@ class World:
         return sign_form(replace(entry.body, body=body), signer, *proofs)
 
     def request(self, told: JoinRequest) -> Signed[JoinRequest]:
-        """The request of a device, with the commitment and the time that are told."""
+        """The request of a device."""
+        return self.asked(told)[0]
+
+    def asked(self, told: JoinRequest) -> tuple[Signed[JoinRequest], bytes]:
+        """The request and the sealed description of a device, with the commitment and the time that are told."""
         name = self.names[told.device.signing]
         key, sealing_key = self.signing[name], self.sealing[name]
         with drawn(*self.draws(f"{name}/request-description")):
             description = self.description(f"{name}/request-description")
             asked = ask(self.code, key, sealing_key, description, told.at)
         body = open_form(JoinRequest, asked.request).body
-        return sign_form(replace(body, commitment=told.commitment), key, self.code.join_key)
+        return sign_form(replace(body, commitment=told.commitment), key, self.code.join_key), asked.description
 
     def log(self, log: list[Json]) -> tuple[list[Signed[Entry]], Roster]:
         """A whole log."""

@@ -29,9 +29,10 @@ def check_made(document: dict[str, Any], case: Case) -> bytes:
 def form(document: dict[str, Any], case: Case) -> None:
     cls = vectors.FORMS[case["form"]]
     data = check_made(document, case)
-    assert refusal(lambda: open_form(cls, data)) == case["error"]
+    error = case.get("error")
+    assert refusal(lambda: open_form(cls, data)) == error
     assert case["cddl"] in (None, case["form"])  # test_vectors_cddl.py asks whether it matches
-    if case["error"] is not None:
+    if error is not None:
         return
     opened = open_form(cls, data)
     signer = bytes.fromhex(document["keys"][case["signer"]]["signing"])
