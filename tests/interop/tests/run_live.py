@@ -18,12 +18,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import SHUT_RDWR, create_connection, create_server
+from socket import socket as Socket
 from typing import IO, Any, TypeVar
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from countersign_client import socket  # noqa: E402
 from countersign_client.code import SyncCode  # noqa: E402
 from countersign_client.entries import WRITER  # noqa: E402
 from countersign_client.forms import DELETE  # noqa: E402
@@ -312,7 +316,67 @@ def e_relay_that_lost_everything() -> None:
         assert member.get("notes", "one") == b"by the agent"
 
 
-FLOWS = (a_client_joins, b_agent_joins, c_records_both_ways, d_watch_recovers, e_relay_that_lost_everything)
+class CutWire:
+    """A wire to a relay that breaks in the middle of whatever is on it, each time after so many bytes to the device."""
+
+    def __init__(self, url: str, breaks: list[int]) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        self._relay = host, int(port)
+        self._breaks = list(breaks)
+        self.broken = 0
+        self._listener = create_server((host, 0))
+        self.url = f"http://{host}:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                device, _ = self._listener.accept()
+            except OSError:
+                return
+            relay = create_connection(self._relay)
+            threading.Thread(target=self._pass, args=(device, relay, None), daemon=True).start()
+            left = self._breaks.pop(0) if self._breaks else None
+            threading.Thread(target=self._pass, args=(relay, device, left), daemon=True).start()
+
+    def _pass(self, source: Socket, target: Socket, left: int | None) -> None:
+        with suppress(OSError):
+            while data := source.recv(4096):
+                target.sendall(data[:left])
+                if left is not None and (left := left - len(data)) <= 0:
+                    self.broken += 1
+                    break
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def f_cut_in_the_middle_of_pages() -> None:
+    """(f) A connection that breaks in the middle of pages loses nothing and repeats nothing."""
+    with world(World.client_joins) as here:
+        values, member = [bytes([number]) * 100_000 for number in range(12)], here.member()
+        for number, value in enumerate(values):
+            member.put("notes", str(number), value)
+        here.agent("record", "put", "notes", "last", "by the agent")
+        wire = CutWire(here.relay.url, [300_000, 700_000, 60_000, 800])
+        dial, seen = socket._dial, []
+        with patch.object(socket, "_dial", lambda _: dial(wire.url)):
+            here.member().watch(len(values) + 1, None, lambda held: seen.append((held.number, held.record.hash)))
+        wire.close()
+        assert wire.broken == 4, "not every cut was made before the end"
+        assert [number for number, _ in seen] == list(range(1, len(values) + 2))
+        member = here.member()
+        assert [member.open(member.feed.held[known]).value for _, known in seen] == [*values, b"by the agent"]
+        assert member.verify() == (2, 13, 13) and "2 entries and 13 records" in here.agent("log", "verify")
+
+
+FLOWS = (
+    a_client_joins, b_agent_joins, c_records_both_ways, d_watch_recovers, e_relay_that_lost_everything,
+    f_cut_in_the_middle_of_pages,
+)
 
 
 def main() -> int:
