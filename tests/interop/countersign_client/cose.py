@@ -14,6 +14,7 @@ from .shape import a_bytes, a_list
 JOIN_PROOF = b"countersign/v1/join-proof"
 RECOVERY_PROOF = b"countersign/v1/recovery-proof"
 
+MOST_PROOFS = 3
 _TAG = 18
 _EDDSA = -8
 
@@ -62,10 +63,9 @@ class Envelope:
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """Only the head of the array may be encoded in another way: of every COSE_Sign1 the exact bytes are the shape."""
+        """The bytes around the payloads, the head of the array included, are the shape."""
         envelope = cls.from_raw(cbor.parse(data))
-        exact = b"".join(cbor.encode(item.to_raw()) for item in (envelope.form, *envelope.proofs))
-        if not data[_array_head(data) :].startswith(exact):
+        if not data.startswith(cbor.encode(envelope.to_raw())):
             raise Problem("malformed", "not the exact bytes around a payload")
         return envelope
 
@@ -78,7 +78,7 @@ class Envelope:
     def from_raw(cls, raw: Raw) -> Self:
         if isinstance(raw, Tag):
             return cls(Sign1.from_raw(raw))
-        form, *proofs = (Sign1.from_raw(item) for item in a_list(raw, least=2))
+        form, *proofs = (Sign1.from_raw(item) for item in a_list(raw, least=2, most=1 + MOST_PROOFS))
         return cls(form, tuple(proofs))
 
     def check_proofs(self, form_hash: bytes, wanted: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -88,12 +88,6 @@ class Envelope:
         for proof, (label, key) in zip(self.proofs, wanted, strict=True):
             if proof.kid != key or proof.payload != form_hash or not proof.verifies(label):
                 raise Problem("bad-proof", label.decode())
-
-
-def _array_head(data: bytes) -> int:
-    """How long the head of an array is, if these bytes begin with one."""
-    major, info = data[0] >> 5, data[0] & 31
-    return 0 if major != 4 else 1 if info < 24 else 1 + (1 << info - 24)
 
 
 def sig_structure(label: bytes, kid: bytes, payload: bytes) -> bytes:

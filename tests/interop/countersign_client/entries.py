@@ -250,16 +250,24 @@ class Deny:
 
 @dataclass(frozen=True)
 class Unknown:
-    """What a kind of later carries. Nobody looks at it."""
+    """A kind of later. What it carries is one CBOR item, and nobody looks at it."""
 
     kind: int
-    raw: Raw
 
     def to_raw(self) -> Raw:
-        return self.raw
+        return {}
 
     def check(self) -> None:
         raise Problem("unknown-kind", f"kind {self.kind}: update me")
+
+
+_KINDS: dict[int, type[Found] | type[Admit] | type[Deny]] = {FOUND: Found, ADMIT: Admit, DENY: Deny}
+
+
+def _body(raw: Raw) -> Found | Admit | Deny | Unknown:
+    kind, body = a_list(raw, exactly=2)
+    known = _KINDS.get(a_uint(kind))
+    return known.from_raw(body) if known else Unknown(kind)
 
 
 @dataclass(frozen=True)
@@ -283,16 +291,22 @@ class Entry:
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        kind, body = a_list(field(fields, 5, a_list), exactly=2)
-        kinds: dict[int, type[Found] | type[Admit] | type[Deny]] = {FOUND: Found, ADMIT: Admit, DENY: Deny}
-        known = kinds.get(a_uint(kind))
         return cls(
             maybe(fields, 1, an_id),
             field(fields, 2, a_uint),
             maybe(fields, 3, an_id),
             field(fields, 4, a_uint),
-            known.from_raw(body) if known else Unknown(kind, body),
+            field(fields, 5, _body),
         )
+
+    @classmethod
+    def looked_at(cls, payload: bytes) -> bytes:
+        """What an unknown kind carries gives way to an empty map, after it was passed over."""
+        pair = cbor.pair_in_map(payload, 5)
+        if pair and pair[0] not in _KINDS:
+            _, start, end = pair
+            return payload[:start] + cbor.encode({}) + payload[end:]
+        return payload
 
     def proofs(self) -> Proofs:
         if not isinstance(self.body, Found):

@@ -19,9 +19,9 @@ TO_DEVICE_LIMIT = 512 * 1024
 FROM_DEVICE_LIMIT = 4 * 1024
 
 
-def many(read: Read, most: int | None = None) -> Read:
+def many(read: Read, most: int | None = None, least: int = 0) -> Read:
     """An array of one kind."""
-    return lambda raw: tuple(read(item) for item in a_list(raw, most=most))
+    return lambda raw: tuple(read(item) for item in a_list(raw, most=most, least=least))
 
 
 def _raw(value: Any) -> Raw:
@@ -62,7 +62,7 @@ NEW, HEAL = 0, 1
 class Append(Wire):
     """Entries to append, in order."""
 
-    READS = (many(a_bytes, 64), up_to(HEAL))
+    READS = (many(a_bytes, 64, 1), up_to(HEAL))
     entries: tuple[bytes, ...]
     purpose: int
 
@@ -156,7 +156,7 @@ class SealedRecord(Wire):
 class Put(Wire):
     """Records to store."""
 
-    READS = (many(SealedRecord.from_raw, 256),)
+    READS = (many(SealedRecord.from_raw, 256, 1),)
     records: tuple[SealedRecord, ...]
 
 
@@ -164,7 +164,7 @@ class Put(Wire):
 class Stored(Wire):
     """The numbers that they have in the feed."""
 
-    READS = (many(a_uint, 256),)
+    READS = (many(a_uint, 256, 1),)
     numbers: tuple[int, ...]
 
 

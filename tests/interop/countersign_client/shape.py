@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .cbor import Raw
+from .cbor import Map, Raw
 from .problems import Problem
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def a_map(raw: Raw) -> dict[int, Raw]:
     """A map."""
-    if type(raw) is not dict:
+    if not isinstance(raw, dict):
         raise Problem("malformed", "not a map")
     return raw
 
@@ -61,15 +61,18 @@ def an_id(raw: Raw) -> bytes:
 
 
 def field(fields: dict[int, Raw], key: int, read: Callable[[Raw], T]) -> T:
-    """A field that must be there."""
+    """A field that must be there. One that stands twice is read twice, and found by its encoding."""
     if key not in fields:
         raise Problem("malformed", f"key {key} is missing")
+    for again, value in fields.repeated if isinstance(fields, Map) else ():
+        if again == key:
+            read(value)
     return read(fields[key])
 
 
 def maybe(fields: dict[int, Raw], key: int, read: Callable[[Raw], T]) -> T | None:
     """A field that may be there. One that is null is read as absent, and found by its encoding."""
-    return None if fields.get(key) is None else read(fields[key])
+    return None if fields.get(key) is None else field(fields, key, read)
 
 
 def up_to(most: int) -> Callable[[Raw], int]:

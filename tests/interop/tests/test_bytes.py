@@ -51,16 +51,37 @@ def test_cbor_agrees_with_cbor2() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["", "18", "1c", "5f", "5f6161ff", "7f4161ff", "ff", "81ff", "a1", "a1f500", "bf00ff", "61ff", "f800", "df", "1f", "9bffffffffffffffff"]
+    "data", ["", "18", "1c", "5f", "5f6161ff", "7f4161ff", "ff", "81ff", "a1", "bf00ff", "61ff", "f800", "df", "1f", "9bffffffffffffffff"]
 )
 def test_malformed_cbor(data: str) -> None:
     with pytest.raises(Problem, match="malformed"):
         cbor.parse(bytes.fromhex(data))
 
 
-def test_deep_nesting_is_refused() -> None:
+def test_what_no_form_holds_is_passed_over() -> None:
+    """An unknown key is found by the encoding, whatever it carries."""
+    for odd in (b"\x81" * 100_000 + b"\x00", bytes.fromhex("a1f500"), bytes.fromhex("a11b800000000000000000")):
+        value = cbor.parse(odd)
+        while isinstance(value, list):
+            (value,) = value
+        assert isinstance(value, cbor.Odd)
     with pytest.raises(Problem, match="malformed"):
-        cbor.parse(b"\x81" * 100_000 + b"\x00")
+        cbor.parse(b"\x81" * 100_000 + b"\x9f\xff")
+
+
+@pytest.mark.parametrize("item", ["00", "5f4101ff", "7f6161ff", "9f00bf0001ffff", "c181f97e00", "a1f500", "f8ff", "81" * 99 + "00"])
+def test_end_of_any_item(item: str) -> None:
+    data = bytes.fromhex(item)
+    assert cbor.end_of_item(data + b"\x00", 0) == len(data)
+    for length in range(len(data)):
+        with pytest.raises(Problem, match="malformed"):
+            cbor.end_of_item(data[:length], 0)
+
+
+@pytest.mark.parametrize("item", ["ff", "81ff", "c1ff", "bf00ff", "1f", "5f6161ff", "5f5f4101ffff", "f818", "61ff", "1c"])
+def test_what_is_no_item(item: str) -> None:
+    with pytest.raises(Problem, match="malformed"):
+        cbor.end_of_item(bytes.fromhex(item), 0)
 
 
 def test_small_order_keys_are_refused() -> None:

@@ -14,7 +14,7 @@ from test_forms import NAMES, forms, keys, resigned  # noqa: F401 - fixtures
 
 import run_live
 from countersign_client import cbor
-from countersign_client.cose import Envelope
+from countersign_client.cose import JOIN_PROOF, Envelope, Sign1
 from countersign_client.entries import APPROVER, WRITER, Deny, Entry
 from countersign_client.forms import (
     Connect, JoinRequest, Nonce, Record, Reveal, Signed, Withdrawal, open_form, sign_form,
@@ -324,3 +324,38 @@ def test_relay_and_client_refuse_with_the_same_code(wire: Wire, forms, keys, nam
         elif cls is Entry:
             message = cbor.encode(Append((changed,), NEW).to_raw())
         assert code(wire.post(f"/v1/{ROUTES[cls]}", message)) == refusal, changed.hex()
+
+
+CARRIED = (
+    "a1001801", "a201000000", "a200000001", "a1616100", "f93c00", "f6", "f0", "f8ff", "9f00ff", "5f4101ff", "20", "c100",
+    "81" * 5000 + "00", "c1" * 5000 + "00", "c249010000000000000000", "61ff", "1c", "5f6161ff", "7f61c361a4ff", "",
+)  # fmt: skip
+KEYS_AND_VALUES = (
+    ("17", "81" * 2000 + "00"), ("17", "f93c00"), ("17", "61ff"), ("17", "9f00ff"), ("17", "81" * 99 + "9f00ff"), ("17", "f6"),
+    ("17", "a1616100"), ("20", "00"), ("00", "6161"), ("00", "f6"), ("02", "6161"), ("05", "8203a0"), ("05", "8205a0"),
+    ("4100", "00"), ("6161", "00"), ("1b7fffffffffffffff", "00"), ("1b8000000000000000", "00"), ("3bffffffffffffffff", "00"),
+)  # fmt: skip
+
+
+def test_relay_and_client_agree_on_what_nobody_makes(wire: Wire, chain) -> None:
+    """What stands where the page leaves room: unknown kinds and keys, repeated keys, proofs without number."""
+    roster = chain.roster
+    fields = {0: 1, 1: roster.chain, 2: 1, 3: roster.head, 4: 1}
+    body = Deny(os.urandom(32), os.urandom(32), 0, 0).to_raw()
+    good, start = cbor.encode({**fields, 5: [3, body]}), cbor.encode(fields)[1:]
+    payloads = [b"\xa6" + start + b"\x05\x82\x05" + bytes.fromhex(carried) for carried in CARRIED]
+    for key, value in KEYS_AND_VALUES:
+        pair = bytes.fromhex(key + value)
+        payloads += [b"\xa7" + good[1:] + pair, b"\xa7" + pair + good[1:]]
+    forms = [cbor.encode(Sign1.sign(Entry.LABEL, chain.founder, payload).to_raw()) for payload in payloads]
+    form = Sign1.sign(Entry.LABEL, chain.founder, good)
+    raw = cbor.encode(form.to_raw())
+    proof = cbor.encode(Sign1.sign(JOIN_PROOF, chain.founder, form.hash(Entry.LABEL)).to_raw())
+    forms += [bytes([0x81 + count]) + raw + proof * count for count in range(8)]
+    forms += [b"\x98\x02" + raw + proof, b"\x9f" + raw + proof + b"\xff", b"\x83" + raw + proof, b"\xd2" + raw]
+    for data in forms:
+        with pytest.raises(Problem) as refused:
+            open_form(Entry, data)
+        assert code(wire.append(Signed(chain.entry.body, b"", b"", data))) == refused.value.code, data.hex()
+    for path, empty in (("/v1/log", {0: [], 1: 0}), ("/v1/records", {0: []})):
+        assert code(wire.post(path, cbor.encode(empty))) == "malformed"
