@@ -1,8 +1,8 @@
 """Deterministic CBOR (RFC 8949 §4.2.1).
 
-`parse` reads any well-formed item of definite lengths, `end_of_item` passes over any at all; `decode_as` then checks, in the order of the page: the size, the
-shape, and that encoding the decoded value again gives the same bytes. Unknown keys are dropped by the shape and so found
-by the last step.
+`parse` reads any well-formed item of definite lengths, and `end_of_item` passes over any at all. `decode_as` checks, in the
+order of the page: the size, the shape, and that encoding the decoded value again gives the same bytes. Unknown keys are
+dropped by the shape and so found by the last step.
 """
 
 from __future__ import annotations

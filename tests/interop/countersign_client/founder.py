@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .code import EpochKey, SyncCode
-from .entries import TYPED, WRITER, WRONG_CODE, Admit, Deny, Description, Entry, Found, Policy
+from .entries import TYPED, WRONG_CODE, Admit, Deny, Description, Entry, Found, Policy
 from .forms import Device, JoinRequest, Nonce, Signed, open_form, sign_form
 from .http import Relay
 from .joiner import describe, description_place, welcome_info

@@ -347,13 +347,13 @@ def test_relay_and_client_agree_on_what_nobody_makes(wire: Wire, chain) -> None:
     for key, value in KEYS_AND_VALUES:
         pair = bytes.fromhex(key + value)
         payloads += [b"\xa7" + good[1:] + pair, b"\xa7" + pair + good[1:]]
-    forms = [cbor.encode(Sign1.sign(Entry.LABEL, chain.founder, payload).to_raw()) for payload in payloads]
+    sent = [cbor.encode(Sign1.sign(Entry.LABEL, chain.founder, payload).to_raw()) for payload in payloads]
     form = Sign1.sign(Entry.LABEL, chain.founder, good)
     raw = cbor.encode(form.to_raw())
     proof = cbor.encode(Sign1.sign(JOIN_PROOF, chain.founder, form.hash(Entry.LABEL)).to_raw())
-    forms += [bytes([0x81 + count]) + raw + proof * count for count in range(8)]
-    forms += [b"\x98\x02" + raw + proof, b"\x9f" + raw + proof + b"\xff", b"\x83" + raw + proof, b"\xd2" + raw]
-    for data in forms:
+    sent += [bytes([0x81 + count]) + raw + proof * count for count in range(8)]
+    sent += [b"\x98\x02" + raw + proof, b"\x9f" + raw + proof + b"\xff", b"\x83" + raw + proof, b"\xd2" + raw]
+    for data in sent:
         with pytest.raises(Problem) as refused:
             open_form(Entry, data)
         assert code(wire.append(Signed(chain.entry.body, b"", b"", data))) == refused.value.code, data.hex()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cddl_verifier import Validator
-from vectors_of import FOLDER, load
+from vectors_of import FOLDER, NAMED, load
 
 from countersign_client import cbor, vectors
 
@@ -78,7 +78,7 @@ def test_messages() -> None:
             assert matches(case["rule"], data) == (case["error"] is None), case["name"]
 
 
-@pytest.mark.parametrize(("name", "members"), [("logs", "entries"), ("records", "entries"), ("records", "records"), ("rounds", "entries"), ("rounds", "forms")])
+@pytest.mark.parametrize(("name", "members"), NAMED)
 def test_named_forms(name: str, members: str) -> None:
     """What verifies has the shape, wherever it stands."""
     rules = {cls.LABEL.decode(): rule for rule, cls in vectors.FORMS.items()}
@@ -87,7 +87,8 @@ def test_named_forms(name: str, members: str) -> None:
     for who, form in document[members].items():
         if name == "logs" and who in bad:
             continue
-        assert matches(rules[form["label"]], bytes.fromhex(form["payload"])) and enveloped(form, bytes.fromhex(form["bytes"])), who
+        payload, data = bytes.fromhex(form["payload"]), bytes.fromhex(form["bytes"])
+        assert matches(rules[form["label"]], payload) and enveloped(form, data), who
 
 
 def test_join() -> None:

@@ -9,13 +9,12 @@ from vectors_of import Case, load, refusal, visit
 from countersign_client import cbor, vectors
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Entry
-from countersign_client.forms import JoinRequest, Nonce, Record, Signed, open_form, sign_form
+from countersign_client.forms import JoinRequest, Nonce, Signed, open_form, sign_form
 from countersign_client.http import SignedRead
 from countersign_client.joiner import believe
 from countersign_client.keys import SealingKey, SigningKey
 from countersign_client.log import Roster, apply
 from countersign_client.messages import RecordRow, SealedRecord
-from countersign_client.problems import Problem
 from countersign_client.records import Feed, Gate
 from countersign_client.rounds import JoinerRounds, check_code, open_reveal, typed_code
 

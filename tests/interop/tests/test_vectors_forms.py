@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from vectors_of import Case, load, refusal, visit
+from vectors_of import NAMED, Case, load, refusal, visit
 
 from countersign_client import vectors
 from countersign_client.cose import sig_structure
@@ -62,7 +62,7 @@ def test_logs() -> None:
     assert visit("logs", {"keys", "entries"}, {"cases": log}) > 100
 
 
-@pytest.mark.parametrize(("name", "members"), [("logs", "entries"), ("records", "entries"), ("records", "records"), ("rounds", "entries"), ("rounds", "forms")])
+@pytest.mark.parametrize(("name", "members"), NAMED)
 def test_named_forms(name: str, members: str) -> None:
     """Every form that cases name is made again from its payload, and named by a case."""
     document = load(name)
