@@ -104,7 +104,7 @@ pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<Stri
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             log::page(tx, &chain, after, limit)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     Ok(cbor(StatusCode::OK, &read.await?))
 }

@@ -85,7 +85,7 @@ pub(super) async fn page(State(relay): State<Arc<Relay>>, Path(chain): Path<Stri
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             records::page(tx, &chain, after, limit)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     Ok(cbor(StatusCode::OK, &read.await?))
 }
@@ -105,7 +105,7 @@ pub(super) async fn current(
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             records::current(tx, &chain, &collection, &id)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     Ok(cbor(StatusCode::OK, &read.await?))
 }

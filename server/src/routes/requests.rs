@@ -85,7 +85,7 @@ pub(super) async fn open(State(relay): State<Arc<Relay>>, Path(chain): Path<Stri
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             requests::open(tx, chain.number, now)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     let requests = read.await?.into_iter().map(|open| open.request).collect();
     Ok(cbor(StatusCode::OK, &OpenRequests { requests }))
