@@ -96,6 +96,12 @@ impl Store {
         self.identity
     }
 
+    /// What was verified lately.
+    #[must_use]
+    pub fn rosters(&self) -> &Arc<Rosters> {
+        &self.rosters
+    }
+
     /// Changes state: one transaction, all or nothing, answered when it is durable.
     ///
     /// # Errors

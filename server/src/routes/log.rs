@@ -16,6 +16,7 @@ use crate::failure::{Failure, Refusal};
 use crate::registry::News;
 use crate::relay::Relay;
 use crate::signed_read;
+use crate::store::Rosters;
 use crate::store::chains::{self, Change};
 use crate::store::log::{self, Extended};
 
@@ -58,9 +59,10 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
     }
     let purpose = append.purpose;
     let (chain, entries) = if append.entries.len() <= VERIFIED_IN_PLACE_MAX {
-        verify(append)?
+        verify(relay.store.rosters(), append)?
     } else {
-        let verified = tokio::task::spawn_blocking(move || verify(append)).await;
+        let rosters = Arc::clone(relay.store.rosters());
+        let verified = tokio::task::spawn_blocking(move || verify(&rosters, append)).await;
         verified.map_err(|_| Failure::Broken("the verification of an append panicked"))??
     };
     let now = relay.now();
@@ -73,11 +75,11 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
 }
 
 /// Verifies all entries of an append, and that they are of one chain.
-fn verify(append: Append) -> Result<(ChainId, Vec<Verified<Entry>>), Failure> {
+fn verify(rosters: &Rosters, append: Append) -> Result<(ChainId, Vec<Verified<Entry>>), Failure> {
     let mut entries = Vec::with_capacity(append.entries.len());
     let mut chain = None;
     for (index, bytes) in append.entries.iter().enumerate() {
-        let entry = Verified::<Entry>::from_bytes(bytes)?;
+        let entry = rosters.verify(bytes)?;
         let of = match &entry.body {
             Body::Found(_) => Some(ChainId::from(entry.hash())),
             _ => entry.chain,
