@@ -101,6 +101,13 @@ impl Registry {
         }
     }
 
+    /// Wakes the members of a chain, where a change shows in nothing that a joiner is told.
+    pub fn wake_members(&self, chain: &ChainId, news: News) {
+        if let Some(connected) = self.lock().get(chain) {
+            connected.ring(news, Some(Standing::Member));
+        }
+    }
+
     /// Whether any member of a chain is connected.
     pub fn is_online(&self, chain: &ChainId) -> bool {
         self.lock().get(chain).is_some_and(|connected| connected.members > 0)

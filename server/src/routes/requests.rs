@@ -56,7 +56,7 @@ async fn ask_inner(relay: &Relay, client: Client, request: Request) -> Result<St
         .await?;
     if asked.change == Change::Fresh {
         tracing::info!(request = %id.short(), chain = %asked.chain.short(), "asked to join");
-        relay.registry.wake(&asked.chain, News::REQUESTS);
+        relay.registry.wake_members(&asked.chain, News::REQUESTS);
     }
     let online = relay.registry.is_online(&asked.chain);
     Ok(Standing { online, ..asked.standing })
