@@ -10,7 +10,7 @@ use crate::cbor;
 use crate::cose::{self, Sign1};
 use crate::error::FormError;
 use crate::id::{DeviceId, Hash};
-use crate::keys::{SigningKey, signature_holds};
+use crate::keys::{LastKey, SigningKey, signature_holds};
 
 /// A kind of signed form: its context label, its bound, and what must hold beyond its signature.
 pub trait Form: Sized + Encode<()> + for<'b> Decode<'b, ()> {
@@ -156,7 +156,11 @@ impl<T: Form> Signed<T> {
     ///
     /// [`FormError`] naming what does not hold, whatever is known.
     pub fn verify_knowing(self, known: Option<&T::Evidence>) -> Result<Verified<T>, FormError> {
-        if !signature_holds(&self.signer.0, &self.sig_structure, &self.signature) {
+        self.verify_with(known, &mut LastKey::default())
+    }
+
+    fn verify_with(self, known: Option<&T::Evidence>, key: &mut LastKey) -> Result<Verified<T>, FormError> {
+        if !key.holds(&self.signer.0, &self.sig_structure, &self.signature) {
             return Err(FormError::BadSignature { form: T::NAME });
         }
         // Before the proofs: a form of a later version or kind may need other proofs than this program knows, and what its person
@@ -251,6 +255,15 @@ impl<T: Form> Verified<T> {
     /// [`FormError`] naming what is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormError> {
         Signed::decode(bytes)?.verify()
+    }
+
+    /// The same for one of many forms, mostly of one device.
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`] naming what is wrong.
+    pub fn from_bytes_after(bytes: &[u8], key: &mut LastKey) -> Result<Self, FormError> {
+        Signed::decode(bytes)?.verify_with(None, key)
     }
 
     /// Who signed.

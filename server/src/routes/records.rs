@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use http::StatusCode;
 use protocol::id::{BlindedCollection, BlindedId};
+use protocol::keys::LastKey;
 use protocol::record::{Record, RecordRefusal};
 use protocol::wire::{Put, Stored};
 use protocol::{ChainId, DeviceId, Verified, limits};
@@ -49,8 +50,10 @@ async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
 }
 
 fn verify(put: Put) -> Result<Vec<Incoming>, Failure> {
+    let mut key = LastKey::default();
     let verify = |sealed: protocol::wire::SealedRecord| {
-        Ok(Incoming { record: Verified::<Record>::from_bytes(&sealed.record)?, ciphertext: sealed.ciphertext })
+        let record = Verified::<Record>::from_bytes_after(&sealed.record, &mut key)?;
+        Ok(Incoming { record, ciphertext: sealed.ciphertext })
     };
     put.records.into_iter().map(verify).collect()
 }
