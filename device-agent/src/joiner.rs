@@ -1,5 +1,7 @@
 //! A joiner: asks, answers nonces, shows codes, and believes its admission only after verifying the whole log.
 
+use std::sync::Arc;
+
 use protocol::ChainId;
 use protocol::code::SyncCode;
 use protocol::decision::accept_admission;
@@ -231,11 +233,12 @@ impl Joiner {
         let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
         let mut log: Vec<Verified<Entry>> = Vec::new();
         let mut roster: Option<Roster> = None;
+        let own = EntryEvidence::Request(Arc::new(self.request.clone()));
         loop {
             let after = roster.as_ref().map(Roster::seq);
             let page = self.relay.log(&self.keys, chain, after).await?;
             for bytes in &page.entries {
-                let (entry, next) = next_of(roster.take(), bytes)?;
+                let (entry, next) = next_of(roster.take(), bytes, Some(&own))?;
                 if next.chain() != chain {
                     return Err(lie("the log is of another chain than the codes"));
                 }

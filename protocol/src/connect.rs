@@ -78,7 +78,7 @@ impl Form for Connect {
     const LABEL: &'static str = "countersign/v1/connect";
     const BYTES_MAX: usize = limits::SMALL_FORM_BYTES_MAX;
 
-    fn check(&self, signer: &DeviceId) -> Result<(), FormError> {
+    fn check(&self, signer: &DeviceId, _known: Option<&()>) -> Result<(), FormError> {
         check_version(Self::NAME, self.version)?;
         if *signer != self.device {
             return Err(FormError::WrongSigner { form: Self::NAME });

@@ -1,5 +1,7 @@
 //! The two ends of a decision: the approver signs an admission or a denial, the joiner accepts its admission.
 
+use std::sync::Arc;
+
 use rand_core::CryptoRng;
 
 use crate::cbor::Blob;
@@ -68,7 +70,8 @@ pub fn admit(
         ticket: None,
         totp_step: None,
     };
-    Verified::sign(next(roster, at, Body::Admit(Box::new(admit))), &keys.signing, &[])
+    let known = EntryEvidence::Request(Arc::clone(request));
+    Verified::sign_knowing(next(roster, at, Body::Admit(Box::new(admit))), &keys.signing, &[], Some(&known))
 }
 
 /// Signs the denial of a request. It holds no key material at all.

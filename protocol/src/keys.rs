@@ -117,21 +117,40 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Verifies an Ed25519 signature by the strict rules: canonical `s`, canonical and not low-order keys, no batch equation.
-///
-/// Plain and batch verification disagree with these rules on hundreds of known edge vectors, so members would disagree about
-/// who is a member. This is the only function in the crate that verifies a signature.
+/// The public key that a signature was verified with last, parsed. To parse it is a ninth of a verification, so whoever verifies many
+/// forms of one device keeps this from one to the next.
+#[derive(Debug, Clone, Default)]
+pub struct LastKey(Option<ed25519_dalek::VerifyingKey>);
+
+impl LastKey {
+    /// Verifies an Ed25519 signature by the strict rules: canonical `s`, canonical and not low-order keys, no batch equation.
+    ///
+    /// Plain and batch verification disagree with these rules on hundreds of known edge vectors, so members would disagree about
+    /// who is a member. This is the only function in the crate that verifies a signature.
+    #[must_use]
+    pub(crate) fn holds(&mut self, public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        if self.0.is_none_or(|key| key.as_bytes() != public) {
+            self.0 = parsed(public);
+        }
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        self.0.is_some_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+}
+
+/// [`LastKey::holds`] for a single signature.
 #[must_use]
 pub(crate) fn signature_holds(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    LastKey::default().holds(public, message, signature)
+}
+
+/// A public key, if it is in the one encoding that is canonical.
+fn parsed(public: &[u8; 32]) -> Option<ed25519_dalek::VerifyingKey> {
     let mut without_sign = *public;
     without_sign[31] &= 0x7f;
     if !below_p(&without_sign) {
-        return false;
+        return None;
     }
-    let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(public) else {
-        return false;
-    };
-    key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+    ed25519_dalek::VerifyingKey::from_bytes(public).ok()
 }
 
 /// Whether a little-endian field element is below p = 2²⁵⁵ − 19, whose encoding is `ed ff … ff 7f`: each has one encoding only.

@@ -73,7 +73,7 @@ impl Form for Record {
     const LABEL: &'static str = "countersign/v1/record";
     const BYTES_MAX: usize = limits::RECORD_BYTES_MAX;
 
-    fn check(&self, _signer: &DeviceId) -> Result<(), FormError> {
+    fn check(&self, _signer: &DeviceId, _known: Option<&()>) -> Result<(), FormError> {
         check_version(Self::NAME, self.version)?;
         let bad = |what| Err(FormError::BadField { form: Self::NAME, what });
         if self.counter == 0 || (self.counter == 1) != self.last.is_none() {

@@ -134,7 +134,7 @@ impl Form for JoinRequest {
         vec![ProofKey { kind: ProofKind::Join, key: self.join_key.0 }]
     }
 
-    fn check(&self, signer: &DeviceId) -> Result<(), FormError> {
+    fn check(&self, signer: &DeviceId, _known: Option<&()>) -> Result<(), FormError> {
         check_version(Self::NAME, self.version)?;
         if *signer != self.device.signing {
             return Err(FormError::WrongSigner { form: Self::NAME });
@@ -179,7 +179,7 @@ impl Form for Withdrawal {
     const LABEL: &'static str = "countersign/v1/withdrawal";
     const BYTES_MAX: usize = limits::SMALL_FORM_BYTES_MAX;
 
-    fn check(&self, _signer: &DeviceId) -> Result<(), FormError> {
+    fn check(&self, _signer: &DeviceId, _known: Option<&()>) -> Result<(), FormError> {
         check_version(Self::NAME, self.version)
     }
 }

@@ -8,6 +8,7 @@
 //! stranger's digits gets in.
 
 use core::fmt;
+use std::sync::Arc;
 
 use hkdf::Hkdf;
 use minicbor::{Decode, Encode};
@@ -55,7 +56,7 @@ impl Form for Nonce {
     const LABEL: &'static str = "countersign/v1/nonce";
     const BYTES_MAX: usize = limits::SMALL_FORM_BYTES_MAX;
 
-    fn check(&self, _signer: &DeviceId) -> Result<(), FormError> {
+    fn check(&self, _signer: &DeviceId, _known: Option<&()>) -> Result<(), FormError> {
         check_version(Self::NAME, self.version)?;
         check_round(Self::NAME, self.round)
     }
@@ -85,7 +86,7 @@ impl Form for Reveal {
     const LABEL: &'static str = "countersign/v1/reveal";
     const BYTES_MAX: usize = limits::SMALL_FORM_BYTES_MAX;
 
-    fn check(&self, _signer: &DeviceId) -> Result<(), FormError> {
+    fn check(&self, _signer: &DeviceId, _known: Option<&()>) -> Result<(), FormError> {
         check_version(Self::NAME, self.version)
     }
 }
@@ -225,12 +226,12 @@ pub enum Attempt {
 
 /// Proof that the check code of exactly this request was typed. Only [`Prompt::type_code`] makes one.
 #[derive(Debug, Clone)]
-pub struct Confirmed(Box<Verified<JoinRequest>>);
+pub struct Confirmed(Arc<Verified<JoinRequest>>);
 
 impl Confirmed {
     /// The request whose code was typed.
     #[must_use]
-    pub fn request(&self) -> &Verified<JoinRequest> {
+    pub fn request(&self) -> &Arc<Verified<JoinRequest>> {
         &self.0
     }
 }
@@ -261,7 +262,7 @@ impl Prompt {
     #[must_use]
     pub fn type_code(&self, typed: &str) -> Attempt {
         match self.code.matches(typed) {
-            Some(true) => Attempt::Right(Confirmed(Box::new(self.request.clone()))),
+            Some(true) => Attempt::Right(Confirmed(Arc::new(self.request.clone()))),
             Some(false) => Attempt::Wrong,
             None => Attempt::NotACode,
         }

@@ -10,7 +10,7 @@ use crate::cbor;
 use crate::cose::{self, Sign1};
 use crate::error::FormError;
 use crate::id::{DeviceId, Hash};
-use crate::keys::{SigningKey, signature_holds};
+use crate::keys::{LastKey, SigningKey, signature_holds};
 
 /// A kind of signed form: its context label, its bound, and what must hold beyond its signature.
 pub trait Form: Sized + Encode<()> + for<'b> Decode<'b, ()> {
@@ -29,7 +29,10 @@ pub trait Form: Sized + Encode<()> + for<'b> Decode<'b, ()> {
     }
 
     /// Checks everything that the form alone can show: version, that the signer is who the form says, fields, inner forms.
-    fn check(&self, signer: &DeviceId) -> Result<Self::Evidence, FormError>;
+    ///
+    /// `known` is what verifying an inner form left behind earlier. It stands for an inner form of exactly the same bytes, signatures
+    /// and proofs included, and for no other: whatever differs by a bit is verified.
+    fn check(&self, signer: &DeviceId, known: Option<&Self::Evidence>) -> Result<Self::Evidence, FormError>;
 }
 
 /// A key that must prove itself beside a form's signer.
@@ -144,12 +147,25 @@ impl<T: Form> Signed<T> {
     ///
     /// [`FormError`] naming what does not hold.
     pub fn verify(self) -> Result<Verified<T>, FormError> {
-        if !signature_holds(&self.signer.0, &self.sig_structure, &self.signature) {
+        self.verify_knowing(None)
+    }
+
+    /// The same for whoever holds an inner form that was verified before: the same bytes are not verified twice. See [`Form::check`].
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`] naming what does not hold, whatever is known.
+    pub fn verify_knowing(self, known: Option<&T::Evidence>) -> Result<Verified<T>, FormError> {
+        self.verify_with(known, &mut LastKey::default())
+    }
+
+    fn verify_with(self, known: Option<&T::Evidence>, key: &mut LastKey) -> Result<Verified<T>, FormError> {
+        if !key.holds(&self.signer.0, &self.sig_structure, &self.signature) {
             return Err(FormError::BadSignature { form: T::NAME });
         }
         // Before the proofs: a form of a later version or kind may need other proofs than this program knows, and what its person
         // must hear is "update me", not "forged".
-        let evidence = self.form.check(&self.signer)?;
+        let evidence = self.form.check(&self.signer, known)?;
         let asked = self.form.proofs();
         if let Some(missing) = asked.get(self.proofs.len()) {
             return Err(FormError::BadProof { form: T::NAME, proof: missing.kind.name() });
@@ -192,6 +208,20 @@ impl<T: Form> Verified<T> {
     ///
     /// The same as for a received form: nobody can sign by accident what others would refuse.
     pub fn sign(form: T, key: &SigningKey, provers: &[&SigningKey]) -> Result<Self, FormError> {
+        Self::sign_knowing(form, key, provers, None)
+    }
+
+    /// The same for whoever holds an inner form that was verified before. See [`Form::check`].
+    ///
+    /// # Errors
+    ///
+    /// The same as for a received form, whatever is known.
+    pub fn sign_knowing(
+        form: T,
+        key: &SigningKey,
+        provers: &[&SigningKey],
+        known: Option<&T::Evidence>,
+    ) -> Result<Self, FormError> {
         let payload = cbor::encode(&form);
         let kid = key.public();
         let structure = cose::sig_structure(T::LABEL, &kid, &payload);
@@ -214,7 +244,7 @@ impl<T: Form> Verified<T> {
             return Err(FormError::TooLarge { form: T::NAME, got: bytes.len(), limit: T::BYTES_MAX });
         }
         let signer = DeviceId(kid);
-        let evidence = form.check(&signer)?;
+        let evidence = form.check(&signer, known)?;
         Ok(Self { form, evidence, signer, hash, bytes: bytes.into() })
     }
 
@@ -225,6 +255,15 @@ impl<T: Form> Verified<T> {
     /// [`FormError`] naming what is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormError> {
         Signed::decode(bytes)?.verify()
+    }
+
+    /// The same for one of many forms, mostly of one device.
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`] naming what is wrong.
+    pub fn from_bytes_after(bytes: &[u8], key: &mut LastKey) -> Result<Self, FormError> {
+        Signed::decode(bytes)?.verify_with(None, key)
     }
 
     /// Who signed.

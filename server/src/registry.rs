@@ -72,6 +72,13 @@ impl Registry {
         }
     }
 
+    /// Wakes the members of a chain, where a change shows in nothing that a joiner is told.
+    pub fn wake_members(&self, chain: &ChainId, news: News) {
+        if let Some(connected) = self.lock().get(chain) {
+            connected.ring(news, Some(Standing::Member));
+        }
+    }
+
     /// Tells every session that the relay drains.
     pub fn drain(&self) {
         for connected in self.lock().values() {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::ChainId;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 pub use rosters::Rosters;
@@ -97,6 +98,12 @@ impl Store {
     #[must_use]
     pub fn identity(&self) -> u64 {
         self.identity
+    }
+
+    /// What was verified lately.
+    #[must_use]
+    pub fn rosters(&self) -> &Arc<Rosters> {
+        &self.rosters
     }
 
     /// Changes state: one transaction, all or nothing, answered when it is durable.
@@ -176,9 +183,7 @@ fn private(path: &Path) -> std::io::Result<File> {
 }
 
 fn connect(path: &Path, synchronous: Synchronous) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let connection = prepared(Connection::open(path)?)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // No temporary files: a relay that is out of descriptors must still be able to write.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -192,11 +197,17 @@ fn connect(path: &Path, synchronous: Synchronous) -> rusqlite::Result<Connection
 
 fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let connection = prepared(Connection::open_with_flags(path, flags)?)?;
     // SQLite opens its files at the first statement. That must be now: later there may be no descriptor left.
     connection.query_row("SELECT store FROM identity", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise a plan may depend on what is bound, and every new value makes SQLite parse and plan the statement again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

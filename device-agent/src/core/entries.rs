@@ -4,7 +4,7 @@ use protocol::Hash;
 use protocol::cbor::Blob;
 use protocol::entry::{Body, Entry, EntryEvidence};
 use protocol::roster::{Outcome, Roster};
-use protocol::signed::Verified;
+use protocol::signed::{Signed, Verified};
 
 use super::view::{DecisionView, Event, Here, MemberView, StepView};
 use super::{Core, LogStanding};
@@ -26,7 +26,7 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
     let mut log: Vec<Verified<Entry>> = Vec::with_capacity(bytes.len());
     let mut roster: Option<Roster> = None;
     for bytes in bytes {
-        let (entry, after) = next_of(roster, bytes.as_ref())?;
+        let (entry, after) = next_of(roster, bytes.as_ref(), None)?;
         roster = Some(after);
         log.push(entry);
     }
@@ -34,9 +34,14 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
     Ok((log, roster))
 }
 
-/// Verifies the next entry of a log, `found` where there is none yet, and applies it.
-pub(crate) fn next_of(roster: Option<Roster>, bytes: &[u8]) -> Result<(Verified<Entry>, Roster), AgentError> {
-    let entry = Verified::<Entry>::from_bytes(bytes).map_err(AgentError::BadForm)?;
+/// Verifies the next entry of a log, `found` where there is none yet, and applies it. `known` may be the request inside it.
+pub(crate) fn next_of(
+    roster: Option<Roster>,
+    bytes: &[u8],
+    known: Option<&EntryEvidence>,
+) -> Result<(Verified<Entry>, Roster), AgentError> {
+    let entry =
+        Signed::<Entry>::decode(bytes).and_then(|entry| entry.verify_knowing(known)).map_err(AgentError::BadForm)?;
     let after = match roster {
         None => Roster::found(&entry),
         Some(roster) => roster.apply(&entry),

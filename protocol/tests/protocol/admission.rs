@@ -1,14 +1,17 @@
 //! What a joiner believes of a log that seems to admit it, and what an epoch key must fit.
 
+use std::sync::Arc;
+
 use protocol::cbor::Blob;
 use protocol::decision::{AdmissionError, accept_admission};
-use protocol::entry::{Body, Entry, WelcomePlace, open_welcome, seal_welcome};
+use protocol::entry::{Body, Entry, EntryEvidence, WelcomePlace, open_welcome, seal_welcome};
+use protocol::error::FormError;
 use protocol::keyring::{Keyring, KeyringError};
 use protocol::keys::EpochKey;
 use protocol::policy::{How, Role};
 use protocol::roster::Roster;
 use protocol::seal::{SealBroken, Wrapped};
-use protocol::{Hash, Verified};
+use protocol::{Hash, Signed, Verified};
 
 use crate::support::{SeededRng, sig_structure};
 use crate::world::{Chain, Joiner, asks_with, keys};
@@ -239,4 +242,30 @@ pub(crate) fn reproven(
     let at = bytes.len() - signature.len();
     bytes[at..].copy_from_slice(&signature);
     bytes
+}
+
+#[test]
+fn a_known_request_stands_for_the_same_bytes_and_for_no_others() {
+    let (chain, phone, admit) = admitted(|_, _, _| {});
+    let known = EntryEvidence::Request(Arc::new(phone.request.clone()));
+    let decode = |bytes: &[u8]| Signed::<Entry>::decode(bytes).unwrap();
+    let verified = decode(admit.bytes()).verify_knowing(Some(&known)).unwrap();
+    let EntryEvidence::Request(request) = verified.evidence() else { panic!("an admit has a request") };
+    assert_eq!(request.bytes(), phone.request.bytes());
+
+    // Its last byte is of the join proof, which no hash covers: the id is still the one that is known.
+    let mut entry = (*admit).clone();
+    let Body::Admit(body) = &mut entry.body else { panic!("an admit is an admit") };
+    *body.request.0.last_mut().unwrap() ^= 1;
+    let refused = Verified::sign_knowing(entry, &chain.laptop.signing, &[], Some(&known)).unwrap_err();
+    assert_eq!(refused, FormError::BadProof { form: "join request", proof: "join proof" });
+
+    let mut forged = admit.bytes().to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let refused = decode(&forged).verify_knowing(Some(&known)).unwrap_err();
+    assert_eq!(
+        refused,
+        FormError::BadSignature { form: "entry" },
+        "what is known is the request, not the entry around it"
+    );
 }

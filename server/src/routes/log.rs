@@ -17,6 +17,7 @@ use crate::failure::{Failure, Refusal};
 use crate::registry::News;
 use crate::relay::Relay;
 use crate::signed_read;
+use crate::store::Rosters;
 use crate::store::chains::{self, Change};
 use crate::store::log::{self, Extended};
 
@@ -59,9 +60,10 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
     }
     let purpose = append.purpose;
     let (chain, entries) = if append.entries.len() <= VERIFIED_IN_PLACE_MAX {
-        verify(append)?
+        verify(relay.store.rosters(), append)?
     } else {
-        let verified = tokio::task::spawn_blocking(move || verify(append)).await;
+        let rosters = Arc::clone(relay.store.rosters());
+        let verified = tokio::task::spawn_blocking(move || verify(&rosters, append)).await;
         verified.map_err(|_| Failure::Broken("the verification of an append panicked"))??
     };
     let now = relay.now();
@@ -74,11 +76,11 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
 }
 
 /// Verifies all entries of an append, and that they are of one chain.
-fn verify(append: Append) -> Result<(ChainId, Vec<Verified<Entry>>), Failure> {
+fn verify(rosters: &Rosters, append: Append) -> Result<(ChainId, Vec<Verified<Entry>>), Failure> {
     let mut entries = Vec::with_capacity(append.entries.len());
     let mut chain = None;
     for (index, bytes) in append.entries.iter().enumerate() {
-        let entry = Verified::<Entry>::from_bytes(bytes)?;
+        let entry = rosters.verify(bytes)?;
         let of = match &entry.body {
             Body::Found(_) => Some(ChainId::from(entry.hash())),
             _ => entry.chain,
@@ -105,7 +107,7 @@ pub(super) async fn page(State(relay): State<Arc<Relay>>, Named(chain): Named<St
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             log::page(tx, &chain, after, limit)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     Ok(cbor(StatusCode::OK, &read.await?))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use http::StatusCode;
 use protocol::id::{BlindedCollection, BlindedId};
+use protocol::keys::LastKey;
 use protocol::record::{Record, RecordRefusal};
 use protocol::wire::{Put, Stored};
 use protocol::{ChainId, DeviceId, Verified, limits};
@@ -50,8 +51,10 @@ async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
 }
 
 fn verify(put: Put) -> Result<Vec<Incoming>, Failure> {
+    let mut key = LastKey::default();
     let verify = |sealed: protocol::wire::SealedRecord| {
-        Ok(Incoming { record: Verified::<Record>::from_bytes(&sealed.record)?, ciphertext: sealed.ciphertext })
+        let record = Verified::<Record>::from_bytes_after(&sealed.record, &mut key)?;
+        Ok(Incoming { record, ciphertext: sealed.ciphertext })
     };
     put.records.into_iter().map(verify).collect()
 }
@@ -86,7 +89,7 @@ pub(super) async fn page(State(relay): State<Arc<Relay>>, Named(chain): Named<St
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             records::page(tx, &chain, after, limit)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     Ok(cbor(StatusCode::OK, &read.await?))
 }
@@ -106,7 +109,7 @@ pub(super) async fn current(
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             records::current(tx, &chain, &collection, &id)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     Ok(cbor(StatusCode::OK, &read.await?))
 }

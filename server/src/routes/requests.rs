@@ -57,7 +57,7 @@ async fn ask_inner(relay: &Relay, client: Client, request: Request) -> Result<St
         .await?;
     if asked.change == Change::Fresh {
         tracing::info!(request = %id.short(), chain = %asked.chain.short(), "asked to join");
-        relay.registry.wake(&asked.chain, News::REQUESTS);
+        relay.registry.wake_members(&asked.chain, News::REQUESTS);
     }
     let online = relay.registry.is_online(&asked.chain);
     Ok(Standing { online, ..asked.standing })
@@ -86,7 +86,7 @@ pub(super) async fn open(State(relay): State<Arc<Relay>>, Named(chain): Named<St
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             requests::open(tx, chain.number, now)
         };
-        relay.store.read(job).await
+        relay.store.glance(Some(chain), job).await
     };
     let requests = read.await?.into_iter().map(|open| open.request).collect();
     Ok(cbor(StatusCode::OK, &OpenRequests { requests }))

@@ -55,7 +55,7 @@ async fn reveal_inner(relay: &Relay, request: Request) -> Result<(), Failure> {
     let change = relay.store.change(move |tx| rounds::reveal(tx, &checked, now)).await?;
     if change == Change::Fresh {
         tracing::info!(request = %id.short(), chain = %chain.short(), "reveal");
-        relay.registry.wake(&chain, News::REQUESTS);
+        relay.registry.wake_members(&chain, News::REQUESTS);
     }
     Ok(())
 }

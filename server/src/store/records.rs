@@ -1,7 +1,5 @@
 //! Records: the write gate inside the transaction that stores them, and the feed.
 
-use std::sync::Arc;
-
 use protocol::cbor::Blob;
 use protocol::connect::Cursor;
 use protocol::id::{BlindedCollection, BlindedId};
@@ -49,7 +47,7 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming]) -> R
     let chain = chains::find(tx, id)?.ok_or_else(|| refused(0)(RecordRefusal::NotAMember))?;
     let roster = chains::roster(tx, &chain)?;
     let mut writer = writer(tx, &chain, signer)?;
-    let mut last = chain.records;
+    let (mut last, mut collection) = (chain.records, None);
     let mut numbers = Vec::with_capacity(batch.len());
     for (index, incoming) in batch.iter().enumerate() {
         let record = &incoming.record;
@@ -60,7 +58,12 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming]) -> R
             continue;
         }
         last += 1;
-        writer.line = insert(tx, (&chain, &roster), &writer, incoming, last)?.map_err(refused(index))?;
+        // Records of a batch are mostly of one collection: its number is looked up where it changes.
+        let collection = match collection {
+            Some((blinded, number)) if blinded == record.collection => number,
+            _ => collection.insert((record.collection, self::collection(tx, &chain, record)?)).1,
+        };
+        writer.line = insert(tx, (&roster, collection), &writer, incoming, (&chain, last))?.map_err(refused(index))?;
         numbers.push(last);
     }
     let change = if last == chain.records { Change::Replay } else { Change::Fresh };
@@ -99,13 +102,12 @@ type Gated = Result<Line, RecordRefusal>;
 
 fn insert(
     tx: Tx<'_>,
-    (chain, roster): (&Chain, &Arc<Roster>),
+    (roster, collection): (&Roster, i64),
     writer: &Writer,
     incoming: &Incoming,
-    number: u64,
+    (chain, number): (&Chain, u64),
 ) -> Result<Gated, Failure> {
     let record = &incoming.record;
-    let collection = collection(tx, chain, record)?;
     let mut statement = tx.sql.prepare_cached(
         "SELECT records.row, hash FROM items JOIN records ON records.row = record WHERE collection = ?1 AND id = ?2",
     )?;

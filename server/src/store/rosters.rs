@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use protocol::entry::Entry;
+use protocol::entry::{Body, Entry, EntryEvidence};
+use protocol::error::FormError;
 use protocol::request::JoinRequest;
 use protocol::roster::Roster;
 use protocol::round::Nonce;
-use protocol::{Hash, Verified};
+use protocol::{Hash, Signed, Verified};
 
 use crate::recent::Recent;
 
@@ -53,6 +54,20 @@ impl Rosters {
         let mut entries = entries.iter().map(|bytes| Verified::<Entry>::from_bytes(bytes));
         let first = Roster::found(&entries.next()?.ok()?).ok()?;
         entries.try_fold(first, |roster, entry| roster.apply(&entry.ok()?).ok())
+    }
+
+    /// Verifies an entry. The request inside an admit was verified when it was asked; the same bytes are not verified again.
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`] naming what does not hold.
+    pub fn verify(&self, bytes: &[u8]) -> Result<Verified<Entry>, FormError> {
+        let entry = Signed::<Entry>::decode(bytes)?;
+        let Body::Admit(admit) = &entry.claimed().body else { return entry.verify() };
+        // By the hash of what it claims; whether the bytes are those that were verified, the form itself compares.
+        let known =
+            Signed::<JoinRequest>::decode(&admit.request).ok().and_then(|request| self.requests.find(&request.hash()));
+        entry.verify_knowing(known.map(EntryEvidence::Request).as_ref())
     }
 
     /// Keeps a request that was verified.

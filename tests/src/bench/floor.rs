@@ -43,7 +43,7 @@ impl Floor {
     pub(super) async fn measure(bench: &Bench) -> Self {
         let (bare, file) = (Place::bare(bench.bare.http), bench.folder.path().join("floor.log"));
         let crypto = tokio::task::spawn_blocking(move || {
-            let mut log = Log::open(file);
+            let log = Log::open(file);
             let commits = Times::of((0..200).map(|_| timed(|| log.commit(1))).collect());
             (Crypto::measure(), verified_on_all(), commits.p50())
         });

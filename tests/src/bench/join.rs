@@ -1,21 +1,21 @@
 //! One whole join with full clients on both sides: they verify everything, pin with fsync, and the joiner opens its welcome.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use protocol::cbor::{self, Blob};
 use protocol::connect::Connect;
-use protocol::entry::Entry;
+use protocol::entry::{Entry, EntryEvidence};
 use protocol::id::Random;
 use protocol::policy::Role;
 use protocol::request::{Description, JoinRequest};
 use protocol::roster::Roster;
 use protocol::round::{Nonce, Prompt, Reveal};
 use protocol::wire::{Append, Ask, LogPage, OpenRequest, Purpose, Stage, ToDevice};
-use protocol::{Hash, Verified, decision, limits};
+use protocol::{Signed, Verified, decision, limits};
 use tokio::sync::oneshot;
 
+use super::bare::Log;
 use super::clock::Start;
 use super::device::{Asking, Device, SignedRead, chain, connect, described, nonce, typed};
 use super::dial::{Http, Place, Socket, address_of};
@@ -26,7 +26,7 @@ struct Approver {
     device: Device,
     socket: Socket,
     http: Http,
-    pin: PathBuf,
+    pin: Arc<Log>,
 }
 
 /// A device that has dialled and asked for nothing yet.
@@ -35,7 +35,7 @@ struct Joiner {
     socket: Socket,
     challenge: Random,
     http: Http,
-    pin: PathBuf,
+    pin: Arc<Log>,
 }
 
 /// A join that can begin, in a chain of its own.
@@ -45,15 +45,9 @@ pub(super) struct Join {
     joiner: Joiner,
 }
 
-/// Pins a head as a device does: on disk before anything rests on it.
-async fn pin(path: PathBuf, roster: &Roster) {
-    let head: Hash = roster.head();
-    let written = tokio::task::spawn_blocking(move || {
-        let mut file = File::create(path)?;
-        file.write_all(head.as_bytes())?;
-        file.sync_data()
-    });
-    written.await.expect("a thread").expect("a pin");
+/// Pins a head as a device does: on disk before anything rests on it, in a store that was there before.
+async fn pin(store: Arc<Log>) {
+    tokio::task::spawn_blocking(move || store.commit(1)).await.expect("a thread");
 }
 
 impl Join {
@@ -63,7 +57,7 @@ impl Join {
         let mut http = place.http(device.from).await;
         device.founds(&mut http).await;
         let socket = device.connects(&place).await;
-        let pin = |who| pins.join(format!("{number}-{who}"));
+        let pin = |who| Arc::new(Log::open(pins.join(format!("{number}-{who}"))));
         let asking = Asking::new(&device.chain.keyring);
         let from = address_of(2 * number + 1);
         let mut joining = Box::pin(place.socket(from)).await;
@@ -120,7 +114,9 @@ impl Approver {
         let acting = protocol::keyring::Acting { keys: &keys, roster: &chain.roster, keyring: &chain.keyring };
         let entry =
             decision::admit(acting, &confirmed, &described(), Role::Approver, now(), &mut rng()).expect("an admit");
-        pin(self.pin.clone(), &chain.roster.clone().apply(&entry).expect("a next entry")).await;
+        let after = chain.roster.clone().apply(&entry).expect("a next entry");
+        assert_eq!(after.head(), entry.hash());
+        pin(Arc::clone(&self.pin)).await;
         let append = Append { entries: vec![Blob(entry.bytes().to_vec())], purpose: Purpose::New };
         self.http.post("/v1/log", cbor::encode(&append)).await;
     }
@@ -151,12 +147,13 @@ impl Joiner {
         let path = format!("/v1/chains/{}/log", rounds.chain().expect("the chain of the nonce"));
         let page = SignedRead::new(keys, place, path).send(&mut self.http).await;
         let page: LogPage = cbor::decode("page", &page, limits::BODY_BYTES_MAX).expect("a page");
-        let log: Vec<_> =
-            page.entries.iter().map(|entry| Verified::<Entry>::from_bytes(entry).expect("a verified entry")).collect();
+        let own = EntryEvidence::Request(Arc::new(request.clone()));
+        let verify = |entry: &Blob| Signed::<Entry>::decode(entry).and_then(|entry| entry.verify_knowing(Some(&own)));
+        let log: Vec<_> = page.entries.iter().map(|entry| verify(entry).expect("a verified entry")).collect();
         let (first, rest) = log.split_first().expect("a founding");
         let roster = Roster::found(first).expect("a roster");
         let roster = rest.iter().fold(roster, |roster, entry| roster.apply(entry).expect("a next entry"));
-        pin(self.pin.clone(), &roster).await;
+        pin(Arc::clone(&self.pin)).await;
         let admitting = log.last().expect("its admission");
         decision::accept_admission(&roster, admitting, keys, request, |approver| rounds.showed_code_for(approver))
             .expect("an opened welcome");
