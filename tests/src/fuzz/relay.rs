@@ -86,13 +86,24 @@ impl World {
             8 => self.reads(choices.next()?, choices.next()?, choices.next()?),
             9 => self.sends_again(choices.next()?, choices.next()?, choices.next()?),
             10 => self.sends_bytes(choices),
-            11 => self.house.pass(SPANS[usize::from(choices.next()? % 8)]),
+            11 => self.waits(choices.next()?),
             12 => self.restarts(),
             13 => self.connects(choices.next()?, choices.next()?, choices.next()?),
             14 => self.says(choices.next()?, choices.next()?),
             _ => self.hears(choices.next()?),
         }
         Some(())
+    }
+
+    /// Time passes, or the machine's clock is set.
+    fn waits(&self, how: u8) {
+        let span = SPANS[usize::from(how % 8)];
+        let signed = i64::try_from(span).expect("some days");
+        match how / 8 % 4 {
+            2 => self.house.sets_clock(signed),
+            3 => self.house.sets_clock(-signed),
+            _ => self.house.pass(span),
+        }
     }
 
     /// Another relay takes over the store.

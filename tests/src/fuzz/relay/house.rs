@@ -109,6 +109,12 @@ impl House {
         *moment = Moment { wall: moment.wall + millis, steady: moment.steady + millis };
     }
 
+    /// The machine's clock is set, forward or back; no time passes.
+    pub(super) fn sets_clock(&self, by: i64) {
+        let mut moment = self.clock.lock().expect("nobody panics while it is held");
+        moment.wall = moment.wall.saturating_add_signed(by);
+    }
+
     /// Whether anybody dialled since the relay started.
     pub(super) fn was_dialled(&self) -> bool {
         self.listening.is_some()

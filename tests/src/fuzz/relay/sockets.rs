@@ -133,7 +133,7 @@ impl World {
         if self.clients.is_empty() {
             return;
         }
-        let mut client = self.clients.swap_remove(usize::from(which) % self.clients.len());
+        let mut client = self.clients.remove(usize::from(which) % self.clients.len());
         for heard in self.house.runtime.block_on(client.hear()) {
             match heard {
                 Ok(message) => self.advances(&mut client, &message),
@@ -166,10 +166,8 @@ impl World {
                 while self.clients.first().is_some_and(|client| client.unacknowledged > 0 && !client.at_fault) {
                     self.says(0, 0);
                 }
+                // Whoever heard is last in the row.
                 self.hears(0);
-                if !self.clients.is_empty() {
-                    self.clients.rotate_left(1);
-                }
             }
             if self.clients.iter().all(|client| client.at_fault || self.has_everything(client)) {
                 return;
