@@ -27,6 +27,28 @@ struct Connected {
     members: usize,
 }
 
+/// Whom a change concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wake {
+    chain: ChainId,
+    news: News,
+    only: Option<Standing>,
+}
+
+impl Wake {
+    /// Every session of a chain.
+    #[must_use]
+    pub fn all(chain: ChainId, news: News) -> Self {
+        Self { chain, news, only: None }
+    }
+
+    /// The members of a chain, where a change shows in nothing that a joiner is told.
+    #[must_use]
+    pub fn members(chain: ChainId, news: News) -> Self {
+        Self { chain, news, only: Some(Standing::Member) }
+    }
+}
+
 /// All sessions, by chain.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -65,17 +87,10 @@ impl Registry {
         Seat { registry: Arc::clone(self), chain, number, bell, alarm: None }
     }
 
-    /// Wakes every session of a chain. Called after the change is durable.
-    pub fn wake(&self, chain: &ChainId, news: News) {
-        if let Some(connected) = self.lock().get(chain) {
-            connected.ring(news, None);
-        }
-    }
-
-    /// Wakes the members of a chain, where a change shows in nothing that a joiner is told.
-    pub fn wake_members(&self, chain: &ChainId, news: News) {
-        if let Some(connected) = self.lock().get(chain) {
-            connected.ring(news, Some(Standing::Member));
+    /// Wakes sessions. Called after the change is durable.
+    pub fn wake(&self, wake: Wake) {
+        if let Some(connected) = self.lock().get(&wake.chain) {
+            connected.ring(wake.news, wake.only);
         }
     }
 

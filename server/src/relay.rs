@@ -11,8 +11,8 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::failure::{Failure, Refusal};
 use crate::rates::Rates;
-use crate::registry::Registry;
-use crate::store::{Store, requests};
+use crate::registry::{Registry, Wake};
+use crate::store::{Store, Tx, requests};
 
 /// The relay's state.
 #[derive(Debug)]
@@ -35,14 +35,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Puts the parts together.
+    /// Puts the parts together. The store was opened at a time of this clock.
     #[must_use]
-    pub fn new(config: Config, origins: Vec<String>, store: Store) -> Self {
+    pub fn new(config: Config, origins: Vec<String>, clock: Clock, store: Store) -> Self {
         let rates = Rates::new(&config.rates);
         Self {
             config,
             origins,
-            clock: Clock::start(),
+            clock,
             store,
             registry: Arc::default(),
             rates,
@@ -69,6 +69,27 @@ impl Relay {
         !self.warned_of_proxy.swap(true, Ordering::Relaxed)
     }
 
+    /// Changes state, answers when it is durable, and wakes whom it concerns: also if the asker has hung up by then. What is
+    /// stored and was announced to nobody would be seen with the next change only.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::change`].
+    pub async fn change<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Tx<'_>) -> Result<T, Failure> + Send + 'static,
+        wakes: impl FnOnce(&T) -> Option<Wake> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let registry = Arc::clone(&self.registry);
+        let job = move |tx: Tx<'_>| {
+            let changed = job(tx)?;
+            let owed = wakes(&changed).map(|wake| Owed { registry, wake });
+            Ok((changed, owed))
+        };
+        let (changed, _owed) = self.store.change(job).await?;
+        Ok(changed)
+    }
+
     /// What a joiner is told of its own request.
     ///
     /// # Errors
@@ -87,5 +108,18 @@ impl Relay {
             .await?;
         standing.online = self.registry.is_online(&chain);
         Ok((chain, standing))
+    }
+}
+
+/// A wake-up that is owed. It lives in a job's answer, which outlives the commit, and is paid when it is dropped: by whoever takes
+/// the answer, or with the answer where nobody does. If the commit fails somebody is woken for nothing.
+struct Owed {
+    registry: Arc<Registry>,
+    wake: Wake,
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.registry.wake(self.wake);
     }
 }

@@ -70,12 +70,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or makes the file `relay.db` in a folder.
+    /// Opens or makes the file `relay.db` in a folder. `now` is the wall clock, unix milliseconds, at which the steady count begins.
     ///
     /// # Errors
     ///
     /// [`OpenError`].
-    pub fn open(folder: &Path, synchronous: Synchronous) -> Result<Self, OpenError> {
+    pub fn open(folder: &Path, synchronous: Synchronous, now: u64) -> Result<Self, OpenError> {
         let path = folder.join("relay.db");
         let shown = path.display().to_string();
         let io = |source| OpenError::Io { path: shown.clone(), source };
@@ -86,7 +86,7 @@ impl Store {
         private(&path).map_err(io)?;
         let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
         let mut connection = connect(&path, synchronous).map_err(failed)?;
-        let identity = schema::prepare(&mut connection, &shown)?;
+        let identity = schema::prepare(&mut connection, &shown, now)?;
         let connections = (0..readers::CONNECTIONS).map(|_| connect_to_read(&path)).collect::<Result<_, _>>();
         let readers = readers::Readers::start(connections.map_err(failed)?).map_err(io)?;
         let writer = writer::Writer::start(connection).map_err(io)?;

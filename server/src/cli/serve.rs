@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{print, state_dir};
+use crate::clock::Clock;
 use crate::config::{Config, Loaded, Log, LogFormat};
 use crate::origins::{self, Scheme};
 use crate::relay::Relay;
@@ -31,7 +32,8 @@ async fn serve_inner(mut config: Config) -> anyhow::Result<()> {
     if config.synchronous == Synchronous::Off {
         tracing::warn!("store.synchronous is off: acknowledged writes are lost when the power fails");
     }
-    let store = Store::open(&config.data, config.synchronous)?;
+    let clock = Clock::start();
+    let store = Store::open(&config.data, config.synchronous, clock.now().wall)?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let bound = listener.local_addr()?;
@@ -42,7 +44,7 @@ async fn serve_inner(mut config: Config) -> anyhow::Result<()> {
     let stop = stop_signals()?;
     let reload = signal(SignalKind::hangup())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %bound, ?origins, data = %config.data.display(), "serving");
-    let relay = Arc::new(Relay::new(config, origins, store));
+    let relay = Arc::new(Relay::new(config, origins, clock, store));
     print(&format!("listening on {}\n", origins::shown(scheme, bound)))?;
     service::ready();
     let stop = async {

@@ -14,11 +14,11 @@ use super::body::{self, Named};
 use super::{Answer, cbor};
 use crate::address::{Client, Net};
 use crate::failure::{Failure, Refusal};
-use crate::registry::News;
+use crate::registry::{News, Wake};
 use crate::relay::Relay;
 use crate::signed_read;
 use crate::store::Rosters;
-use crate::store::chains::{self, Change};
+use crate::store::chains;
 use crate::store::log::{self, Extended};
 
 /// Entries that are verified on the thread that serves the socket. An admit has three signatures; more entries go to a thread
@@ -40,7 +40,7 @@ async fn found_inner(relay: &Relay, client: Client, request: Request) -> Result<
     let bytes = body::read(relay, request, limits::ENTRY_BYTES_MAX).await?;
     let entry = Verified::<Entry>::from_bytes(&bytes)?;
     let extended = relay.store.change(move |tx| log::found(tx, &entry)).await?;
-    if extended.change == Change::Fresh {
+    if extended.change.is_fresh() {
         tracing::info!(chain = %extended.appended.head.short(), "founded");
     }
     Ok(extended)
@@ -67,10 +67,11 @@ async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failu
         verified.map_err(|_| Failure::Broken("the verification of an append panicked"))??
     };
     let now = relay.now();
-    let extended = relay.store.change(move |tx| log::append(tx, &chain, &entries, purpose, now)).await?;
-    if extended.change == Change::Fresh {
+    let job = move |tx: crate::store::Tx<'_>| log::append(tx, &chain, &entries, purpose, now);
+    let news = News::LOG.and(News::REQUESTS);
+    let extended = relay.change(job, move |to| to.change.is_fresh().then(|| Wake::all(chain, news))).await?;
+    if extended.change.is_fresh() {
         tracing::info!(chain = %chain.short(), seq = extended.appended.seq, "appended");
-        relay.registry.wake(&chain, News::LOG.and(News::REQUESTS));
     }
     Ok(extended)
 }

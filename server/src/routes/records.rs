@@ -13,10 +13,10 @@ use protocol::{ChainId, DeviceId, Verified, limits};
 use super::body::{self, Named};
 use super::{Answer, cbor};
 use crate::failure::{Failure, Refusal};
-use crate::registry::News;
+use crate::registry::{News, Wake};
 use crate::relay::Relay;
 use crate::signed_read;
-use crate::store::chains::{self, Change};
+use crate::store::chains;
 use crate::store::records::{self, Incoming};
 
 /// Records of a put that are verified on the thread that serves the socket. More go to a thread of their own, or the sockets
@@ -42,10 +42,10 @@ async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
         verified.map_err(|_| Failure::Broken("the verification of a put panicked"))??
     };
     let (chain, signer) = one_line(&batch)?;
-    let put = relay.store.change(move |tx| records::put(tx, &chain, &signer, &batch)).await?;
-    if put.change == Change::Fresh {
+    let job = move |tx: crate::store::Tx<'_>| records::put(tx, &chain, &signer, &batch);
+    let put = relay.change(job, move |put| put.change.is_fresh().then(|| Wake::all(chain, News::RECORDS))).await?;
+    if put.change.is_fresh() {
         tracing::debug!(chain = %chain.short(), device = %signer.short(), records = put.stored.numbers.len(), "stored");
-        relay.registry.wake(&chain, News::RECORDS);
     }
     Ok(put.stored)
 }

@@ -14,11 +14,12 @@ use super::body::{self, Named};
 use super::{Answer, cbor};
 use crate::address::{Client, Net};
 use crate::failure::Failure;
-use crate::registry::News;
+use crate::registry::{News, Wake};
 use crate::relay::Relay;
 use crate::signed_read;
+use crate::store::Tx;
 use crate::store::chains::{self, Change};
-use crate::store::requests::{self, Origin};
+use crate::store::requests::{self, Asked, Origin};
 
 /// Bytes of an [`Ask`]: its two parts and their envelope.
 const ASK_BYTES_MAX: usize = limits::REQUEST_BYTES_MAX + limits::DESCRIPTION_BYTES_MAX + 16;
@@ -47,17 +48,15 @@ async fn ask_inner(relay: &Relay, client: Client, request: Request) -> Result<St
     relay.rates.ask_with(form.join_key)?;
     let origin = Origin { address: client.address, proxy: client.proxy };
     let (now, id) = (relay.now(), form.id());
-    let asked = relay
-        .store
-        .change(move |tx| {
-            let asked = requests::ask(tx, &form, &ask.description, origin, now)?;
-            tx.rosters.keep_request(Arc::new(form));
-            Ok(asked)
-        })
-        .await?;
-    if asked.change == Change::Fresh {
+    let job = move |tx: Tx<'_>| {
+        let asked = requests::ask(tx, &form, &ask.description, origin, now)?;
+        tx.rosters.keep_request(Arc::new(form));
+        Ok(asked)
+    };
+    let wakes = |asked: &Asked| asked.change.is_fresh().then(|| Wake::members(asked.chain, News::REQUESTS));
+    let asked = relay.change(job, wakes).await?;
+    if asked.change.is_fresh() {
         tracing::info!(request = %id.short(), chain = %asked.chain.short(), "asked to join");
-        relay.registry.wake_members(&asked.chain, News::REQUESTS);
     }
     let online = relay.registry.is_online(&asked.chain);
     Ok(Standing { online, ..asked.standing })
@@ -82,7 +81,7 @@ pub(super) async fn open(State(relay): State<Arc<Relay>>, Named(chain): Named<St
         let device = signed_read::device(&relay, &parts)?;
         let chain: ChainId = body::id(&chain)?;
         let now = relay.now();
-        let job = move |tx: crate::store::Tx<'_>| {
+        let job = move |tx: Tx<'_>| {
             let (chain, _) = chains::for_member(tx, &chain, &device)?;
             requests::open(tx, chain.number, now)
         };
@@ -101,10 +100,11 @@ async fn withdraw_inner(relay: &Relay, request: Request) -> Result<Standing, Fai
     let bytes = body::read(relay, request, limits::SMALL_FORM_BYTES_MAX).await?;
     let withdrawal = Verified::<Withdrawal>::from_bytes(&bytes)?;
     let (now, id, device) = (relay.now(), withdrawal.request, withdrawal.signer());
-    let (chain, change) = relay.store.change(move |tx| requests::withdraw(tx, &withdrawal, now)).await?;
-    if change == Change::Fresh {
+    let job = move |tx: Tx<'_>| requests::withdraw(tx, &withdrawal, now);
+    let wakes = |(chain, change): &(ChainId, Change)| change.is_fresh().then(|| Wake::all(*chain, News::REQUESTS));
+    let (_, change) = relay.change(job, wakes).await?;
+    if change.is_fresh() {
         tracing::info!(request = %id.short(), "withdrawn");
-        relay.registry.wake(&chain, News::REQUESTS);
     }
     Ok(relay.standing(id, device).await?.1)
 }

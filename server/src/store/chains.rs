@@ -29,6 +29,14 @@ pub enum Change {
     Replay,
 }
 
+impl Change {
+    /// Whether it did.
+    #[must_use]
+    pub fn is_fresh(self) -> bool {
+        self == Self::Fresh
+    }
+}
+
 /// Finds a chain.
 ///
 /// # Errors

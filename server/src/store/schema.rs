@@ -49,7 +49,7 @@ CREATE TABLE requests (
   net         TEXT NOT NULL,        -- the address range that a block covers
   proxy       TEXT,
   seen_at     INTEGER NOT NULL,     -- wall clock, unix milliseconds
-  begun       INTEGER NOT NULL,     -- steady clock; set back to seen_at at each start
+  begun       INTEGER NOT NULL,     -- steady clock; set back to seen_at, or the start, at each start
   lifetime    INTEGER NOT NULL,     -- milliseconds
   muted       INTEGER NOT NULL,     -- 1: no member is ever shown it
   decision    INTEGER NOT NULL,     -- 0 none, 1 admitted, 2 denied
@@ -151,7 +151,7 @@ pub enum OpenError {
 }
 
 /// Brings a fresh file to [`VERSION`], refuses a newer one, and returns which store it is.
-pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<u64, OpenError> {
+pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Result<u64, OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let got: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     if got > VERSION {
@@ -164,8 +164,11 @@ pub(super) fn prepare(connection: &mut Connection, path: &str) -> Result<u64, Op
         transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff, 0)", []).map_err(failed)?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     }
-    // The steady clock begins anew at the wall clock: what elapsed while the relay was down counts, by the wall clock.
-    transaction.execute("UPDATE requests SET begun = seen_at WHERE begun <> seen_at", []).map_err(failed)?;
+    // The steady clock begins anew at the wall clock: what elapsed while the relay was down counts, by the wall clock. What was
+    // asked in its future, before somebody set the clock right, begins now: it would hold its place until that time has come.
+    transaction
+        .execute("UPDATE requests SET begun = min(seen_at, ?1) WHERE begun <> min(seen_at, ?1)", [super::int(now)])
+        .map_err(failed)?;
     let identity: i64 = transaction.query_row("SELECT store FROM identity", [], |row| row.get(0)).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     Ok(identity.unsigned_abs())

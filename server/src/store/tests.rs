@@ -52,7 +52,7 @@ fn founding(keys: &DeviceKeys) -> protocol::entry::Founding {
 
 async fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Synchronous::Full).unwrap();
+    let store = Store::open(folder.path(), Synchronous::Full, at(0).wall).unwrap();
     let keys = DeviceKeys::draw(&mut rng());
     let founding = founding(&keys);
     let roster = Roster::found(&founding.entry).unwrap();
@@ -73,10 +73,10 @@ impl Desk {
         self.roster.chain()
     }
 
-    fn reopen(self) -> Self {
+    fn reopen(self, now: Moment) -> Self {
         let Self { store, folder, keys, roster, keyring, line } = self;
         drop(store);
-        let store = Store::open(folder.path(), Synchronous::Full).unwrap();
+        let store = Store::open(folder.path(), Synchronous::Full, now.wall).unwrap();
         Self { store, folder, keys, roster, keyring, line }
     }
 
@@ -177,7 +177,7 @@ async fn a_batch_of_entries_is_taken_whole_or_not_at_all() {
 #[tokio::test]
 async fn a_join_key_founds_one_chain_only_and_the_same_bytes_get_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path(), Synchronous::Full).unwrap();
+    let store = Store::open(folder.path(), Synchronous::Full, at(0).wall).unwrap();
     let keys = DeviceKeys::draw(&mut rng());
     let founding = founding(&keys);
     let entry = founding.entry.clone();
@@ -219,7 +219,7 @@ async fn a_replayed_record_gets_its_stored_answer_also_after_a_restart_and_anoth
     desk.line = Line::default();
     let forged = desk.record("z", Some(b"other"), None);
     desk.line = before;
-    let desk = desk.reopen();
+    let desk = desk.reopen(at(0));
     let same = desk.puts(vec![first]).await.unwrap();
     assert_eq!((same.stored.numbers, same.change), (vec![1], Change::Replay));
     let expected = Refusal::Record { index: 0, refusal: RecordRefusal::Replayed { counter: 1 } };
@@ -290,7 +290,7 @@ async fn a_blocked_address_range_asks_unseen_until_the_block_ends() {
     desk.asks(&request, at(0)).await.unwrap();
     let deny = desk.deny(&request.0, 3600);
     desk.appends(&deny, at(0)).await;
-    let mut desk = desk.reopen();
+    let mut desk = desk.reopen(at(0));
     let (same, elsewhere, later) = (desk.request(), desk.request(), desk.request());
     assert_eq!(desk.asks(&same, at(10)).await.unwrap().standing.stage, Stage::Waiting);
     assert_eq!(desk.shown(at(10)).await, 0);
@@ -319,11 +319,21 @@ async fn a_pending_request_survives_a_restart_and_a_clock_set_back_adds_no_time(
     let desk = desk().await;
     let request = desk.request();
     desk.asks(&request, at(100)).await.unwrap();
-    let desk = desk.reopen();
+    let desk = desk.reopen(at(400));
     assert_eq!(desk.asks(&request, at(400)).await.unwrap().standing.remaining, 600_000);
     assert_eq!(desk.asks(&request, at(0)).await.unwrap().standing.remaining, 900_000);
     assert_eq!(desk.shown(at(400)).await, 1);
     assert_eq!(desk.shown(at(1000)).await, 0);
+}
+
+#[tokio::test]
+async fn what_was_asked_while_the_clock_was_ahead_begins_with_the_restart() {
+    let desk = desk().await;
+    let request = desk.request();
+    desk.asks(&request, at(1_000_000)).await.unwrap();
+    let desk = desk.reopen(at(100));
+    assert_eq!(desk.asks(&request, at(400)).await.unwrap().standing.remaining, 600_000);
+    assert_eq!(desk.shown(at(1001)).await, 0);
 }
 
 #[tokio::test]
@@ -336,13 +346,13 @@ async fn an_unknown_sync_code_is_told_nothing_else() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_a_store_is_opened_once() {
     let desk = desk().await;
-    assert!(matches!(Store::open(desk.folder.path(), Synchronous::Full), Err(OpenError::InUse { .. })));
+    assert!(matches!(Store::open(desk.folder.path(), Synchronous::Full, at(0).wall), Err(OpenError::InUse { .. })));
     let Desk { store, folder, .. } = desk;
     drop(store);
     let file = Connection::open(folder.path().join("relay.db")).unwrap();
     file.pragma_update(None, "user_version", 99).unwrap();
     drop(file);
-    assert!(matches!(Store::open(folder.path(), Synchronous::Full), Err(OpenError::Newer { got: 99, .. })));
+    assert!(matches!(Store::open(folder.path(), Synchronous::Full, at(0).wall), Err(OpenError::Newer { got: 99, .. })));
 }
 
 #[tokio::test]
@@ -388,7 +398,7 @@ fn the_files_are_closed_to_others_also_in_a_folder_that_is_open() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let _store = Store::open(folder.path(), Synchronous::Full).unwrap();
+    let _store = Store::open(folder.path(), Synchronous::Full, at(0).wall).unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.file_name());
     }

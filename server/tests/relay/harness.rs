@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_relay::clock::Clock;
 use countersign_relay::config::Config;
 use countersign_relay::origins::{self, Scheme};
 use countersign_relay::relay::Relay;
@@ -97,8 +98,9 @@ impl House {
         change(&mut config);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let store = Store::open(folder.path(), config.synchronous).unwrap();
-        let relay = Arc::new(Relay::new(config, origins::of_listener(Scheme::Http, address), store));
+        let clock = Clock::start();
+        let store = Store::open(folder.path(), config.synchronous, clock.now().wall).unwrap();
+        let relay = Arc::new(Relay::new(config, origins::of_listener(Scheme::Http, address), clock, store));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
             let _ = stopped.await;

@@ -1,7 +1,10 @@
 //! WebSockets: who may connect, what is pushed, and who is cut off.
 
+use std::future::poll_fn;
+use std::sync::mpsc;
 use std::time::Duration;
 
+use countersign_relay::registry::{News, Wake};
 use countersign_relay::run::Drained;
 use protocol::connect::{Connect, Cursor, Standing};
 use protocol::id::Random;
@@ -165,4 +168,28 @@ async fn a_relay_that_stops_says_restart_with_a_hint_and_ends_gracefully() {
     assert!(hint.parse::<u64>().unwrap() < 60_000);
     drop(socket);
     assert_eq!(stopping.await.unwrap().1, Drained::Gracefully);
+}
+
+/// The sender goes away while the writer is at its job: whoever is connected is told all the same.
+#[tokio::test]
+async fn what_is_stored_is_announced_although_its_sender_hung_up() {
+    let house = House::start().await;
+    let laptop = Member::founds(&house).await;
+    let chain = laptop.chain();
+    let mut seat = house.relay.registry.register(chain, Standing::Member);
+    assert_eq!(poll_fn(|cx| seat.poll_news(cx)).await, News::ALL, "as at each beginning");
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let job = move |_: countersign_relay::store::Tx<'_>| {
+        begun.send(()).unwrap();
+        let _ = goes.recv();
+        Ok(())
+    };
+    let mut change = Box::pin(house.relay.change(job, move |()| Some(Wake::all(chain, News::RECORDS))));
+    assert!(futures_util::poll!(&mut change).is_pending());
+    begins.recv().unwrap();
+    drop(change);
+    go.send(()).unwrap();
+    let news = tokio::time::timeout(Duration::from_secs(10), poll_fn(|cx| seat.poll_news(cx))).await;
+    assert_eq!(news.unwrap(), News::RECORDS);
 }

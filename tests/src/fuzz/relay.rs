@@ -116,7 +116,7 @@ impl World {
         });
         drop(clients);
         self.house.start();
-        self.book.restarts();
+        self.book.restarts(self.house.now());
         self.check_served();
     }
 }

@@ -94,9 +94,9 @@ impl Book {
     }
 
     /// A restart: lifetimes are counted anew from the wall clock.
-    pub(super) fn restarts(&mut self) {
+    pub(super) fn restarts(&mut self, now: Moment) {
         for asked in &mut self.asked {
-            asked.begun = asked.seen;
+            asked.begun = asked.seen.min(now.wall);
         }
     }
 

@@ -82,10 +82,10 @@ impl House {
             refused_per_address: rate,
         };
         let config = Config { data: self.folder.path().to_owned(), rates, ..Config::default() };
-        let store = Store::open(self.folder.path(), Synchronous::Off).expect("the store opens, whatever was sent");
-        let mut relay = Relay::new(config, vec![ORIGIN.to_owned()], store);
-        relay.clock = Clock::Set(Arc::clone(&self.clock));
-        let relay = Arc::new(relay);
+        let clock = Clock::Set(Arc::clone(&self.clock));
+        let store = Store::open(self.folder.path(), Synchronous::Off, clock.now().wall);
+        let store = store.expect("the store opens, whatever was sent");
+        let relay = Arc::new(Relay::new(config, vec![ORIGIN.to_owned()], clock, store));
         self.router = Some(routes::router(Arc::clone(&relay)));
         self.relay = Some(relay);
     }
