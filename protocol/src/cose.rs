@@ -96,3 +96,21 @@ fn write_byte_string_head(out: &mut Vec<u8>, length: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_string_has_the_shortest_head_at_every_width() {
+        for length in [0, 23, 24, 255, 256, 65_535] {
+            let mut bytes = Vec::new();
+            write_byte_string_head(&mut bytes, length);
+            let minicbor_bytes = minicbor::to_vec(minicbor::bytes::ByteVec::from(vec![0; length])).unwrap();
+            assert_eq!(bytes, minicbor_bytes[..bytes.len()], "{length}");
+            assert_eq!(take_byte_string(&minicbor_bytes), Some((&vec![0; length][..], &[][..])), "{length}");
+        }
+        assert_eq!(take_byte_string(&[&[0x58, 23][..], &[0; 23]].concat()), None);
+        assert_eq!(take_byte_string(&[&[0x59, 0, 0xff][..], &[0; 255]].concat()), None);
+    }
+}

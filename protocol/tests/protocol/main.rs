@@ -24,6 +24,7 @@ mod codes;
 mod sealing;
 mod wire;
 mod limits;
+mod bounds;
 mod shown;
 mod oracle;
 mod properties;

@@ -1,14 +1,15 @@
 //! What is read off a value: by a person, in a message, by the programs around the crate.
 
-use protocol::cbor::{self, Blob};
-use protocol::entry::{Body, Entry};
-use protocol::limits::ENTRY_BYTES_MAX;
+use protocol::cbor::Blob;
+use protocol::entry::Entry;
+use protocol::error::FormError;
 use protocol::policy::{Policy, Role};
 use protocol::record::{Line, RecordRefusal};
+use protocol::round::Prompt;
 use protocol::signed::ProofKind;
 use protocol::{Signed, Verified};
 
-use crate::world::{AT, Chain};
+use crate::world::{AT, Chain, keys};
 
 #[test]
 fn a_fingerprint_is_the_first_half_in_groups_of_four() {
@@ -20,13 +21,6 @@ fn a_fingerprint_is_the_first_half_in_groups_of_four() {
 fn a_blob_shows_its_size_and_nothing_of_itself() {
     assert_eq!(format!("{:?}", Blob::from(b"hidden".to_vec())), "Blob(6 bytes)");
     assert_eq!(Blob::from(b"same".to_vec()), Blob::from(&b"same"[..]));
-}
-
-#[test]
-fn a_bound_is_the_last_size_that_passes() {
-    let bytes = cbor::encode(&Blob(vec![0; 30]));
-    assert_eq!(cbor::decode::<Blob>("blob", &bytes, bytes.len()).unwrap().len(), 30);
-    assert_eq!(cbor::decode::<Blob>("blob", &bytes, bytes.len() - 1).unwrap_err().code(), "too-large");
 }
 
 #[test]
@@ -75,24 +69,32 @@ fn a_form_says_what_it_is_and_whether_it_was_verified() {
     assert_eq!(format!("{claim:?}"), format!("Signed({:?} by {who:?}, not verified)", entry.hash()));
 }
 
-/// An approval that is none fills an entry to the byte; whether it counts is asked by the log.
 #[test]
-fn nothing_is_signed_that_is_too_large_to_be_received() {
+fn an_entry_of_a_later_kind_is_called_by_its_name() {
     let chain = Chain::founded();
-    let admit = chain.admits(&chain.laptop, &chain.asks("phone"), Role::Writer);
-    let filled = |filling: usize| {
-        let mut entry = (*admit).clone();
-        if let Body::Admit(admit) = &mut entry.body {
-            admit.approvals = vec![Blob(vec![0; filling])];
+    let named = |kind: u64, wanted: &str| {
+        let mut entry = chain.deny_body();
+        entry.body = protocol::entry::Body::Unknown { kind, raw: Blob(vec![0xa0]) };
+        match Verified::sign(entry, &chain.laptop.signing, &[]) {
+            Err(FormError::UnknownKind { kind: got, name }) => assert_eq!((got, name), (kind, wanted)),
+            other => panic!("{other:?}"),
         }
-        entry
     };
-    let envelope = admit.bytes().len() - cbor::encode(&*admit).len();
-    let size = |filling: usize| cbor::encode(&filled(filling)).len() + envelope;
-    let largest = (0..ENTRY_BYTES_MAX).rev().find(|filling| size(*filling) <= ENTRY_BYTES_MAX).unwrap();
-    let signed = |filling: usize| {
-        let form = Verified::sign(filled(filling), &chain.laptop.signing, &[]);
-        form.map(|form| form.bytes().len()).map_err(|error| error.code())
-    };
-    assert_eq!((signed(largest), signed(largest + 1)), (Ok(ENTRY_BYTES_MAX), Err("too-large")));
+    named(4, "remove");
+    named(12, "settle");
+    named(13, "unknown");
+}
+
+#[test]
+fn a_prompt_tells_its_round_and_a_code_nothing() {
+    let chain = Chain::founded();
+    let phone = chain.asks("phone");
+    let first = chain.opens(&chain.laptop, &phone, 1);
+    let mut rounds = phone.rounds();
+    rounds.answer(first, &phone.keys.signing).unwrap();
+    let second = chain.opens(&keys("other"), &phone, 2);
+    let answer = rounds.answer(second.clone(), &phone.keys.signing).unwrap();
+    let prompt = Prompt::new(phone.request.clone(), second, &answer.reveal).unwrap();
+    assert_eq!(prompt.round(), 2);
+    assert_eq!(format!("{:?}", answer.code), "CheckCode(secret)");
 }
