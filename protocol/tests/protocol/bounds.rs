@@ -1,12 +1,17 @@
 //! The last value that passes, and the first that does not.
 
 use protocol::cbor::{self, Blob};
-use protocol::entry::Body;
+use protocol::connect::Connect;
+use protocol::entry::{Body, Entry};
 use protocol::limits::{BLOCK_MAX, DESCRIPTION_BYTES_MAX, ENTRY_BYTES_MAX};
-use protocol::policy::Role;
-use protocol::{Verified, entry::Entry};
+use protocol::policy::{Policy, Role};
+use protocol::{SUBPROTOCOL, Verified};
 
-use crate::world::Chain;
+use crate::forms::forms;
+use crate::world::{Chain, keys};
+
+/// Seconds.
+const YEAR: u32 = 365 * 24 * 3_600;
 
 #[test]
 fn a_value_of_the_limit_passes() {
@@ -69,4 +74,36 @@ fn nothing_is_signed_that_is_too_large_to_be_received() {
         form.map(|form| form.bytes().len()).map_err(|error| error.code())
     };
     assert_eq!((signed(largest), signed(largest + 1)), (Ok(ENTRY_BYTES_MAX), Err("too-large")));
+}
+
+#[test]
+fn a_policy_may_name_its_limits_and_nothing_beyond() {
+    let allowed = |change: fn(&mut Policy)| {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        policy.check().is_ok()
+    };
+    assert!(allowed(|policy| policy.members_max = 1), "a quorum of one in a chain of one");
+    assert!(!allowed(|policy| policy.members_max = 0));
+    assert!(allowed(|policy| policy.members_max = 128));
+    assert!(!allowed(|policy| policy.members_max = 129));
+    assert!(allowed(|policy| (policy.closing_delay, policy.reset_delay) = (YEAR, YEAR)));
+    assert!(!allowed(|policy| policy.closing_delay = YEAR + 1));
+    assert!(!allowed(|policy| policy.reset_delay = YEAR + 1));
+}
+
+#[test]
+fn a_connect_offers_eight_versions_and_names_an_origin_of_300_characters() {
+    let forms = forms();
+    let signed = |offered: usize, origin: usize| {
+        let form = Connect {
+            offered: vec![SUBPROTOCOL.to_owned(); offered],
+            origin: "o".repeat(origin),
+            ..(*forms.connect_joiner).clone()
+        };
+        let key = &keys("tablet").signing;
+        Verified::sign(form, key, &[]).map(|_| ()).map_err(|error| error.code())
+    };
+    assert_eq!(signed(8, 300), Ok(()));
+    assert_eq!((signed(9, 300), signed(8, 301)), (Err("bad-field"), Err("bad-field")));
 }
