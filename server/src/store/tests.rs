@@ -120,8 +120,18 @@ impl Desk {
     }
 
     fn record(&mut self, id: &str, value: Option<&[u8]>, base: Option<protocol::Hash>) -> Incoming {
+        self.record_in("notes", id, value, base)
+    }
+
+    fn record_in(
+        &mut self,
+        collection: &str,
+        id: &str,
+        value: Option<&[u8]>,
+        base: Option<protocol::Hash>,
+    ) -> Incoming {
         let acting = Acting { keys: &self.keys, roster: &self.roster, keyring: &self.keyring };
-        let draft = Draft { collection: "notes", id, value, base, at: 3 };
+        let draft = Draft { collection, id, value, base, at: 3 };
         let (record, ciphertext) = protocol::record::write(acting, self.line, &draft, &mut rng()).unwrap();
         self.line = self.line.follow(&record).unwrap();
         Incoming { record, ciphertext }
@@ -208,6 +218,26 @@ async fn a_record_is_gated_in_the_transaction_and_a_batch_is_all_or_nothing() {
     let (chain, batch) = (desk.chain(), vec![again(&first)]);
     let refused = desk.store.change(move |tx| records::put(tx, &chain, &stranger, &batch)).await;
     assert!(matches!(refusal(refused), Refusal::Record { index: 0, .. }));
+}
+
+#[tokio::test]
+async fn a_batch_of_two_collections_is_filed_in_both() {
+    let mut desk = desk().await;
+    let batch = vec![
+        desk.record_in("notes", "a", Some(b"1"), None),
+        desk.record_in("photos", "a", Some(b"2"), None),
+        desk.record_in("notes", "b", Some(b"3"), None),
+    ];
+    let places: Vec<_> = batch.iter().map(|incoming| (incoming.record.collection, incoming.record.id)).collect();
+    assert_eq!(desk.puts(batch).await.unwrap().stored.numbers, vec![1, 2, 3]);
+    let (chain, device) = (desk.chain(), desk.keys.id());
+    for (number, (collection, id)) in (1..).zip(places) {
+        let read = desk.store.read(move |tx| {
+            let (chain, _) = chains::for_member(tx, &chain, &device)?;
+            records::current(tx, &chain, &collection, &id)
+        });
+        assert_eq!(read.await.unwrap().number, number);
+    }
 }
 
 #[tokio::test]
