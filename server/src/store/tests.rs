@@ -13,7 +13,7 @@ use protocol::request::{Description, JoinRequest};
 use protocol::roster::Roster;
 use protocol::round::Commitments;
 use protocol::wire::{Purpose, Stage};
-use protocol::{ChainId, Verified, decision};
+use protocol::{ChainId, Verified, decision, limits};
 use tempfile::TempDir;
 
 use super::chains::Change;
@@ -182,6 +182,34 @@ async fn a_batch_of_entries_is_taken_whole_or_not_at_all() {
     let batch = vec![first, second];
     let taken = desk.store.change(move |tx| log::append(tx, &chain, &batch, Purpose::New, at(0))).await.unwrap();
     assert_eq!(taken.appended.seq, 2);
+}
+
+/// 256 entries would pass by their number; what fits into a page by its bytes are fewer, and the next page goes on from there.
+#[tokio::test]
+async fn a_page_of_the_log_ends_at_its_bytes() {
+    let mut desk = desk().await;
+    let mut denies = Vec::new();
+    for number in 0..250_u8 {
+        let nobody = (protocol::RequestId([number; 32]), protocol::DeviceId([number; 32]));
+        let deny = decision::deny(&desk.roster, &desk.keys, nobody, DenyReason::Denied, 0, 2).unwrap();
+        desk.roster = desk.roster.clone().apply(&deny).unwrap();
+        denies.push(deny);
+    }
+    let (chain, device) = (desk.chain(), desk.keys.id());
+    desk.store.change(move |tx| log::append(tx, &chain, &denies, Purpose::New, at(0))).await.unwrap();
+    let page = async |after| {
+        let read = desk.store.read(move |tx| {
+            let (chain, _) = chains::for_member(tx, &chain, &device)?;
+            log::page(tx, &chain, after, 256)
+        });
+        read.await.unwrap().entries
+    };
+    let first = page(None).await;
+    let bytes: usize = first.iter().map(|entry| entry.len()).sum();
+    assert!(first.len() < 251, "{} entries", first.len());
+    assert!((limits::PAGE_BYTES_TARGET - 1024..=limits::PAGE_BYTES_TARGET).contains(&bytes), "{bytes} bytes");
+    let rest = page(Some(first.len() as u64 - 1)).await;
+    assert_eq!(first.len() + rest.len(), 251);
 }
 
 #[tokio::test]
