@@ -2,7 +2,7 @@
 
 use protocol::policy::Role;
 use protocol::round::{self, Nonce, Reveal};
-use protocol::{ChainId, Hash, Verified, limits};
+use protocol::{ChainId, Hash, Verified};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::chains::{self, Change};
@@ -36,7 +36,8 @@ pub fn nonce(tx: Tx<'_>, nonce: &Verified<Nonce>, now: Moment) -> Result<Change,
         return Err(Refusal::StaleEpoch.into());
     }
     let next = next_round(tx, request.number)?;
-    if nonce.round != next || next > limits::ROUNDS_MAX {
+    // A nonce names one of eight rounds, or it is none; so there is no ninth.
+    if nonce.round != next {
         return Err(Refusal::RoundTaken { got: nonce.round, next }.into());
     }
     tx.sql
