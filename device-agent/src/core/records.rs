@@ -50,6 +50,22 @@ impl Core {
     /// Takes one record: signature, cited head, writer's line, replaced version and ciphertext are checked; then it is kept.
     pub(crate) fn take_record(&mut self, sealed: &SealedRecord) -> Result<Verdict, AgentError> {
         let record = Verified::<Record>::from_bytes(&sealed.record).map_err(AgentError::BadForm)?;
+        let waiting = self.store.aside_count()?;
+        let verdict = self.judge_record(&record, sealed, waiting)?;
+        if verdict == Verdict::Aside {
+            self.set_aside(&record, sealed, waiting)?;
+        }
+        Ok(verdict)
+    }
+
+    /// Checks a verified record, and keeps it unless it must wait. So many records wait before it: while some do, what does not fit
+    /// may build on them.
+    fn judge_record(
+        &mut self,
+        record: &Verified<Record>,
+        sealed: &SealedRecord,
+        waiting: u64,
+    ) -> Result<Verdict, AgentError> {
         let ciphertext = sealed.ciphertext.as_deref();
         let refuse = |refusal| Err(AgentError::BadRecord(refusal));
         if ciphertext.is_some() && !record.carries(ciphertext) {
@@ -63,61 +79,50 @@ impl Core {
             }
             return Ok(Verdict::Known);
         }
-        match record::check_cited(&self.roster, &record) {
-            Err(RecordRefusal::UnknownHead) => {
-                self.set_aside(&record, sealed)?;
-                tracing::warn!(
-                    record = record.hash().short(),
-                    "a record cites a head that is not in the log: set aside"
-                );
-                return Ok(Verdict::Aside);
-            }
+        match record::check_cited(&self.roster, record) {
+            Err(RecordRefusal::UnknownHead) => return Ok(Verdict::Aside),
             Err(refusal) => return refuse(refusal),
             Ok(()) => {}
         }
-        let line = match self.store.line(&record.signer())?.follow(&record) {
+        let line = match self.store.line(&record.signer())?.follow(record) {
             Ok(line) => line,
-            Err(refusal) => return self.after_aside(&record, sealed, refusal),
+            Err(RecordRefusal::BrokenLine { .. }) if waiting > 0 => return Ok(Verdict::Aside),
+            Err(refusal) => return refuse(refusal),
         };
         if self.store.current(&record.collection, &record.id)? != record.base {
-            return self.after_aside(&record, sealed, RecordRefusal::Conflict);
+            return if waiting > 0 { Ok(Verdict::Aside) } else { refuse(RecordRefusal::Conflict) };
         }
-        self.store.keep_record(&record, ciphertext, line)?;
-        self.tell(&record, ciphertext);
+        self.store.keep_record(record, ciphertext, line)?;
+        self.tell(record, ciphertext);
         Ok(Verdict::Accepted)
     }
 
-    /// While records wait for the log, those that build on them wait too.
-    fn after_aside(
-        &self,
-        record: &Verified<Record>,
-        sealed: &SealedRecord,
-        refusal: RecordRefusal,
-    ) -> Result<Verdict, AgentError> {
-        if matches!(refusal, RecordRefusal::Replayed { .. }) || self.store.aside_count()? == 0 {
-            return Err(AgentError::BadRecord(refusal));
-        }
-        self.set_aside(record, sealed)?;
-        Ok(Verdict::Aside)
-    }
-
     /// Beyond the bound the cursor stops, so that nothing is passed over: what cannot wait here waits at the relay.
-    fn set_aside(&self, record: &Verified<Record>, sealed: &SealedRecord) -> Result<(), AgentError> {
-        if self.store.aside_count()? >= limits::ASIDE_KEPT {
+    fn set_aside(&self, record: &Verified<Record>, sealed: &SealedRecord, waiting: u64) -> Result<(), AgentError> {
+        if waiting >= limits::ASIDE_KEPT && !self.store.is_aside(&record.hash())? {
             return Err(AgentError::AsideFull);
         }
+        tracing::warn!(record = record.hash().short(), "a record does not fit into the log yet: set aside");
         self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())
     }
 
-    /// Tries again what was set aside, after the log grew.
+    /// Tries again what was set aside, in the order of arrival, after the log grew. What still waits stays where it is; what
+    /// waits for nothing that came before it is refused.
     pub(super) fn retry_aside(&mut self) -> Result<(), AgentError> {
+        let mut waiting = 0;
         for row in self.store.aside()? {
             let sealed = SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) };
-            if let Err(error) = self.take_record(&sealed) {
-                tracing::warn!(%error, "a record that was set aside is refused");
-                if let Ok(record) = Verified::<Record>::from_bytes(&sealed.record) {
+            let record = Verified::<Record>::from_bytes(&sealed.record)
+                .map_err(|_| AgentError::Damaged { what: "a record that was set aside does not verify" })?;
+            match self.judge_record(&record, &sealed, waiting) {
+                Ok(Verdict::Aside) => waiting += 1,
+                Ok(Verdict::Accepted | Verdict::Known) => self.store.forget_aside(&record.hash())?,
+                Err(AgentError::BadRecord(error)) => {
+                    tracing::warn!(%error, record = record.hash().short(), "a record that was set aside is refused");
                     self.store.forget_aside(&record.hash())?;
                 }
+                // The store failed: nothing is known of this record yet.
+                Err(other) => return Err(other),
             }
         }
         Ok(())

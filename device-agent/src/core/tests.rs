@@ -2,6 +2,7 @@
 
 mod entries;
 mod records;
+mod aside;
 mod requests;
 
 use protocol::cbor::Blob;

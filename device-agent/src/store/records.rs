@@ -156,6 +156,12 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Whether a record is set aside.
+    pub(crate) fn is_aside(&self, hash: &Hash) -> Result<bool, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT 1 FROM aside WHERE hash = ?1")?;
+        Ok(query.exists([hash.as_bytes()])?)
+    }
+
     /// How many records are set aside.
     pub(crate) fn aside_count(&self) -> Result<u64, AgentError> {
         Ok(unsigned(self.db.query_row("SELECT count(*) FROM aside", [], |row| row.get(0))?))
