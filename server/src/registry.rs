@@ -1,7 +1,7 @@
 //! Who is connected, and how a session learns that there is something to read.
 //!
 //! A wake-up carries no content: each session reads the store itself, with its membership checked in that read. So nothing is
-//! queued for a session, a slow one costs no memory, and a removed device is sent nothing, whoever woke it.
+//! queued for a session, a slow one costs no memory, and for a removed device nothing more is read, whoever woke it.
 
 mod bell;
 mod alarms;
@@ -87,7 +87,7 @@ impl Registry {
         Seat { registry: Arc::clone(self), chain, number, bell, alarm: None }
     }
 
-    /// Wakes sessions. Called after the change is durable.
+    /// Wakes sessions. Called after a change is durable, or has failed: who is woken for nothing finds nothing.
     pub fn wake(&self, wake: Wake) {
         if let Some(connected) = self.lock().get(&wake.chain) {
             connected.ring(wake.news, wake.only);

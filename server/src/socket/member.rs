@@ -127,7 +127,8 @@ impl Session {
         let read = self.relay.store.glance(Some(chain), move |tx| reading.read(tx, &chain, &device, now)).await?;
         if let Some(page) = read.entries {
             self.log += page.entries.len() as u64;
-            if self.log >= page.seq {
+            // An empty page ends it too: a store that lost entries must not keep this thread busy.
+            if self.log >= page.seq || page.entries.is_empty() {
                 self.due = self.due.without(News::LOG);
             }
             if !page.entries.is_empty() {
@@ -147,7 +148,7 @@ impl Session {
 
     async fn tell_records(&mut self, feed: Feed) -> Result<(), Ended> {
         self.record = feed.number;
-        if self.record >= feed.last {
+        if self.record >= feed.last || feed.message.is_none() {
             self.due = self.due.without(News::RECORDS);
         }
         let Some(message) = feed.message else { return Ok(()) };

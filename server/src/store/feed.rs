@@ -2,8 +2,8 @@
 //!
 //! A push to a hundred devices would be a hundred reads of the same rows. Whoever comes first reads and encodes; the others are
 //! handed the same bytes behind the check that their own read would make: membership, in the roster of that snapshot. What was read
-//! is used only until the next commit of any chain, so nobody is sent what a read now would not find, and a device gets nothing from
-//! the acknowledgement of its removal on.
+//! is used only until the next commit of any chain, so nobody is handed what a read now would not find, and for a device nothing is
+//! read from the acknowledgement of its removal on. What was being written to its socket by then may still arrive.
 
 use std::sync::Arc;
 
