@@ -164,7 +164,7 @@ pub struct Deny {
     /// Why.
     #[n(2)]
     pub reason: DenyReason,
-    /// Seconds for which the relay refuses the address range it saw; 0 for none.
+    /// Seconds for which requests from the address range that the relay saw are shown to nobody; 0 for none.
     #[n(3)]
     pub block: u32,
 }

@@ -63,7 +63,10 @@ pub(super) fn query<'a, const N: usize>(parts: &'a Parts, names: [&str; N]) -> R
 
 /// A number in a query.
 pub(super) fn number(value: Option<&str>) -> Result<Option<u64>, Refusal> {
-    value.map(str::parse).transpose().map_err(|_| Refusal::BadRequest("expected a number in the query"))
+    let refusal = Refusal::BadRequest("expected a number in the query");
+    // The standard library also takes a plus sign.
+    let parse = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    value.map(|text| parse(text).ok_or(refusal)).transpose()
 }
 
 /// The most items of a page: what was asked for, at most `max`.

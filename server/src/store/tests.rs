@@ -336,6 +336,12 @@ async fn the_sixth_prompt_of_a_day_waits_unseen() {
     let told = desk.asks(&sixth, at(5000)).await.unwrap().standing;
     assert_eq!((told.stage, told.remaining), (Stage::Waiting, 900_000));
     assert_eq!(desk.shown(at(5000)).await, 0);
+    let (chain, id) = (desk.chain(), sixth.0.id());
+    let admits = desk.store.change(move |tx| {
+        let chain = chains::find(tx, &chain)?.unwrap();
+        requests::admit(tx, chain.number, &id, Purpose::New, at(5000))
+    });
+    assert_eq!(refusal(admits.await), Refusal::RequestUnknown, "nobody was shown it");
     let tomorrow = desk.request();
     desk.asks(&tomorrow, at(24 * 3600 + 1)).await.unwrap();
     assert_eq!(desk.shown(at(24 * 3600 + 1)).await, 1);

@@ -1,5 +1,10 @@
 //! Reads: signed by a member, for this relay, now.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
+use countersign_relay::registry::News;
+use protocol::connect::Standing;
 use protocol::http_signature;
 use protocol::id::Random;
 use protocol::wire::{Put, RecordPage};
@@ -54,9 +59,11 @@ async fn the_feed_comes_in_pages_and_begins_anew_for_a_cursor_of_another_store()
     let mut laptop = Member::founds(&house).await;
     let records = (0..5).map(|number| laptop.writes(&format!("note {number}"), Some(b"x"), None)).collect();
     let put = protocol::cbor::encode(&Put { records });
-    for _ in 0..2 {
+    let mut seat = house.relay.registry.register(laptop.chain(), Standing::Member);
+    for rings in [Poll::Ready(News::ALL), Poll::Pending] {
         let stored: protocol::wire::Stored = house.post("/v1/records", &put).await.decode();
         assert_eq!(stored.numbers, [1, 2, 3, 4, 5], "the same bytes get the same numbers");
+        assert_eq!(poll_fn(|cx| Poll::Ready(seat.poll_news(cx))).await, rings, "and wake nobody");
     }
     let feed = async |query: &str| -> RecordPage {
         house.read(&laptop.keys, &format!("/v1/chains/{}/records{query}", laptop.chain())).await.decode()
@@ -70,6 +77,10 @@ async fn the_feed_comes_in_pages_and_begins_anew_for_a_cursor_of_another_store()
     assert_eq!(numbers(&feed(&format!("?store={}&after=4", store ^ 1)).await).len(), 5);
     let wrong = house.read(&laptop.keys, &format!("/v1/chains/{}/records?since=1", laptop.chain())).await;
     assert_eq!(told(&wrong), (400, "malformed".to_owned()));
+    for number in ["+5", "-1", "5x", ""] {
+        let path = format!("/v1/chains/{}/records?after={number}", laptop.chain());
+        assert_eq!(told(&house.read(&laptop.keys, &path).await), (400, "malformed".to_owned()), "{number:?}");
+    }
 }
 
 #[tokio::test]
