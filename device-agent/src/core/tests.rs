@@ -1,5 +1,9 @@
 //! A member's state without a network: what it counts, keeps, repeats and refuses.
 
+mod entries;
+mod records;
+mod requests;
+
 use protocol::cbor::Blob;
 use protocol::code::SyncCode;
 use protocol::entry::{DenyReason, Entry, found};
@@ -13,6 +17,7 @@ use protocol::signed::Verified;
 use protocol::wire::{OpenRequest, Round, SealedRecord, Seen};
 use protocol::{RequestId, decision};
 
+use super::prompt::Shown;
 use super::{Answered, Core, Divergence, Draft, Listing, Typed};
 use crate::clock;
 use crate::error::AgentError;
@@ -58,15 +63,44 @@ impl Laptop {
     }
 
     fn hears(&mut self, asks: &Asks, rounds: Vec<Round>) -> Result<(), AgentError> {
+        self.hears_of(asks, 900_000, rounds)
+    }
+
+    fn hears_of(&mut self, asks: &Asks, remaining: u64, rounds: Vec<Round>) -> Result<(), AgentError> {
         let seen = Seen { address: "192.0.2.7".to_owned(), proxy: None, at: 0 };
         let open = OpenRequest {
             request: asks.request.bytes().to_vec().into(),
             description: asks.sealed.clone(),
             seen,
-            remaining: 900_000,
+            remaining,
             rounds,
         };
         self.core.take_requests(&[open], &Listing::One)
+    }
+
+    /// Opens the prompt of a phone, and types the right code.
+    fn types_the_code_of(&mut self, phone: &mut Asks) -> Shown {
+        self.hears(phone, Vec::new()).unwrap();
+        let code = phone.is_opened_on(self);
+        let Typed::Right(shown) = self.core.type_code(&phone.id(), &code).unwrap() else { panic!("the right code") };
+        *shown
+    }
+
+    /// Lets a phone in.
+    fn admits(&mut self, name: &str) -> Asks {
+        let mut phone = Asks::with(&self.code, name);
+        let shown = self.types_the_code_of(&mut phone);
+        let terms = self.core.terms();
+        let entry = self.core.admit(&shown, &terms).unwrap();
+        self.core.take_entries(&[entry.bytes().to_vec().into()]).unwrap();
+        phone
+    }
+
+    /// Sees a second entry where it has pinned another.
+    fn sees_a_fork(&mut self) {
+        let (one, other) = (own_deny(self, 1), own_deny(self, 2));
+        self.core.take_entries(&[one.bytes().to_vec().into()]).unwrap();
+        assert!(matches!(self.core.judge(other.bytes()), Err(AgentError::Fork { .. })));
     }
 }
 
@@ -172,14 +206,7 @@ fn a_round_is_not_signed_twice_because_a_relay_shows_this_devices_own_nonce_in_i
 #[test]
 fn two_callers_that_find_their_round_taken_repeat_one_nonce_for_the_next() {
     let mut laptop = Laptop::founds();
-    let mut tablet = Asks::with(&laptop.code, "tablet");
-    laptop.hears(&tablet, Vec::new()).unwrap();
-    let code = tablet.is_opened_on(&mut laptop);
-    let Typed::Right(shown) = laptop.core.type_code(&tablet.id(), &code).unwrap() else { panic!("the right code") };
-    let terms = laptop.core.terms();
-    let admit = laptop.core.admit(&shown, &terms).unwrap();
-    laptop.core.take_entries(&[Blob(admit.bytes().to_vec())]).unwrap();
-
+    let tablet = laptop.admits("tablet");
     let phone = Asks::with(&laptop.code, "phone");
     laptop.hears(&phone, Vec::new()).unwrap();
     let first = laptop.core.open_prompt(&phone.id()).unwrap();
