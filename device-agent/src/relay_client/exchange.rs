@@ -112,3 +112,27 @@ fn clean_detail(raw: &str) -> String {
     let words: Vec<String> = raw.split_whitespace().take(60).map(text::clean).collect();
     words.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &'static str) -> Result<Bytes, AgentError> {
+        Answer { status: StatusCode::from_u16(status).unwrap(), body: body.into(), relay_time: None }.into_body()
+    }
+
+    #[test]
+    fn a_redirect_is_no_answer() {
+        assert!(matches!(read(307, "elsewhere"), Err(AgentError::Problem { status: 307, .. })));
+    }
+
+    #[test]
+    fn the_relays_words_are_cleaned() {
+        let Err(AgentError::Problem { code, detail, .. }) =
+            read(403, r#"{"code": "not\u001b[2J-a", "detail": "no\u202e \u001bway"}"#)
+        else {
+            panic!("a problem")
+        };
+        assert_eq!((code.as_str(), detail.as_str()), ("not2J-a", "no way"));
+    }
+}

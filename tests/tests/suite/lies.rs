@@ -740,3 +740,48 @@ fn a_record_that_the_relay_denies_having_taken_is_found_again_and_no_counter_is_
     let counters: Vec<u64> = puts.iter().map(|record| record.counter).collect();
     assert_eq!(counters, [1, 2]);
 }
+
+/// The relay takes nothing, and says that it is the relay's own fault: it may have stored what it was sent.
+struct Failing {
+    on: AtomicBool,
+    posts: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Lie for Failing {
+    fn request(&self, method: &Method, path: &str, body: Vec<u8>) -> Passed {
+        if *method != Method::POST || !matches!(path, "/v1/log" | "/v1/records") {
+            return Passed::On(body);
+        }
+        self.posts.lock().unwrap().push(body.clone());
+        if !self.on.load(Ordering::SeqCst) {
+            return Passed::On(body);
+        }
+        let problem = serde_json::json!({
+            "type": "urn:countersign:problem:storage", "title": "Storage", "status": 503, "code": "storage", "detail": "full",
+        });
+        Passed::Swallowed(answered(StatusCode::SERVICE_UNAVAILABLE, problem.to_string().into_bytes()))
+    }
+}
+
+#[test]
+fn what_a_failing_relay_did_not_take_is_sent_again_with_the_same_bytes() {
+    let lie = Arc::new(Failing { on: AtomicBool::new(false), posts: Mutex::default() });
+    let liar = Liar::start(Arc::clone(&lie));
+    let laptop = Home::new("laptop");
+    laptop.founds(&liar.origin());
+    let joining = Home::new("phone").asks(&liar.origin(), &laptop.words());
+    let id = joining.waits();
+    lie.on.store(true, Ordering::SeqCst);
+    assert_ne!(laptop.types(&["deny", &id]).code(), 0);
+    lie.on.store(false, Ordering::SeqCst);
+    assert_eq!(laptop.puts("zeroth", "zero").code(), 0);
+    assert_eq!(laptop.kinds(), ["found", "deny"]);
+    lie.on.store(true, Ordering::SeqCst);
+    assert_ne!(laptop.puts("first", "one").code(), 0);
+    lie.on.store(false, Ordering::SeqCst);
+    assert_eq!(laptop.puts("second", "two").code(), 0);
+    assert_eq!((laptop.gets("first"), laptop.gets("second")), ("one".to_owned(), "two".to_owned()));
+    let posts = lie.posts.lock().unwrap();
+    assert!(posts[0] == posts[1] && posts[3] == posts[4], "nothing else is signed for the same place");
+    drop(joining);
+}

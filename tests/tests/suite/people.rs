@@ -273,6 +273,25 @@ fn an_empty_relay_is_filled_again_by_a_member() {
     drop(relay);
 }
 
+/// A new store of a relay counts from one again: whoever read on from its old place would pass over what was written there.
+#[test]
+fn a_relay_with_another_store_is_read_from_its_beginning() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    phone.joins(&relay.origin(), &laptop);
+    for id in ["one", "two", "three"] {
+        assert_eq!(laptop.puts(id, "there").code(), 0);
+    }
+    assert_eq!(laptop.gets("three"), "there");
+    let address = relay.address();
+    drop(relay);
+    let relay = Setup::default().on_address(address).start();
+    assert_eq!(phone.puts("four", "here").code(), 0);
+    assert_eq!(laptop.gets("four"), "here");
+    drop(relay);
+}
+
 #[test]
 fn what_a_stranger_calls_itself_is_cleaned_and_quoted() {
     let relay = Relay::start();
