@@ -77,6 +77,13 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "unreachable",
             hint("the same command again   (is the address right, does the relay run, is it https:// or http://?)"),
         ),
+        E::OtherAddress { origin } => (
+            Exit::Refused,
+            "bad-signature",
+            Some(format!(
+                "--relay URL with the address that the relay knows itself by   (or its operator adds {origin:?} to public_origins)"
+            )),
+        ),
         E::Problem { status, code, .. } => problem(*status, code),
         E::Garbled { .. } => (Exit::Failed, "garbled", hint("does the address name a Countersign relay?")),
         E::BadForm(error) => (Exit::Verification, error.code(), None),
@@ -116,9 +123,7 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
         "bad-signature" | "connect-refused" => (
             Exit::Refused,
             code,
-            hint(
-                "countersign-relay config show   (at the relay: public_origins must name the address that is dialled here)",
-            ),
+            hint("countersign doctor   (does the relay know itself by the address that is dialled here?)"),
         ),
         "unknown-join-key" => (
             Exit::NotFound,
