@@ -1,5 +1,7 @@
 //! The one map from errors to exit codes and hints.
 
+use protocol::FormError;
+
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 
@@ -107,6 +109,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Terminal(_) => (Exit::Failed, "terminal", None),
         E::Daemon { .. } => (Exit::Failed, "daemon", hint("restart it: countersign run")),
         E::Told(told) => (told.exit, told.code.as_str(), told.hint.clone()),
+        E::OwnForm(error @ FormError::TooLarge { form: "ciphertext", .. }) => (
+            Exit::Refused,
+            error.code(),
+            hint("split it   (a record's value has at most 256 KiB, less its names and the seal)"),
+        ),
         E::OwnForm(error) => (Exit::Refused, error.code(), None),
         E::Task { .. } => (Exit::Failed, "task", None),
     }

@@ -4,6 +4,7 @@ use super::{Context, EXIT_CODES};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::Status;
+use crate::text;
 use crate::told::Exit;
 
 /// Show chain, head, members, relay and daemon
@@ -16,7 +17,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
     context.result("countersign.status/1", &status, |output| {
         output.line(&format!("chain    {}", status.fingerprint));
-        output.line(&format!("device   {} {} ({})", status.name, short(&status.device), status.role));
+        output.line(&format!("device   {} {} ({})", text::quote(&status.name), short(&status.device), status.role));
         output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
         output.line(&format!("members  {}", status.members));
         output.line(&format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));

@@ -105,7 +105,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             chain: roster.chain().to_string(),
             fingerprint: protocol::id::fingerprint(roster.chain().as_bytes()),
             device: core.keys().id().to_string(),
-            name: core.name_of(&core.keys().id()),
+            name: core.bare_name_of(&core.keys().id()),
             role: roster.member(&core.keys().id()).map_or("none", |member| member.role.name()).to_owned(),
             head: roster.head().to_string(),
             seq: roster.seq(),
