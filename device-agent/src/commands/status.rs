@@ -1,6 +1,9 @@
 //! `countersign status`.
 
+use protocol::limits::PROMPTS_PER_DAY_MAX;
+
 use super::{Context, EXIT_CODES};
+use crate::clock;
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::Status;
@@ -26,6 +29,13 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             _ => "daemon   not running   (countersign run)".to_owned(),
         });
         output.line(&format!("requests {} open", status.requests.len()));
+        if let Some(again_at) = status.prompts_again_at {
+            let limit = PROMPTS_PER_DAY_MAX;
+            output.line(&format!(
+                "prompts  {limit} of {limit} opened within a day without an admission; this device opens no more until {}",
+                clock::show(again_at)
+            ));
+        }
         if status.records_aside > 0 {
             output.line(&format!(
                 "records  {} set aside: they cite a head that this device does not know",
