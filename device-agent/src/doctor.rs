@@ -14,7 +14,7 @@ use crate::error::AgentError;
 use crate::home::Home;
 use crate::keyfile::{Secrets, Standing};
 use crate::relay_client::RelayClient;
-use crate::store::Store;
+use crate::store::{Setting, Store};
 use crate::{clock, exit, limits};
 
 /// How a check ended.
@@ -62,15 +62,16 @@ impl Finding {
     }
 }
 
-/// Looks at what lies on this device's disk: state directory, keys, the daemon's socket, the log.
-pub(crate) async fn look_at_home(home: &Home) -> Vec<Finding> {
+/// Looks at what lies on this device's disk: state directory, keys, the daemon's socket, the log. `unjoined` is how it ends for a device
+/// that is no member yet: nothing is broken where a person looks before she founds or joins.
+pub(crate) async fn look_at_home(home: &Home, unjoined: Verdict) -> Vec<Finding> {
     if !home.dir().is_dir() {
         let none = AgentError::NotAMember { home: home.dir().to_owned() };
-        return vec![Finding::failed("home", &none)];
+        return vec![Finding { verdict: unjoined, ..Finding::failed("home", &none) }];
     }
     let daemon = Door::of_daemon(home).await.is_some();
-    let mut findings = vec![permissions(home), keys(home), socket(home, daemon)];
-    findings.extend(log(home));
+    let mut findings = vec![permissions(home), keys(home, unjoined), socket(home, daemon)];
+    findings.extend(log(home, unjoined));
     findings
 }
 
@@ -96,15 +97,31 @@ fn permissions(home: &Home) -> Finding {
     }
 }
 
-fn keys(home: &Home) -> Finding {
+fn keys(home: &Home, unjoined: Verdict) -> Finding {
     match Secrets::read(home) {
         Ok(Some(Secrets { standing: Standing::Member(_), .. })) => {
             Finding::ok("keys", "this device has its keys, and nobody else can read them")
         }
-        Ok(Some(_)) => Finding::warn("keys", "this device asked to join and is not admitted yet", "countersign join"),
-        Ok(None) => Finding::failed("keys", &AgentError::NotAMember { home: home.dir().to_owned() }),
+        Ok(Some(_)) => match asked(home) {
+            Ok(says) => Finding::warn("keys", says, "countersign join"),
+            Err(error) => Finding::failed("keys", &error),
+        },
+        Ok(None) => {
+            let none = AgentError::NotAMember { home: home.dir().to_owned() };
+            Finding { verdict: unjoined, ..Finding::failed("keys", &none) }
+        }
         Err(error) => Finding::failed("keys", &error),
     }
+}
+
+/// How far a device that is no member came with its request.
+fn asked(home: &Home) -> Result<&'static str, AgentError> {
+    let store = Store::open(&home.store_file())?;
+    Ok(match (store.joining()?, store.setting(Setting::Asked)?) {
+        (Some(_), Some(_)) => "this device asked to join and is not admitted yet",
+        (Some(_), None) => "this device drew a request to join, and no relay has taken it yet",
+        (None, _) => "this device is no member, and no request of it is open",
+    })
 }
 
 fn socket(home: &Home, daemon: bool) -> Finding {
@@ -128,10 +145,9 @@ fn socket(home: &Home, daemon: bool) -> Finding {
 }
 
 /// The log, verified from `found` if no other process works with it; else only whether a fork is known.
-fn log(home: &Home) -> Option<Finding> {
-    if !home.store_file().exists()
-        || matches!(Secrets::read(home), Ok(Some(Secrets { standing: Standing::Joiner(_), .. })))
-    {
+fn log(home: &Home, unjoined: Verdict) -> Option<Finding> {
+    let joins = matches!(Secrets::read(home), Ok(None | Some(Secrets { standing: Standing::Joiner(_), .. })));
+    if !home.store_file().exists() || joins {
         return None;
     }
     let standing = || match home.try_lock()? {
@@ -151,11 +167,13 @@ fn log(home: &Home) -> Option<Finding> {
             "ALARM: the log forks: the relay showed two validly signed entries for one place",
             "countersign status   (compare the heads with your other devices)",
         ),
+        Err(error @ AgentError::Unfounded) => Finding { verdict: unjoined, ..Finding::failed("log", &error) },
         Err(error) => Finding::failed("log", &error),
     })
 }
 
-/// Walks to the relay: TCP (through the proxy, if there is one), TLS, HTTP, and compares the clocks. Ends where the way ends.
+/// Walks to the relay: TCP (through the proxy, if there is one), TLS, HTTP, compares the clocks, and makes a signed
+/// read. Ends where the way ends.
 pub(crate) async fn walk_to_relay(endpoint: Endpoint) -> Vec<Finding> {
     let mut findings = Vec::new();
     let through = endpoint.proxy().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
@@ -182,6 +200,10 @@ pub(crate) async fn walk_to_relay(endpoint: Endpoint) -> Vec<Finding> {
         Ok(Some(ahead)) => {
             findings.push(Finding::ok("http", "a Countersign relay answers"));
             findings.push(clocks(ahead));
+            findings.push(match relay.check_address().await {
+                Ok(()) => Finding::ok("origin", "the relay knows itself by this address"),
+                Err(error) => Finding::failed("origin", &error),
+            });
         }
         Ok(None) => findings.push(Finding::fail(
             "http",

@@ -45,6 +45,14 @@ pub(crate) enum AgentError {
         /// The prefix.
         prefix: String,
     },
+    /// The relay that was dialled knows itself by other addresses: it refuses whatever a device signs for this one.
+    #[error(
+        "the relay that answers at {origin} does not know itself by this address, and refuses every read and socket that is signed for it"
+    )]
+    OtherAddress {
+        /// The address that was dialled.
+        origin: String,
+    },
     // --- The rules.
     /// The request was decided before.
     #[error("already decided: {how}")]

@@ -1,5 +1,7 @@
 //! The one map from errors to exit codes and hints.
 
+use protocol::FormError;
+
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 
@@ -77,6 +79,13 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "unreachable",
             hint("the same command again   (is the address right, does the relay run, is it https:// or http://?)"),
         ),
+        E::OtherAddress { origin } => (
+            Exit::Refused,
+            "bad-signature",
+            Some(format!(
+                "--relay URL with the address that the relay knows itself by   (or its operator adds {origin:?} to public_origins)"
+            )),
+        ),
         E::Problem { status, code, .. } => problem(*status, code),
         E::Garbled { .. } => (Exit::Failed, "garbled", hint("does the address name a Countersign relay?")),
         E::BadForm(error) => (Exit::Verification, error.code(), None),
@@ -100,6 +109,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Terminal(_) => (Exit::Failed, "terminal", None),
         E::Daemon { .. } => (Exit::Failed, "daemon", hint("restart it: countersign run")),
         E::Told(told) => (told.exit, told.code.as_str(), told.hint.clone()),
+        E::OwnForm(error @ FormError::TooLarge { form: "ciphertext", .. }) => (
+            Exit::Refused,
+            error.code(),
+            hint("split it   (a record's value has at most 256 KiB, less its names and the seal)"),
+        ),
         E::OwnForm(error) => (Exit::Refused, error.code(), None),
         E::Task { .. } => (Exit::Failed, "task", None),
     }
@@ -116,9 +130,7 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
         "bad-signature" | "connect-refused" => (
             Exit::Refused,
             code,
-            hint(
-                "countersign-relay config show   (at the relay: public_origins must name the address that is dialled here)",
-            ),
+            hint("countersign doctor   (does the relay know itself by the address that is dialled here?)"),
         ),
         "unknown-join-key" => (
             Exit::NotFound,

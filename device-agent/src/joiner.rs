@@ -21,7 +21,7 @@ use crate::home::Home;
 use crate::keyfile::{self, JoinerSecrets, Secrets};
 use crate::limits;
 use crate::relay_client::{Identity, RelayClient, Socket};
-use crate::store::Store;
+use crate::store::{Setting, Store};
 use crate::{clock, text};
 
 /// What a joiner's screen shows.
@@ -146,7 +146,11 @@ impl Joiner {
 
     /// Asks: the same bytes each time, and the same answer.
     pub(crate) async fn ask(&self) -> Result<Standing, AgentError> {
-        self.relay.ask(self.request.bytes(), &self.sealed).await
+        let standing = self.relay.ask(self.request.bytes(), &self.sealed).await?;
+        if self.store.setting(Setting::Asked)?.is_none() {
+            self.store.set(Setting::Asked, &[])?;
+        }
+        Ok(standing)
     }
 
     /// Opens the socket on which the relay says what becomes of the request.

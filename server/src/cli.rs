@@ -133,7 +133,13 @@ pub fn main() -> ExitCode {
         Command::Serve(sources) => with_files(&sources, serve::serve),
         Command::Healthcheck(sources) => with(&sources, |loaded| healthcheck::healthcheck(&loaded.config)),
         Command::Config(ConfigCommand::Check(sources)) => {
-            with_files(&sources, |_| print("the configuration can be used\n"))
+            with_files(&sources, |loaded| {
+                for warning in loaded.config.warnings() {
+                    // Nothing can be done about a standard error that is closed.
+                    let _ = writeln!(std::io::stderr(), "countersign-relay: warning: {warning}");
+                }
+                print("the configuration can be used\n")
+            })
         }
         Command::Config(ConfigCommand::Show(sources)) => with(&sources, |loaded| print(&shown(&loaded))),
         Command::Config(ConfigCommand::Template) => print(&template()).map_err(Exit::Failed),

@@ -113,6 +113,22 @@ pub enum LogFormat {
     Json,
 }
 
+impl Config {
+    /// What can be used and is hardly meant, each with what to do.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.public_origins.is_empty() && !self.listen.ip().to_canonical().is_loopback() {
+            warnings.push(format!(
+                "listen = {} is open to others and public_origins is empty: devices that dial another address than this one or \
+                 localhost are refused; name there what they dial",
+                self.listen
+            ));
+        }
+        warnings
+    }
+}
+
 const fn per_minute(number: u32) -> Rate {
     match NonZeroU32::new(number) {
         Some(number) => Rate(number),
@@ -145,6 +161,28 @@ impl Default for Config {
             },
             synchronous: Synchronous::Full,
             log: Log { format: LogFormat::Text, level: "info".into() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_that_is_open_to_others_and_knows_no_address_is_warned_of() {
+        let of = |listen: &str, origins: &[&str]| Config {
+            listen: listen.parse().unwrap(),
+            public_origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
+            ..Config::default()
+        };
+        for open in ["0.0.0.0:7370", "[::]:7370", "192.0.2.1:443"] {
+            let warnings = of(open, &[]).warnings();
+            assert!(warnings.concat().contains("public_origins is empty"), "{open}: {warnings:?}");
+            assert!(of(open, &["https://relay.example.org"]).warnings().is_empty(), "{open}");
+        }
+        for own in ["127.0.0.1:7370", "127.0.0.9:1", "[::1]:7370", "[::ffff:127.0.0.1]:7370"] {
+            assert!(of(own, &[]).warnings().is_empty(), "{own}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `countersign deny`.
 
 use protocol::limits::BLOCK_MAX;
+use serde::Serialize;
 
 use super::{Context, EXIT_CODES, seconds};
 use crate::core::view::DecisionView;
@@ -21,13 +22,25 @@ pub(super) struct Args {
     block: Option<u32>,
 }
 
+/// The decision, and what was asked of the relay besides.
+#[derive(Serialize)]
+struct Denied {
+    #[serde(flatten)]
+    decision: DecisionView,
+    /// Seconds for which the relay was asked to refuse the address range; 0 for none.
+    block: u32,
+}
+
 /// Denies.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let door = context.door(Session::NotNeeded).await?;
     let deny = DenyRequest { id: args.id, block: args.block.unwrap_or(0) };
-    let decision: DecisionView = door.post("/requests/deny", &deny).await?;
-    context.result("countersign.decision/1", &decision, |output| {
-        output.line(&decision.sentence());
+    let denied = Denied { decision: door.post("/requests/deny", &deny).await?, block: deny.block };
+    context.result("countersign.decision/1", &denied, |output| {
+        output.line(&denied.decision.sentence());
+        if denied.block > 0 {
+            output.line(&format!("the relay is asked to refuse its address range for {} s", denied.block));
+        }
         output.progress("The new device is not told: stop it there and run join again.");
     });
     Ok(Exit::Done)

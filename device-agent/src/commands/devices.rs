@@ -37,10 +37,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     context.result("countersign.devices/1", &Listed { devices: &devices }, |output| {
         for device in &devices {
             let here = if device.here == Here::ThisDevice { "  (this device)" } else { "" };
-            let how = device
-                .how
-                .as_deref()
-                .map_or_else(|| "founded".to_owned(), |how| format!("admitted by {} ({how})", device.admitted_by));
+            let how = device.how.as_deref().map_or_else(
+                || "founded".to_owned(),
+                |how| format!("admitted by {} ({how})", text::quote(&device.admitted_by)),
+            );
             output.line(&format!(
                 "{}  {} {}  {}  {how} {}{here}",
                 short(&device.device),

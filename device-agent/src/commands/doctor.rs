@@ -11,8 +11,9 @@ use crate::told::Exit;
 
 /// Look for what keeps this device from working
 ///
-/// It looks at the state directory, the keys, the daemon, the log, the way to the relay (proxy, TCP, TLS, HTTP) and the clocks, and changes
-/// nothing. Each line that is not ok is followed by what to type next. With --relay it also looks before a device is a member.
+/// It looks at the state directory, the keys, the daemon, the log, the way to the relay (proxy, TCP, TLS, HTTP), the clocks, and whether the relay
+/// knows itself by the address that is dialled. It changes nothing. Each line that is not ok is followed by what to type next. With --relay
+/// it also looks before a device is a member.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign doctor\n  countersign doctor --json\n  \
     countersign doctor --relay https://relay.example.org\n\nIt exits with 1 if any check fails; warnings are 0.\n\n{EXIT_CODES}"))]
@@ -32,7 +33,9 @@ struct Report<'a> {
 
 /// Looks.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let mut findings = doctor::look_at_home(&context.home).await;
+    // Who names a relay may look before this device is a member.
+    let unjoined = if args.relay.is_some() { Verdict::Warn } else { Verdict::Fail };
+    let mut findings = doctor::look_at_home(&context.home, unjoined).await;
     match endpoint(context, &args) {
         Ok(Some(endpoint)) => findings.extend(doctor::walk_to_relay(endpoint).await),
         Ok(None) => {}

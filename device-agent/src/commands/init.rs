@@ -1,6 +1,6 @@
 //! `countersign init`: founds a chain with this device as its first member.
 
-use protocol::entry::{Entry, found};
+use protocol::entry::{Body, Entry, found};
 use protocol::keys::DeviceKeys;
 use protocol::limits::REQUEST_LIFETIME_RANGE;
 use protocol::policy::Policy;
@@ -16,6 +16,9 @@ use crate::store::{Setting, Store};
 use crate::told::Exit;
 
 /// Found a chain with this device as its first member
+///
+/// Nothing is drawn or kept before the relay has answered at an address that it knows itself by. An init that was cut off after that goes
+/// on with the same chain when init is typed again, at the address that is given then.
 #[derive(clap::Args)]
 #[command(after_help = format!("Example:\n  countersign init --relay https://relay.example.org --name laptop\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
@@ -47,21 +50,22 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     home.create()?;
     let _lock = home.lock().await?;
     let mut store = Store::open(&home.store_file())?;
-    let entry = match unfinished(context, &store)? {
+    let unfinished = unfinished(context, &store)?;
+    let relay = RelayClient::new(endpoint);
+    // Before anything is drawn, or kept of this address: there is nothing to take back when the person types another one.
+    relay.check_address().await?;
+    let entry = match unfinished {
         Some(entry) => {
-            context
-                .output
-                .progress("going on with the chain that was drawn here before, its name and settings included");
+            going_on(context, &entry);
             entry
         }
         None => draw(context, &store, &args)?,
     };
-    store.set(Setting::Relay, endpoint.origin().as_bytes())?;
+    store.set(Setting::Relay, relay.endpoint().origin().as_bytes())?;
     match &ca {
         Some(ca) => store.set(Setting::RelayCa, ca)?,
         None => store.unset(Setting::RelayCa)?,
     }
-    let relay = RelayClient::new(endpoint);
     relay.found(entry.bytes()).await?;
     store.pin(std::slice::from_ref(&entry))?;
     let chain = entry.hash();
@@ -99,6 +103,24 @@ fn unfinished(context: &Context, store: &Store) -> Result<Option<Verified<Entry>
             // The keys were written, and the process ended before the entry was: nobody knows these keys.
             None => Ok(None),
         },
+    }
+}
+
+/// Says what a founding that goes on keeps, and what of this command counts.
+fn going_on(context: &Context, entry: &Verified<Entry>) {
+    let lifetime = match &entry.body {
+        Body::Found(found) => found.policy.request_lifetime,
+        _ => 0,
+    };
+    let dir = context.home.dir().display();
+    for line in [
+        "going on with the chain that was drawn here before; the address of the relay is the one given now".to_owned(),
+        format!(
+            "  its device name stays, and requests stay open for {lifetime}s: --name and --request-lifetime do not count"
+        ),
+        format!("  to start over instead: rm -r {dir}   then init"),
+    ] {
+        context.output.progress(&line);
     }
 }
 

@@ -143,7 +143,10 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     })?;
     let (endpoint, ca) = args.how.endpoint(&url, context.source)?;
     let origin = endpoint.origin().to_owned();
-    let joiner = Joiner::begin(home, RelayClient::new(endpoint), code, &description(args.name.as_deref()))?;
+    let relay = RelayClient::new(endpoint);
+    // Before anything is drawn or asked: nobody should type a code for a device that could never read its own admission.
+    relay.check_address().await?;
+    let joiner = Joiner::begin(home, relay, code, &description(args.name.as_deref()))?;
     keep_address(&joiner, &origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
 }

@@ -287,7 +287,11 @@ pub(crate) fn read_stdin() -> Result<Vec<u8>, AgentError> {
 }
 
 fn bounded(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
-    if bytes.len() > limits::INPUT_BYTES { Err(std::io::Error::other("it is too long")) } else { Ok(bytes) }
+    if bytes.len() > limits::INPUT_BYTES {
+        Err(std::io::Error::other("it is too long: a record has at most 256 KiB, a sync code 24 words"))
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// Reads a duration: `90s`, `15m`, `24h`, `7d`.

@@ -30,6 +30,8 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Write a record: the value as an argument, from a file, or from standard input with -
+    ///
+    /// What is sealed of it (value, names, and a few bytes of the seal) has at most 256 KiB.
     #[command(after_help = format!("Examples:\n  countersign record put notes first 'hello'\n  countersign record put notes photo --file cat.jpg\n  date | countersign record put notes today -\n\n{EXIT_CODES}"))]
     Put {
         /// Name of the collection

@@ -1,9 +1,13 @@
 //! `countersign status`.
 
+use protocol::limits::PROMPTS_PER_DAY_MAX;
+
 use super::{Context, EXIT_CODES};
+use crate::clock;
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::Status;
+use crate::text;
 use crate::told::Exit;
 
 /// Show chain, head, members, relay and daemon
@@ -16,7 +20,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
     let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
     context.result("countersign.status/1", &status, |output| {
         output.line(&format!("chain    {}", status.fingerprint));
-        output.line(&format!("device   {} {} ({})", status.name, short(&status.device), status.role));
+        output.line(&format!("device   {} {} ({})", text::quote(&status.name), short(&status.device), status.role));
         output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
         output.line(&format!("members  {}", status.members));
         output.line(&format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
@@ -25,6 +29,13 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             _ => "daemon   not running   (countersign run)".to_owned(),
         });
         output.line(&format!("requests {} open", status.requests.len()));
+        if let Some(again_at) = status.prompts_again_at {
+            let limit = PROMPTS_PER_DAY_MAX;
+            output.line(&format!(
+                "prompts  {limit} of {limit} opened within a day without an admission; this device opens no more until {}",
+                clock::show(again_at)
+            ));
+        }
         if status.records_aside > 0 {
             output.line(&format!(
                 "records  {} set aside: they cite a head that this device does not know",

@@ -179,7 +179,7 @@ impl Core {
                     version: claim(|described| &described.version),
                     role: member.role.name().to_owned(),
                     admitted_at_seq: member.admission.seq,
-                    admitted_by: self.name_of(&member.admission.by),
+                    admitted_by: self.bare_name_of(&member.admission.by),
                     how: member.admission.how.map(|how| how.name().to_owned()),
                     admitted_at: member.admission.at,
                     here: self.here(&member.device.signing),

@@ -165,9 +165,17 @@ impl Core {
 
     /// A member's name, cleaned and quoted; the short id of one that is no member or whose name does not open.
     pub(crate) fn name_of(&self, device: &DeviceId) -> String {
+        self.plain_name(device).map_or_else(|| format!("device {}", device.short()), |name| text::quote(&name))
+    }
+
+    /// The same for programs: not quoted.
+    pub(crate) fn bare_name_of(&self, device: &DeviceId) -> String {
+        self.plain_name(device).unwrap_or_else(|| format!("device {}", device.short()))
+    }
+
+    fn plain_name(&self, device: &DeviceId) -> Option<String> {
         let opened = self.roster.member(device).and_then(|member| self.keyring.describe(&self.roster, member).ok());
-        let name = opened.map(|description| text::clean(&description.name)).filter(|name| !name.is_empty());
-        name.map_or_else(|| format!("device {}", device.short()), |name| text::quote(&name))
+        opened.map(|description| text::clean(&description.name)).filter(|name| !name.is_empty())
     }
 
     /// Tells everybody who listens. Nobody listening is no error.

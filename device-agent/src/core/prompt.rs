@@ -71,6 +71,14 @@ impl Core {
         self.sign_nonce(id, now)
     }
 
+    /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
+    pub(crate) fn prompts_again_at(&self, now: u64) -> Result<Option<u64>, AgentError> {
+        let day = u64::try_from(bounds::PROMPT_DAY.as_millis()).unwrap_or(u64::MAX);
+        let latest = self.store.prompts_latest(&self.roster.join_key(), bounds::PROMPTS_PER_DAY_MAX)?;
+        let oldest = latest.get(bounds::PROMPTS_PER_DAY_MAX - 1);
+        Ok(oldest.map(|opened_at| opened_at.saturating_add(day)).filter(|again_at| *again_at > now))
+    }
+
     /// Signs for the next free round, after the relay said that ours was taken. It is believed only if it shows who took it.
     pub(crate) fn reopen_prompt(&mut self, id: &RequestId, taken: &Verified<Nonce>) -> Result<Nonced, AgentError> {
         self.may_decide()?;

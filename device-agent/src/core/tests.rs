@@ -149,10 +149,13 @@ fn the_sixth_prompt_of_a_day_is_not_opened_whatever_the_relay_says() {
     for number in 0..5 {
         let phone = Asks::with(&laptop.code, &format!("phone {number}"));
         laptop.hears(&phone, Vec::new()).unwrap();
+        assert_eq!(laptop.core.prompts_again_at(crate::clock::now()).unwrap(), None);
         laptop.core.open_prompt(&phone.id()).unwrap();
         laptop.core.end_request(&phone.id(), "withdrawn").unwrap();
     }
     let mut laptop = laptop.restarts();
+    let again_at = laptop.core.prompts_again_at(crate::clock::now()).unwrap().unwrap();
+    assert_eq!(laptop.core.prompts_again_at(again_at).unwrap(), None, "a day later");
     let phone = Asks::with(&laptop.code, "sixth");
     laptop.hears(&phone, Vec::new()).unwrap();
     assert!(matches!(laptop.core.open_prompt(&phone.id()), Err(AgentError::PromptLimit { opened: 5 })));

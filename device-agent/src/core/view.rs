@@ -94,7 +94,7 @@ pub(crate) struct MemberView {
     pub(crate) role: String,
     /// Verified: position of the entry that admitted it.
     pub(crate) admitted_at_seq: u64,
-    /// Verified: who signed that.
+    /// Verified: who signed that; the name is claimed, and not quoted.
     pub(crate) admitted_by: String,
     /// Claimed by the signer: how it was checked.
     pub(crate) how: Option<String>,

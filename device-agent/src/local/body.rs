@@ -112,4 +112,6 @@ pub(crate) struct Status {
     pub(crate) records_aside: u64,
     /// Open requests.
     pub(crate) requests: Vec<RequestView>,
+    /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
+    pub(crate) prompts_again_at: Option<u64>,
 }

@@ -19,7 +19,7 @@ use crate::core::Draft;
 use crate::core::view::{DecisionView, Event, ItemView, MemberView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
-use crate::{exit, limits};
+use crate::{clock, exit, limits};
 
 pub(crate) use serve::bind;
 
@@ -105,7 +105,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             chain: roster.chain().to_string(),
             fingerprint: protocol::id::fingerprint(roster.chain().as_bytes()),
             device: core.keys().id().to_string(),
-            name: core.name_of(&core.keys().id()),
+            name: core.bare_name_of(&core.keys().id()),
             role: roster.member(&core.keys().id()).map_or("none", |member| member.role.name()).to_owned(),
             head: roster.head().to_string(),
             seq: roster.seq(),
@@ -118,6 +118,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             fork_at: core.fork(),
             records_aside: core.store().aside_count()?,
             requests: core.requests()?,
+            prompts_again_at: core.prompts_again_at(clock::now())?,
         })
     };
     Ok(Json(agent.core(work).await??))

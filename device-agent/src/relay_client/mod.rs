@@ -18,7 +18,7 @@ use protocol::signed::{Form, Verified};
 use protocol::wire::{
     Append, Appended, Ask, LogPage, OpenRequests, Purpose, Put, RecordPage, SealedRecord, Standing, Stored,
 };
-use protocol::{ChainId, http_signature, limits as bounds};
+use protocol::{ChainId, RequestId, http_signature, limits as bounds};
 
 use crate::dial::Endpoint;
 use crate::error::AgentError;
@@ -65,6 +65,23 @@ impl RelayClient {
         match self.exchange(Method::GET, "/.well-known/countersign", Body::None).await {
             Ok(_) | Err(AgentError::Problem { .. }) => Ok(self.seen().ahead),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Asks, signed by a key of the moment, for a request that nobody made. A relay that knows itself by other addresses than the one
+    /// dialled refuses the signature; any other answer is well, for nobody is known by that key.
+    ///
+    /// A founding or a request to join proves itself without the address, and would pass where no read ever will.
+    pub(crate) async fn check_address(&self) -> Result<(), AgentError> {
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let key = SigningKey::draw(&mut rng);
+        let nobodys = RequestId(Random::draw(&mut rng).0);
+        match self.signed(&key, &format!("/v1/requests/{nobodys}")).await {
+            Err(AgentError::Problem { code, .. }) if code == "bad-signature" => {
+                Err(AgentError::OtherAddress { origin: self.endpoint.origin().to_owned() })
+            }
+            Ok(_) | Err(AgentError::Problem { .. }) => Ok(()),
+            Err(other) => Err(other),
         }
     }
 
@@ -151,17 +168,20 @@ impl RelayClient {
         self.exchange(Method::POST, path, body).await.map(|_| ())
     }
 
-    /// A signed read. A clock that differs is met once: the relay says its time, and the read is signed by that.
     async fn read<T>(&self, key: &SigningKey, path: String) -> Result<T, AgentError>
     where
         T: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
     {
-        match self.exchange(Method::GET, &path, Body::Signed(self.sign(key, &path))).await {
+        self.decode(&self.signed(key, &path).await?)
+    }
+
+    /// A signed read. A clock that differs is met once: the relay says its time, and the read is signed by that.
+    async fn signed(&self, key: &SigningKey, path: &str) -> Result<Bytes, AgentError> {
+        match self.exchange(Method::GET, path, Body::Signed(self.sign(key, path))).await {
             Err(AgentError::Problem { code, .. }) if code == "clock" => {
-                let answer = self.exchange(Method::GET, &path, Body::Signed(self.sign(key, &path))).await?;
-                self.decode(&answer)
+                self.exchange(Method::GET, path, Body::Signed(self.sign(key, path))).await
             }
-            answer => self.decode(&answer?),
+            answer => answer,
         }
     }
 

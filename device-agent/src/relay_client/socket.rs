@@ -160,8 +160,11 @@ impl Socket {
             close::REFUSED => AgentError::Problem {
                 status: 401,
                 code: "connect-refused".to_owned(),
-                detail: "it refused the signed Connect (does it know itself by the address that was dialled?)"
-                    .to_owned(),
+                detail: format!(
+                    "it refused the signed Connect; if it does not know itself by {}, its operator must add that to \
+                     public_origins (countersign doctor says whether)",
+                    self.endpoint.origin()
+                ),
             },
             _ => self.endpoint.unreachable(format!("it closed the socket ({code})")),
         }

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Store, signed};
+use super::{Setting, Store, signed};
 use crate::error::AgentError;
 
 /// The bytes of a request and of its sealed description.
@@ -13,6 +13,7 @@ impl Store {
     pub(crate) fn begin_join(&mut self, request: &[u8], description: &[u8]) -> Result<(), AgentError> {
         let tx = self.db.transaction()?;
         tx.execute("DELETE FROM join_nonces", [])?;
+        tx.execute("DELETE FROM settings WHERE name = ?1", [Setting::Asked.name()])?;
         tx.execute("INSERT OR REPLACE INTO joining VALUES (1, ?1, ?2)", params![request, description])?;
         Ok(tx.commit()?)
     }

@@ -63,6 +63,8 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
+    /// There once a relay took the request to join that is under way.
+    Asked,
 }
 
 impl Setting {
@@ -72,6 +74,7 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
+            Self::Asked => "asked",
         }
     }
 }

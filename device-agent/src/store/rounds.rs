@@ -136,6 +136,15 @@ impl Store {
         Ok(unsigned(query.query_row(params![join_key.as_bytes(), signed(since)], |row| row.get(0))?))
     }
 
+    /// When the latest prompts for a join key were opened that did not end in an admission, the newest first.
+    pub(crate) fn prompts_latest(&self, join_key: &JoinKey, most: usize) -> Result<Vec<u64>, AgentError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT opened_at FROM rounds WHERE join_key = ?1 AND ended IS NOT 'admitted' ORDER BY opened_at DESC LIMIT ?2",
+        )?;
+        let rows = query.query_map(params![join_key.as_bytes(), signed(most as u64)], |row| row.get(0))?;
+        Ok(rows.map(|row| row.map(unsigned)).collect::<Result<_, _>>()?)
+    }
+
     /// Requests whose prompt was opened since a time and has not ended.
     pub(crate) fn rounds_open_since(&self, since: u64) -> Result<Vec<RequestId>, AgentError> {
         let mut query = self.db.prepare_cached("SELECT request FROM rounds WHERE ended IS NULL AND opened_at > ?1")?;

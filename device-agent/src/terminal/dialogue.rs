@@ -13,6 +13,9 @@ use crate::exit;
 use crate::local::body::{Approve, DenyRequest, Named};
 use crate::output::Output;
 
+/// Characters of an id as every screen shows it.
+const ID_SHOWN: usize = 8;
+
 struct Dialogue<'a> {
     door: &'a Door,
     output: Output,
@@ -63,7 +66,8 @@ impl Dialogue<'_> {
 
     async fn typed(&mut self, word: &str) -> Result<(), AgentError> {
         let digits: Zeroizing<String> = Zeroizing::new(word.chars().filter(|c| !c.is_whitespace()).collect());
-        let is_code = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_code = are_digits && digits.len() == 6;
         match self.open.clone() {
             _ if word.is_empty() => self.list().await,
             Some(id) if is_code => self.approve(id, digits).await,
@@ -71,6 +75,11 @@ impl Dialogue<'_> {
             Some(id) if word == "later" => {
                 self.output.progress(&format!("{} is left undecided.", short(&id)));
                 self.open = None;
+                Ok(())
+            }
+            // Shorter than the id that rows show, and all digits: a code that was mistyped, while a prompt waits for one.
+            Some(_) if are_digits && digits.len() < ID_SHOWN => {
+                self.output.progress("A code has six digits. Nothing was counted as a try.");
                 Ok(())
             }
             _ => self.open(word).await,

@@ -29,6 +29,7 @@ async fn serve_inner(mut config: Config) -> anyhow::Result<()> {
         if config.tls.are_set() { Some(Arc::new(Certificates::load(config.tls.clone())?)) } else { None };
     let scheme = if certificates.is_some() { Scheme::Https } else { Scheme::Http };
     config.data = state_dir::of(&config)?;
+    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     if config.synchronous == Synchronous::Off {
         tracing::warn!("store.synchronous is off: acknowledged writes are lost when the power fails");
     }

@@ -23,7 +23,7 @@ fn a_device_that_works_is_well_with_and_without_its_daemon() {
     let relay = Relay::start();
     let laptop = Home::new("laptop");
     laptop.founds(&relay.origin());
-    let well = [("home", "ok"), ("keys", "ok"), ("log", "ok"), ("tcp", "ok"), ("http", "ok"), ("clock", "ok")];
+    let well = ["home", "keys", "log", "tcp", "http", "clock", "origin"].map(|check| (check, "ok"));
     let alone = laptop.types(&["doctor", "--json"]);
     assert_eq!(alone.code(), 0, "{}", alone.stdout);
     let mut expected = of(well);
@@ -48,4 +48,41 @@ fn a_certificate_that_is_not_trusted_fails_and_names_the_flag() {
     let trusted = laptop.types(&["doctor", "--relay", &origin, "--relay-ca", ca.to_str().unwrap()]);
     assert!(trusted.stdout.contains("ok    tls     the certificate is trusted until 4096"), "{}", trusted.stdout);
     assert!(trusted.stdout.contains("ok    http    a Countersign relay answers"), "{}", trusted.stdout);
+}
+
+/// The relay took the founding, and refused every read that came after it.
+#[test]
+fn a_relay_that_knows_itself_by_another_address_is_told_of_before_anything_is_drawn() {
+    let relay = Setup::default().known_as(&["https://relay.example.org"]).start();
+    let dialled = format!("http://{}", relay.address());
+    let laptop = Home::new("laptop");
+    let refused = laptop.types(&["init", "--relay", &dialled]);
+    assert_eq!(refused.code(), 3, "{}", refused.stderr);
+    for said in [
+        &format!("at {dialled} does not know itself"),
+        "next: --relay URL",
+        &format!("adds \"{dialled}\" to public_origins"),
+    ] {
+        assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
+    assert!(!laptop.state().join("device.keys").exists());
+    let looked = laptop.types(&["doctor", "--relay", &dialled]);
+    assert_eq!(looked.code(), 1, "{}", looked.stdout);
+    assert!(looked.stdout.contains("FAIL  origin"), "{}", looked.stdout);
+    let right = Relay::start();
+    laptop.founds(&right.origin());
+    let phone = Home::new("phone");
+    let stranger = phone.asks(&dialled, &laptop.words()).end();
+    assert_eq!(stranger.code(), 3, "{}", stranger.stderr);
+    assert!(!phone.state().join("device.keys").exists());
+    phone.joins(&right.origin(), &laptop);
+}
+
+#[test]
+fn before_a_membership_a_relay_that_is_well_is_well() {
+    let relay = Relay::start();
+    let new = Home::new("laptop").types(&["doctor", "--json", "--relay", &relay.origin()]);
+    assert_eq!(new.code(), 0, "{}", new.stdout);
+    let expected = [("home", "warn"), ("tcp", "ok"), ("http", "ok"), ("clock", "ok"), ("origin", "ok")];
+    assert_eq!(verdicts(&new.stdout), of(expected));
 }

@@ -569,3 +569,44 @@ fn with_json_the_daemon_tells_each_event_as_an_object() {
     assert_eq!(ended.code(), 0);
     assert!(!ended.stderr.contains("REQUEST"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_block_is_said_in_seconds_to_the_person_and_to_programs() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let denied = |args: &[&str]| {
+        let joining = Home::new("phone").asks(&relay.origin(), &laptop.words());
+        let id = joining.waits();
+        let ended = laptop.types(&[&["deny", &id][..], args].concat());
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+        ended.stdout
+    };
+    assert!(!denied(&[]).contains("refuse its address range"));
+    let object: Value = serde_json::from_str(&denied(&["--json"])).unwrap();
+    assert_eq!((&object["outcome"], &object["block"]), (&"denied".into(), &0.into()));
+    assert!(denied(&["--block", "2m"]).contains("the relay is asked to refuse its address range for 120 s"));
+}
+
+#[test]
+fn a_value_that_is_too_long_is_refused_with_the_limit() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let value = |length: usize| laptop.keeps("value", &"x".repeat(length));
+    let refused = laptop.types(&["record", "put", "notes", "long", "--file", &value(256 * 1024)]);
+    assert_eq!(refused.code(), 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("at most 256 KiB, less its names and the seal"), "{}", refused.stderr);
+    let longer = laptop.types(&["record", "put", "notes", "long", "--file", &value(600 * 1024)]);
+    assert!(longer.stderr.contains("at most 256 KiB"), "{}", longer.stderr);
+    assert_eq!(laptop.types(&["record", "put", "notes", "long", "--file", &value(255 * 1024)]).code(), 0);
+}
+
+#[test]
+fn names_are_quoted_for_people_and_bare_for_programs() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    Home::new("phone").joins(&relay.origin(), &laptop);
+    assert_eq!(laptop.reads(&["status"])["name"], "laptop");
+    assert_eq!(laptop.reads(&["devices"])["devices"][1]["admitted_by"], "laptop");
+    assert!(laptop.types(&["status"]).stdout.contains("device   'laptop' "));
+    assert!(laptop.types(&["devices"]).stdout.contains("admitted by 'laptop' ("));
+}

@@ -16,6 +16,8 @@ fn a_device_is_let_in_by_typing_words_and_no_line_is_written_over() {
     watching.say(&format!("{}\n", &id[..8]));
     watching.all.wait("the question", |line| line.starts_with("Type code 1 of the new device").then_some(()));
     let code = joining.code(1);
+    watching.say(&format!("{}\n", &code[..5]));
+    watching.all.wait("what a code is", |line| line.starts_with("A code has six digits").then_some(()));
     watching.say(&format!("{} {}\n", &code[..3], &code[3..]));
     watching.all.wait("the end", |line| line.contains("The prompt of").then_some(()));
     assert_eq!(joining.end().code(), 0);
