@@ -211,4 +211,14 @@ mod tests {
         assert!(oldest.1.is_cancelled());
         assert!(![&proven, &newer, &newest].iter().any(|(_, evicted)| evicted.is_cancelled()));
     }
+
+    #[test]
+    fn room_is_made_by_an_eighth_of_those_that_proved_nothing_the_oldest_first() {
+        let gate = gate(20, 20, 20);
+        let held: Vec<_> = (1..=9).map(|last| gate.enter(address(last)).unwrap()).collect();
+        held.first().unwrap().0.prove();
+        gate.make_room();
+        let gone: Vec<bool> = held.iter().map(|(_, evicted)| evicted.is_cancelled()).collect();
+        assert_eq!(gone, [false, true, false, false, false, false, false, false, false]);
+    }
 }
