@@ -5,6 +5,7 @@ use protocol::connect::Connect;
 use protocol::entry::{Body, Entry};
 use protocol::limits::{BLOCK_MAX, DESCRIPTION_BYTES_MAX, ENTRY_BYTES_MAX};
 use protocol::policy::{Policy, Role};
+use protocol::wire::{OpenRequest, Round, Seen};
 use protocol::{SUBPROTOCOL, Verified};
 
 use crate::forms::forms;
@@ -18,6 +19,28 @@ fn a_value_of_the_limit_passes() {
     let bytes = cbor::encode(&Blob(vec![0; 30]));
     assert_eq!(cbor::decode::<Blob>("blob", &bytes, bytes.len()).unwrap().len(), 30);
     assert_eq!(cbor::decode::<Blob>("blob", &bytes, bytes.len() - 1).unwrap_err().code(), "too-large");
+}
+
+/// Bytes that would begin something of indefinite length, were they not inside a string whose head is only longer than it must be.
+#[test]
+fn an_indefinite_length_is_looked_for_where_items_begin() {
+    let refused = |head: &[u8], length: usize| {
+        let bytes = [head, &vec![0x5f; length]].concat();
+        cbor::decode::<Blob>("blob", &bytes, 1_000).unwrap_err().code()
+    };
+    assert_eq!(refused(&[0x58, 20], 20), "not-canonical");
+    assert_eq!(refused(&[0x59, 0, 255], 255), "not-canonical");
+    assert_eq!(refused(&[0x5a, 0, 0, 1, 44], 300), "not-canonical");
+    assert_eq!(refused(&[0x5b, 0, 0, 0, 0, 0, 0, 1, 44], 300), "not-canonical");
+    let seen = Seen { address: "192.0.2.7".to_owned(), proxy: None, at: 1 };
+    let round = Round { nonce: Blob(vec![0; 200]), reveal: None };
+    let open =
+        OpenRequest { request: Blob(vec![1]), description: Blob(vec![2]), seen, remaining: 1, rounds: vec![round] };
+    let bytes = cbor::encode(&open);
+    let map = bytes.len() - 204;
+    assert_eq!(bytes[map..map + 4], [0xa1, 0, 0x58, 200]);
+    let endless = [&bytes[..map], &[0xbf], &bytes[map + 1..], &[0xff]].concat();
+    assert_eq!(cbor::decode::<OpenRequest>("open request", &endless, 1_000).unwrap_err().code(), "malformed");
 }
 
 #[test]

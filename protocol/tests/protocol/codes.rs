@@ -26,6 +26,30 @@ fn a_wrong_word_is_named_by_position_with_the_nearest() {
     assert!(matches!(SyncCode::from_words(&words.join(" ")), Err(CodeError::UnknownWord { position: 5, .. })));
 }
 
+/// The slowest way to say what an edit distance is.
+fn edits(a: &[char], b: &[char]) -> usize {
+    match (a, b) {
+        ([], rest) | (rest, []) => rest.len(),
+        ([x, a @ ..], [y, b @ ..]) if x == y => edits(a, b),
+        ([_, a_rest @ ..], [_, b_rest @ ..]) => 1 + edits(a_rest, b_rest).min(edits(a_rest, b)).min(edits(a, b_rest)),
+    }
+}
+
+#[test]
+fn no_word_of_the_list_is_nearer_than_the_one_that_is_named() {
+    let mut words: Vec<String> = code().words().split(' ').map(str::to_owned).collect();
+    let list = bip39::Language::English.word_list();
+    for typo in ["zooo", "wlad", "ftre", "eanh", "zeb", "xyz"] {
+        words[0] = typo.to_owned();
+        let Err(CodeError::UnknownWord { nearest, .. }) = SyncCode::from_words(&words.join(" ")) else {
+            panic!("{typo} is a word")
+        };
+        let typed: Vec<char> = typo.chars().collect();
+        let to = |word: &str| edits(&word.chars().collect::<Vec<_>>(), &typed);
+        assert_eq!(Some(to(nearest)), list.iter().map(|word| to(word)).min(), "{typo}: {nearest}");
+    }
+}
+
 #[test]
 fn swapped_missing_and_superfluous_words_are_told_apart() {
     let words: Vec<String> = code().words().split(' ').map(str::to_owned).collect();
@@ -43,6 +67,14 @@ fn swapped_missing_and_superfluous_words_are_told_apart() {
 fn the_words_are_those_of_bip_39() {
     let words = SyncCode::from_bytes([0; 32]).words();
     assert_eq!(*words, format!("{}art", "abandon ".repeat(23)));
+}
+
+#[test]
+fn a_payload_has_each_part_once() {
+    let payload = code().payload("https://relay.example");
+    let (relay, code) = payload.split_once('&').unwrap();
+    assert!(SyncCode::from_payload(&format!("{relay}&{code}&{code}")).is_err());
+    assert!(SyncCode::from_payload(&format!("{relay}&relay=https://other.example&{code}")).is_err());
 }
 
 #[test]
