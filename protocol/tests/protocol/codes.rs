@@ -39,7 +39,7 @@ fn edits(a: &[char], b: &[char]) -> usize {
 fn no_word_of_the_list_is_nearer_than_the_one_that_is_named() {
     let mut words: Vec<String> = code().words().split(' ').map(str::to_owned).collect();
     let list = bip39::Language::English.word_list();
-    for typo in ["zooo", "wlad", "ftre", "eanh", "zeb", "xyz"] {
+    for typo in ["zooo", "wlad", "ftre", "eanh", "zeb", "xyz", "rais"] {
         words[0] = typo.to_owned();
         let Err(CodeError::UnknownWord { nearest, .. }) = SyncCode::from_words(&words.join(" ")) else {
             panic!("{typo} is a word")
