@@ -163,8 +163,17 @@ mod tests {
         assert!(held.iter().all(Option::is_some));
         assert!(gate.enter(address(1)).is_none());
         assert!(gate.enter(address(2)).is_some());
-        drop(held);
-        assert!(gate.enter(address(1)).is_some());
+        let [first, _second] = held;
+        drop(first);
+        let _again = gate.enter(address(1)).unwrap();
+        assert!(gate.enter(address(1)).is_none(), "the other still counts");
+    }
+
+    #[test]
+    fn an_address_that_left_is_forgotten() {
+        let gate = gate(10, 2, 10);
+        drop([gate.enter(address(1)), gate.enter(address(1))]);
+        assert!(gate.lock().by_net.is_empty());
     }
 
     #[test]

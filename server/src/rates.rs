@@ -126,3 +126,54 @@ impl Rates {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates() -> Rates {
+        let once = Rate(NonZeroU32::MIN);
+        Rates::new(&RatesConfig {
+            requests_per_address: once,
+            requests_per_join_key: once,
+            chains_per_address: once,
+            refused_per_address: once,
+        })
+    }
+
+    fn net(last: u8) -> Net {
+        Net::of([203, 0, 113, last].into())
+    }
+
+    fn refused(result: Result<(), Refusal>) -> u64 {
+        match result {
+            Err(Refusal::TooMany { retry_after }) => retry_after,
+            other => panic!("expected too many, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_limiter_counts_its_own_and_says_when_to_come_back() {
+        let rates = rates();
+        let minute = 1..=60_000;
+        assert!(rates.ask_from(net(1)).is_ok() && rates.found_from(net(1)).is_ok());
+        assert!(minute.contains(&refused(rates.ask_from(net(1)))) && rates.ask_from(net(2)).is_ok());
+        assert!(minute.contains(&refused(rates.found_from(net(1)))) && rates.found_from(net(2)).is_ok());
+        assert!(rates.ask_with(JoinKey([1; 32])).is_ok());
+        assert!(
+            minute.contains(&refused(rates.ask_with(JoinKey([1; 32])))) && rates.ask_with(JoinKey([2; 32])).is_ok()
+        );
+    }
+
+    #[test]
+    fn who_was_refused_too_often_is_not_served_until_the_limiter_allows_one_more() {
+        let rates = rates();
+        rates.refused_from(net(1), 1_000);
+        assert!(rates.check_banned(net(1), 1_000).is_ok(), "once is no crowd");
+        rates.refused_from(net(1), 1_000);
+        let wait = refused(rates.check_banned(net(1), 1_000));
+        assert!((1..=60_000).contains(&wait), "{wait}");
+        assert_eq!(refused(rates.check_banned(net(1), 1_000 + wait - 1)), 1);
+        assert!(rates.check_banned(net(1), 1_000 + wait).is_ok() && rates.check_banned(net(2), 1_000).is_ok());
+    }
+}

@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// A prefix of the request's id
     #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
     id: String,
-    /// Let the relay refuse the address range for a time, at most 7 days: 90s, 15m, 24h, 7d
+    /// Let the relay show nobody the requests from its address range for a time, at most 7 days: 90s, 15m, 24h, 7d
     #[arg(long, value_name = "DURATION", value_parser = block)]
     block: Option<u32>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Args {
 struct Denied {
     #[serde(flatten)]
     decision: DecisionView,
-    /// Seconds for which the relay was asked to refuse the address range; 0 for none.
+    /// Seconds for which the relay was asked to show nobody what comes from the address range; 0 for none.
     block: u32,
 }
 
@@ -39,7 +39,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     context.result("countersign.decision/1", &denied, |output| {
         output.line(&denied.decision.sentence());
         if denied.block > 0 {
-            output.line(&format!("the relay is asked to refuse its address range for {} s", denied.block));
+            output.line(&format!(
+                "the relay is asked to show nobody what comes from its address range for {} s",
+                denied.block
+            ));
         }
         output.progress("The new device is not told: stop it there and run join again.");
     });

@@ -26,7 +26,7 @@ pub(crate) struct Approve {
 pub(crate) struct DenyRequest {
     /// A prefix of its id.
     pub(crate) id: String,
-    /// Seconds for which the relay refuses the address range; 0 for none.
+    /// Seconds for which the relay shows nobody what comes from the address range; 0 for none.
     pub(crate) block: u32,
 }
 
