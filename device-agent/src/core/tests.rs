@@ -31,7 +31,7 @@ fn rng() -> impl rand_core::CryptoRng {
 }
 
 fn named(name: &str) -> Description {
-    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned() }
+    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned(), totp: None }
 }
 
 /// A laptop that founded a chain, in a folder of its own.

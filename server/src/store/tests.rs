@@ -43,7 +43,7 @@ struct Desk {
 }
 
 fn described() -> Description {
-    Description { name: "x".into(), platform: "x".into(), version: "x".into() }
+    Description { name: "x".into(), platform: "x".into(), version: "x".into(), totp: None }
 }
 
 fn founding(keys: &DeviceKeys) -> protocol::entry::Founding {

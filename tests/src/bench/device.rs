@@ -38,7 +38,7 @@ pub(super) struct Device {
 }
 
 pub(super) fn described() -> Description {
-    Description { name: "benchmark".into(), platform: "Linux".into(), version: "1".into() }
+    Description { name: "benchmark".into(), platform: "Linux".into(), version: "1".into(), totp: None }
 }
 
 /// A device that is about to ask.
