@@ -73,6 +73,15 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming]) -> R
     Ok(Put { stored: Stored { numbers }, change })
 }
 
+/// Where a device's line ends.
+pub(super) fn line(tx: Tx<'_>, chain: i64, device: &DeviceId) -> Result<Line, Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT counter, last FROM writers WHERE chain = ?1 AND device = ?2")?;
+    let line = statement.query_row(params![chain, device.as_bytes()], |row| {
+        Ok(Line { counter: uint(row.get(0)?), last: Some(Hash(row.get(1)?)) })
+    });
+    Ok(line.optional()?.unwrap_or_default())
+}
+
 fn writer(tx: Tx<'_>, chain: &Chain, device: &DeviceId) -> Result<Writer, Failure> {
     let mut statement =
         tx.sql.prepare_cached("SELECT number, counter, last FROM writers WHERE chain = ?1 AND device = ?2")?;

@@ -17,3 +17,4 @@ mod strangers;
 mod restart;
 mod tls;
 mod announced;
+mod removed;
