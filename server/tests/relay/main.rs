@@ -8,6 +8,7 @@
 )]
 
 mod harness;
+mod members;
 mod straight_line;
 mod denied;
 mod decisions;
@@ -18,3 +19,4 @@ mod restart;
 mod tls;
 mod announced;
 mod removed;
+mod refill;

@@ -3,75 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use protocol::change::{self, CodeChange, RecoveryChange};
-use protocol::cut::{Cut, CutAt, Removal};
-use protocol::entry::{Entry, RemoveReason};
+use protocol::change::{self, CodeChange};
+use protocol::cut::CutAt;
+use protocol::entry::Entry;
 use protocol::id::JoinKey;
 use protocol::keyring::Keyring;
 use protocol::policy::{Policy, Role};
 use protocol::record::Line;
-use protocol::wire::{Ending, Purpose, Put, RecordPage, Stage, ToDevice, close};
+use protocol::wire::{Ending, Purpose, Stage, ToDevice, close};
 use protocol::{Hash, Verified};
 
-use crate::harness::{Answer, House, Joiner, Member, admitted, founding, rng};
-
-/// A phone that was admitted, as a member of its own.
-async fn phone_of(house: &House, laptop: &mut Member) -> Member {
-    let joiner = admitted(house, laptop).await;
-    let keyring = Keyring::open(&laptop.roster, laptop.keyring.epoch_key().clone()).unwrap();
-    Member { keys: joiner.keys, roster: laptop.roster.clone(), keyring, line: Line::default() }
-}
-
-fn cut(line: Line, at: CutAt) -> Cut {
-    Cut { counter: line.counter, last: line.last, at }
-}
-
-impl Member {
-    fn removes(&self, gone: &[(&Self, CutAt)]) -> Verified<Entry> {
-        let removal = |(member, at): &(&Self, CutAt)| Removal { device: member.keys.id(), cut: cut(member.line, *at) };
-        let mut removals: Vec<Removal> = gone.iter().map(removal).collect();
-        removals.sort_by_key(|removal| removal.device);
-        let (reason, recovery) = (RemoveReason::Lost, RecoveryChange::Keep);
-        change::remove(self.acting(), removals, reason, recovery, Vec::new(), 3, &mut rng()).unwrap()
-    }
-
-    fn rotates(&self, code: CodeChange) -> Verified<Entry> {
-        change::rotate(self.acting(), code, RecoveryChange::Keep, 3, &mut rng()).unwrap()
-    }
-
-    fn opens(&mut self, entry: &Verified<Entry>) {
-        self.follows(entry);
-        self.keyring = Keyring::follow(&self.roster, &self.keys, self.keyring.epoch_key()).unwrap();
-    }
-
-    async fn puts(&mut self, house: &House, id: &str) -> Answer {
-        let before = self.line;
-        let record = self.writes(id, Some(b"1"), None);
-        let answer = house.post("/v1/records", &put(record)).await;
-        if answer.status != 200 {
-            self.line = before;
-        }
-        answer
-    }
-
-    /// The whole feed, as this member reads it.
-    async fn feed(&self, house: &House) -> Vec<protocol::wire::RecordRow> {
-        let mut rows = Vec::new();
-        loop {
-            let after = rows.last().map_or(0, |row: &protocol::wire::RecordRow| row.number);
-            let path = format!("/v1/chains/{}/records?after={after}", self.chain());
-            let page: RecordPage = house.read(&self.keys, &path).await.decode();
-            rows.extend(page.rows);
-            if page.cursor.number == page.last {
-                return rows;
-            }
-        }
-    }
-}
-
-fn put(record: protocol::wire::SealedRecord) -> Vec<u8> {
-    protocol::cbor::encode(&Put { records: vec![record] })
-}
+use crate::harness::{House, Joiner, Member, founding};
+use crate::members::{cut, phone_of, put};
 
 #[tokio::test]
 async fn a_cut_that_says_last_is_the_last_record_here_or_refused_with_what_is() {
@@ -133,9 +76,7 @@ async fn a_cut_that_says_earlier_and_one_that_is_healed_are_not_compared() {
     let distrusts = laptop.removes(&[(&phone, CutAt::Earlier)]);
     assert_eq!(phone.puts(&house, "a").await.status, 200);
     assert_eq!(house.append(&distrusts).await.status, 200);
-    let log: protocol::wire::LogPage =
-        house.read(&laptop.keys, &format!("/v1/chains/{}/log", laptop.chain())).await.decode();
-    let log: Vec<Verified<Entry>> = log.entries.iter().map(|entry| Verified::from_bytes(entry).unwrap()).collect();
+    let log = laptop.log(&house).await;
     let removal = laptop.removes(&[(&phone, CutAt::Last)]);
     assert_eq!(empty.post("/v1/chains", log[0].bytes()).await.status, 201);
     assert_eq!(empty.append_as(&[&log[1], &removal], Purpose::New).await.code(), "request-unknown");
