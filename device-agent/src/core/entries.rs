@@ -34,6 +34,13 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
     Ok((log, roster))
 }
 
+/// Applies entries that were verified, from `found`.
+pub(crate) fn replay_verified(log: &[Verified<Entry>]) -> Result<Roster, AgentError> {
+    let (first, rest) = log.split_first().ok_or(AgentError::Damaged { what: "the log is empty" })?;
+    let founded = Roster::found(first).map_err(AgentError::BadEntry)?;
+    rest.iter().try_fold(founded, |roster, entry| roster.apply(entry).map_err(AgentError::BadEntry))
+}
+
 /// Verifies the next entry of a log, `found` where there is none yet, and applies it. `known` may be the request inside it.
 pub(crate) fn next_of(
     roster: Option<Roster>,
@@ -70,9 +77,10 @@ impl Core {
         if !fresh.is_empty() {
             self.store.pin(&fresh)?;
             self.roster = roster;
-            for entry in fresh {
-                self.log.push(entry.clone());
-                self.announce(&entry)?;
+            self.log.extend(fresh.iter().cloned());
+            self.follow_epoch();
+            for entry in &fresh {
+                self.announce(entry)?;
             }
             self.retry_aside()?;
         }
@@ -89,9 +97,8 @@ impl Core {
         let Some(parent) = parent.filter(|parent| parent.seq < self.roster.seq()) else {
             return Err(AgentError::Lie { what: "the relay shows another log than the one pinned here".to_owned() });
         };
-        let before: Vec<&[u8]> =
-            self.log.iter().take_while(|pinned| pinned.seq <= parent.seq).map(|pinned| &**pinned.bytes()).collect();
-        let (_, roster) = replay(&before)?;
+        let before = self.log.partition_point(|pinned| pinned.seq <= parent.seq);
+        let roster = replay_verified(self.log.get(..before).unwrap_or_default())?;
         roster.apply(&entry).map_err(AgentError::BadEntry)?;
         self.store.keep_evidence(&entry, clock::now())?;
         self.standing = LogStanding::Forked { seq: entry.seq };
@@ -134,7 +141,7 @@ impl Core {
             Outcome::Admitted => ("admitted", None),
             Outcome::Denied(reason) => ("denied", Some(reason.name().to_owned())),
         };
-        let member = self.roster.member(&device);
+        let member = self.roster.known(&device);
         let description = member.and_then(|member| self.keyring.describe(&self.roster, member).ok());
         let described = description.or_else(|| self.claims.get(&request).cloned());
         let name = described.as_ref().map(|described| text::clean(&described.name)).filter(|name| !name.is_empty());

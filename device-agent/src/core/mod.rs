@@ -3,6 +3,7 @@
 //! Everything here is synchronous. A function that changes something has it on the disk before it returns.
 
 pub(crate) mod view;
+mod keys;
 mod entries;
 mod requests;
 mod prompt;
@@ -17,7 +18,6 @@ use std::net::IpAddr;
 use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
-use protocol::policy::Role;
 use protocol::request::Description;
 use protocol::roster::Roster;
 use protocol::signed::Verified;
@@ -31,7 +31,7 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
-pub(crate) use entries::{Divergence, next_of};
+pub(crate) use entries::{Divergence, next_of, replay_verified};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use requests::Listing;
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     claims: BTreeMap<RequestId, Description>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
+    /// The rotation whose key this device cannot open, if the latest is one.
+    unopened: Option<keys::Unopened>,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -83,8 +85,10 @@ impl Core {
             return Err(if founding.is_some() { AgentError::Unfounded } else { nobody() });
         }
         let (log, roster) = entries::replay(&bytes)?;
-        let keyring = Keyring::open(&roster, epoch_key)
-            .map_err(|error| AgentError::Lie { what: format!("the own epoch key: {error}") })?;
+        let (keyring, unopened) = keys::open(&log, &roster, &secrets.keys, &epoch_key)?;
+        if keyring.epoch_key().key_id(keyring.epoch()) != epoch_key.key_id(keyring.epoch()) {
+            keys::keep(home, &secrets.keys, &keyring);
+        }
         let standing = match store.evidence()? {
             None => LogStanding::Whole,
             Some((entry, _)) => {
@@ -105,6 +109,7 @@ impl Core {
             claims: BTreeMap::new(),
             events,
             standing,
+            unopened,
             own_address: None,
         })
     }
@@ -156,14 +161,14 @@ impl Core {
         if self.fork().is_some() {
             return Err(AgentError::Forked);
         }
-        match self.roster.member(&self.keys.id()) {
-            Some(member) if member.role == Role::Approver => Ok(()),
-            Some(_) => Err(AgentError::NotAnApprover),
-            None => Err(AgentError::NotAMember { home: self.home.dir().to_owned() }),
+        self.must_hold_keys()?;
+        match self.roster.approver(&self.keys.id()) {
+            Some(_) => Ok(()),
+            None => Err(AgentError::NotAnApprover),
         }
     }
 
-    /// A member's name, cleaned and quoted; the short id of one that is no member or whose name does not open.
+    /// The name of a device that is or was a member, cleaned and quoted; the short id of any other, or of one whose name does not open.
     pub(crate) fn name_of(&self, device: &DeviceId) -> String {
         self.plain_name(device).map_or_else(|| format!("device {}", device.short()), |name| text::quote(&name))
     }
@@ -174,7 +179,7 @@ impl Core {
     }
 
     fn plain_name(&self, device: &DeviceId) -> Option<String> {
-        let opened = self.roster.member(device).and_then(|member| self.keyring.describe(&self.roster, member).ok());
+        let opened = self.roster.known(device).and_then(|member| self.keyring.describe(&self.roster, member).ok());
         opened.map(|description| text::clean(&description.name)).filter(|name| !name.is_empty())
     }
 
