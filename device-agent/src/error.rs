@@ -88,6 +88,9 @@ pub(crate) enum AgentError {
     /// The joiner took its request back.
     #[error("the request was withdrawn by the device that asked")]
     Withdrawn,
+    /// The sync code has been changed since the request was made.
+    #[error("the request was made with a sync code that is dead now")]
+    StaleRequest,
     /// A code was given for a request whose prompt this device never opened.
     #[error("the prompt of this request was not opened on this device, so it has no code to compare with")]
     NotOpened {

@@ -49,6 +49,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Decided { .. } => (Exit::NotFound, "already-decided", hint("countersign log show")),
         E::Expired => (Exit::Expired, "expired", hint("countersign join   (on the new device: it asks anew)")),
         E::Withdrawn => (Exit::NotFound, "withdrawn", None),
+        E::StaleRequest => (
+            Exit::Expired,
+            "stale-join-key",
+            hint("countersign code show   (and join on the new device with these words)"),
+        ),
         E::NotOpened { id } => (Exit::Refused, "not-opened", Some(format!("countersign requests show {id}"))),
         E::NoAnswer { id } => (
             Exit::Expired,

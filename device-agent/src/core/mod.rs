@@ -3,7 +3,10 @@
 //! Everything here is synchronous. A function that changes something has it on the disk before it returns.
 
 pub(crate) mod view;
+mod replay;
+mod deed;
 mod keys;
+mod diary;
 mod entries;
 mod requests;
 mod prompt;
@@ -18,6 +21,7 @@ use std::net::IpAddr;
 use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
+use protocol::policy::Role;
 use protocol::request::Description;
 use protocol::roster::Roster;
 use protocol::signed::Verified;
@@ -31,9 +35,10 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
-pub(crate) use entries::{Divergence, next_of, replay_verified};
+pub(crate) use entries::Divergence;
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
+pub(crate) use replay::{next_of, replay_verified};
 pub(crate) use requests::Listing;
 use requests::Pending;
 use view::Event;
@@ -54,6 +59,7 @@ pub(crate) struct Core {
     standing: LogStanding,
     /// The rotation whose key this device cannot open, if the latest is one.
     unopened: Option<keys::Unopened>,
+    telling: Telling,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -70,6 +76,15 @@ enum LogStanding {
     },
 }
 
+/// Whether somebody is told what happens: then what was told is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// A command that looks at something else.
+    Nobody,
+    /// The daemon.
+    Daemon,
+}
+
 impl Core {
     /// Opens the state of a member: keys, the pinned log applied from `found`, and what the epoch key opens.
     pub(crate) fn open(home: &Home) -> Result<Self, AgentError> {
@@ -84,7 +99,7 @@ impl Core {
             let founding = store.setting(Setting::Founding)?;
             return Err(if founding.is_some() { AgentError::Unfounded } else { nobody() });
         }
-        let (log, roster) = entries::replay(&bytes)?;
+        let (log, roster) = replay::replay(&bytes)?;
         let (keyring, unopened) = keys::open(&log, &roster, &secrets.keys, &epoch_key)?;
         if keyring.epoch_key().key_id(keyring.epoch()) != epoch_key.key_id(keyring.epoch()) {
             keys::keep(home, &secrets.keys, &keyring);
@@ -110,6 +125,7 @@ impl Core {
             events,
             standing,
             unopened,
+            telling: Telling::Nobody,
             own_address: None,
         })
     }
@@ -170,12 +186,22 @@ impl Core {
 
     /// The name of a device that is or was a member, cleaned and quoted; the short id of any other, or of one whose name does not open.
     pub(crate) fn name_of(&self, device: &DeviceId) -> String {
-        self.plain_name(device).map_or_else(|| format!("device {}", device.short()), |name| text::quote(&name))
+        match self.plain_name(device) {
+            Some(name) => text::quote(&name),
+            None => self.nameless(device),
+        }
     }
 
     /// The same for programs: not quoted.
     pub(crate) fn bare_name_of(&self, device: &DeviceId) -> String {
-        self.plain_name(device).unwrap_or_else(|| format!("device {}", device.short()))
+        self.plain_name(device).unwrap_or_else(|| self.nameless(device))
+    }
+
+    fn nameless(&self, device: &DeviceId) -> String {
+        match self.roster.known(device) {
+            Some(member) if member.role == Role::Recovery => "the recovery device".to_owned(),
+            _ => format!("device {}", device.short()),
+        }
     }
 
     fn plain_name(&self, device: &DeviceId) -> Option<String> {

@@ -163,12 +163,23 @@ impl Core {
             (Some(0), _) => Err(AgentError::Expired),
             (Some(_), _) => Ok(()),
             (None, None) => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
+            (None, Some(_)) if self.is_stale(id)? => Err(AgentError::StaleRequest),
             (None, Some(first)) => {
                 let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
                 let over = clock::now().saturating_sub(first).saturating_add(SLACK) >= lifetime;
                 Err(if over { AgentError::Expired } else { AgentError::Withdrawn })
             }
         }
+    }
+
+    /// Whether the prompt of a request was opened here that was made with a sync code of before.
+    fn is_stale(&self, id: &RequestId) -> Result<bool, AgentError> {
+        let Some(opened) = self.store.opened(id)? else {
+            return Ok(false);
+        };
+        let request = Verified::<JoinRequest>::from_bytes(&opened.ask)
+            .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
+        Ok(request.join_key != self.roster.join_key())
     }
 
     /// The error that says how a request was decided, if it was.

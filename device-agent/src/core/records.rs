@@ -10,7 +10,7 @@ use protocol::wire::{RecordPage, SealedRecord};
 use std::collections::HashMap;
 
 use super::view::{Event, ItemView};
-use super::{Core, entries};
+use super::{Core, replay};
 use crate::clock;
 use crate::error::AgentError;
 use crate::limits;
@@ -239,7 +239,7 @@ impl Core {
 
     /// Verifies everything that is kept, from the first byte: the log from `found`, every record, every writer's line.
     pub(crate) fn verify_all(&self) -> Result<(u64, u64), AgentError> {
-        let (_, roster) = entries::replay(&self.store.log()?)?;
+        let (_, roster) = replay::replay(&self.store.log()?)?;
         if roster.head() != self.roster.head() {
             return Err(AgentError::Damaged { what: "the pinned log is not the one in use" });
         }

@@ -1,5 +1,6 @@
 //! A member's state without a network: what it counts, keeps, repeats and refuses.
 
+mod diary;
 mod entries;
 mod epochs;
 mod records;

@@ -183,7 +183,7 @@ async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) 
 
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
     fresh_if_reachable(local.agent.catch_up_log().await)?;
-    Ok(Json(local.agent.core(|core| core.diary()).await?))
+    Ok(Json(local.agent.core(|core| core.diary()).await??))
 }
 
 async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
