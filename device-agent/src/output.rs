@@ -97,6 +97,14 @@ impl Output {
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
+    /// The content of a record. A terminal gets a line; a file or a pipe gets the bytes that were put.
+    pub(crate) fn value(&self, bytes: &[u8]) {
+        self.bytes(bytes);
+        if std::io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
+            self.bytes(b"\n");
+        }
+    }
+
     /// One object on one line.
     pub(crate) fn json(&self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {

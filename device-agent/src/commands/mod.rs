@@ -4,6 +4,7 @@ mod init;
 mod join_screen;
 mod join;
 mod run;
+mod queue;
 mod status;
 mod requests;
 mod approve;

@@ -8,6 +8,7 @@ mod requests;
 mod prompt;
 mod decide;
 mod records;
+mod outbox;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ use crate::text;
 use crate::{clock, limits};
 
 pub(crate) use entries::{Divergence, next_of};
+pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use requests::Listing;
@@ -94,7 +96,7 @@ impl Core {
         };
         store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
-        Ok(Self {
+        let mut core = Self {
             home: home.clone(),
             keys: secrets.keys,
             keyring,
@@ -106,7 +108,9 @@ impl Core {
             events,
             standing,
             own_address: None,
-        })
+        };
+        core.adopt_staged()?;
+        Ok(core)
     }
 
     /// Everything that happens from now on.

@@ -3,6 +3,7 @@
 mod entries;
 mod records;
 mod aside;
+mod outbox;
 mod requests;
 
 use protocol::cbor::Blob;

@@ -154,6 +154,38 @@ impl std::fmt::Debug for ItemView {
     }
 }
 
+/// An own write that the relay has not acknowledged, without its content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueuedView {
+    /// Name of its collection.
+    pub(crate) collection: String,
+    /// Name within the collection.
+    pub(crate) id: String,
+    /// `put` or `delete`.
+    pub(crate) kind: String,
+    /// When it was written, unix milliseconds.
+    pub(crate) at: u64,
+    /// Stable code of why it is set aside: `conflict` where somebody wrote the item meanwhile. Nothing while it waits for the relay.
+    pub(crate) refused: Option<String>,
+}
+
+impl std::fmt::Debug for QueuedView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QueuedView(secret, {}, refused {:?})", self.kind, self.refused)
+    }
+}
+
+/// Own writes that the relay has not acknowledged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutboxView {
+    /// How many wait for the relay.
+    pub(crate) queued: u64,
+    /// When the oldest of those was written, unix milliseconds.
+    pub(crate) oldest_at: Option<u64>,
+    /// Those that are set aside until their person decides.
+    pub(crate) refused: Vec<QueuedView>,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DecisionView {

@@ -23,3 +23,4 @@ mod corpora;
 mod sockets;
 mod people;
 mod lies;
+mod queue;
