@@ -11,6 +11,7 @@ mod approve;
 mod deny;
 mod devices;
 mod code;
+mod export;
 mod record;
 mod log;
 mod doctor;

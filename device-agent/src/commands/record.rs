@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES, asked_to_stop, queue, read_file, read_stdin};
+use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin};
 use crate::clock;
 use crate::core::view::{Event, ItemView};
 use crate::door::Session;
@@ -72,6 +72,7 @@ enum What {
         when: When,
     },
     Queue(queue::Args),
+    Export(export::Args),
     /// Print records as they change, on whichever device
     #[command(after_help = format!("Examples:\n  countersign record watch\n  countersign record watch notes --json\n\n{EXIT_CODES}"))]
     Watch {
@@ -100,6 +101,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
             write(context, Write { collection, id, value: None }, "deleted", when).await
         }
         What::Queue(args) => queue::run(context, args).await,
+        What::Export(args) => export::run(context, args).await,
         What::Watch { collection } => {
             tokio::select! {
                 watched = watch(context, collection) => watched,

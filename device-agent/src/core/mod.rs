@@ -9,6 +9,7 @@ mod prompt;
 mod decide;
 mod records;
 mod outbox;
+mod export;
 #[cfg(test)]
 mod tests;
 

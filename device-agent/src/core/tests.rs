@@ -4,6 +4,7 @@ mod entries;
 mod records;
 mod aside;
 mod outbox;
+mod export;
 mod requests;
 
 use protocol::cbor::Blob;

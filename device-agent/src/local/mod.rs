@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod serve;
+mod export;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -77,6 +78,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
+        .route("/records/export", post(export::export))
         .route("/records/queue", post(queue))
         .route("/records/queued", get(queued))
         .route("/records/queued/get", post(queued_value))

@@ -127,6 +127,21 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Where the current version of every item arrived, of one collection or of all, in the order of arrival.
+    pub(crate) fn current_places(&self, collection: Option<&BlindedCollection>) -> Result<Vec<u64>, AgentError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT arrival FROM records JOIN items USING (hash) WHERE ?1 IS NULL OR items.collection = ?1 ORDER BY arrival",
+        )?;
+        let places = query.query_map([collection.map(BlindedCollection::as_bytes)], |row| Ok(unsigned(row.get(0)?)))?;
+        Ok(places.collect::<Result<_, _>>()?)
+    }
+
+    /// The record that arrived at a place.
+    pub(crate) fn record_at(&self, arrival: u64) -> Result<Option<RecordRowKept>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT header, ciphertext FROM records WHERE arrival = ?1")?;
+        Ok(query.query_row([signed(arrival)], kept).optional()?)
+    }
+
     /// Every record in the order of arrival, a page at a time: those after `after`, with their place.
     pub(crate) fn records_after(&self, after: u64, most: usize) -> Result<Vec<(u64, RecordRowKept)>, AgentError> {
         let mut query = self.db.prepare_cached(

@@ -24,3 +24,4 @@ mod sockets;
 mod people;
 mod lies;
 mod queue;
+mod export;
