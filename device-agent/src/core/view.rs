@@ -290,6 +290,9 @@ impl DecisionView {
     }
 }
 
+/// Name and version of the form in which events are told to programs.
+pub(crate) const EVENT_SCHEMA: &str = "countersign.event/1";
+
 /// Something that happened. Each is stored before it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]

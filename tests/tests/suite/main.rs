@@ -25,3 +25,4 @@ mod people;
 mod lies;
 mod queue;
 mod export;
+mod hooks;
