@@ -12,6 +12,8 @@ mod requests;
 mod prompt;
 mod decide;
 mod records;
+mod outbox;
+mod export;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,7 @@ use crate::text;
 use crate::{clock, limits};
 
 pub(crate) use entries::Divergence;
+pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use replay::{next_of, replay_verified};
@@ -113,7 +116,7 @@ impl Core {
         };
         store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
-        Ok(Self {
+        let mut core = Self {
             home: home.clone(),
             keys: secrets.keys,
             keyring,
@@ -127,7 +130,9 @@ impl Core {
             unopened,
             telling: Telling::Nobody,
             own_address: None,
-        })
+        };
+        core.adopt_staged()?;
+        Ok(core)
     }
 
     /// Everything that happens from now on.

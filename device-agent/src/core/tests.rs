@@ -5,6 +5,8 @@ mod entries;
 mod epochs;
 mod records;
 mod aside;
+mod outbox;
+mod export;
 mod requests;
 
 use protocol::cbor::Blob;

@@ -47,7 +47,8 @@ fn a_right_code_admits_once() {
     let TotpAttempt::Right(confirmed) = confirm(&chain, &phone) else { panic!("the code is right") };
     let admits = |chain: &Chain, confirmed, joiner: &crate::world::Joiner| {
         let rng = &mut SeededRng::new("totp");
-        decision::admit_totp(chain.acting(&chain.laptop), confirmed, &joiner.description, Role::Writer, AT, rng).unwrap()
+        decision::admit_totp(chain.acting(&chain.laptop), confirmed, &joiner.description, Role::Writer, AT, rng)
+            .unwrap()
     };
     // Both approvers compared the same code before either entry landed: the log takes one.
     let TotpAttempt::Right(raced) = confirm(&chain, &tablet) else { panic!("the code is right") };
