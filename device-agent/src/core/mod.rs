@@ -11,6 +11,7 @@ mod entries;
 mod requests;
 mod prompt;
 mod decide;
+mod membership;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use crate::text;
 use crate::{clock, limits};
 
 pub(crate) use entries::Divergence;
+pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use replay::{next_of, replay_verified};
