@@ -1,11 +1,11 @@
 //! Why the relay does not do what it was asked, sorted by blame.
 
-use protocol::Hash;
 use protocol::error::FormError;
 use protocol::http_signature::ReadRefusal;
 use protocol::record::RecordRefusal;
 use protocol::roster;
 use protocol::round::RoundError;
+use protocol::{DeviceId, Hash};
 
 /// Where a log stands, for whoever must catch up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,18 @@ pub enum Refusal {
     /// The log moved on. The compare-and-swap lost.
     #[error("the log has moved on: fetch what is missing, verify it, and sign again")]
     HeadMoved(Stand),
+    /// A cut says that it is the last record of a line, and is not.
+    #[error(
+        "the cut is not the device's last record here: fetch the records, verify them, and sign again, or cut earlier"
+    )]
+    CutBehind {
+        /// Whose line it is.
+        device: DeviceId,
+        /// Counter of its last record here; 0 if there is none.
+        counter: u64,
+        /// Hash of it.
+        last: Option<Hash>,
+    },
     /// A record is not taken, and with it none of its batch.
     #[error("record {index}: {refusal}")]
     Record {
@@ -94,6 +106,14 @@ pub enum Refusal {
     /// A nonce is of another epoch.
     #[error("the epoch is not the current one: fetch the log")]
     StaleEpoch,
+    /// An approval would count in no entry.
+    #[error("the approval does not count: made before the chain changed, or by a device that has no voice in it")]
+    ApprovalVoid,
+    /// As many approvals wait as a chain may have.
+    #[error(
+        "as many approvals wait as a chain may have: put them into an entry, or wait until one has changed the chain"
+    )]
+    TooManyApprovals,
     /// There is nothing at this address.
     #[error("there is nothing here")]
     NotFound,

@@ -93,11 +93,20 @@ impl From<Refusal> for Problem {
             Refusal::HeadMoved(stand) => {
                 problem.with("head", json!(stand.head.to_string())).with("seq", json!(stand.seq))
             }
+            Refusal::CutBehind { device, counter, last } => {
+                let problem = problem.with("device", json!(device.to_string())).with("counter", json!(counter));
+                match last {
+                    Some(last) => problem.with("hash", json!(last.to_string())),
+                    None => problem,
+                }
+            }
             Refusal::Log { index, .. } | Refusal::Record { index, .. } => problem.with("index", json!(index)),
             Refusal::RoundTaken { next, .. } => problem.with("next", json!(next)),
             Refusal::TooMany { retry_after } | Refusal::TooManyPending { retry_after } => {
                 problem.retry_after(retry_after)
             }
+            // Nobody knows when; a person decides.
+            Refusal::TooManyApprovals => problem.retry_after(60_000),
             _ => problem,
         }
     }
@@ -114,6 +123,7 @@ fn outside(refusal: &Refusal) -> (StatusCode, &'static str) {
         }
         Refusal::Log { refusal: error, .. } => (StatusCode::CONFLICT, error.code()),
         Refusal::HeadMoved(_) => (StatusCode::CONFLICT, "head-moved"),
+        Refusal::CutBehind { .. } => (StatusCode::CONFLICT, "cut-behind"),
         Refusal::Record { refusal: error @ RecordRefusal::NotAMember, .. } => (StatusCode::FORBIDDEN, error.code()),
         Refusal::Record { refusal: error, .. } => (StatusCode::CONFLICT, error.code()),
         Refusal::Round(error) => (StatusCode::CONFLICT, error.code()),
@@ -129,6 +139,8 @@ fn outside(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotAnApprover => (StatusCode::FORBIDDEN, "not-an-approver"),
         Refusal::UnknownHead => (StatusCode::CONFLICT, "unknown-head"),
         Refusal::StaleEpoch => (StatusCode::CONFLICT, "stale-epoch"),
+        Refusal::ApprovalVoid => (StatusCode::CONFLICT, "approval-void"),
+        Refusal::TooManyApprovals => (StatusCode::TOO_MANY_REQUESTS, "too-many-approvals"),
         Refusal::NotFound => (StatusCode::NOT_FOUND, "not-found"),
         Refusal::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
         Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),

@@ -293,7 +293,7 @@ impl Member {
     /// Puts records.
     #[must_use]
     pub fn put(&self, records: &[SealedRecord]) -> Answer {
-        self.line.caller.post("/v1/records", &cbor::encode(&Put { records: records.to_vec() }))
+        self.line.caller.post("/v1/records", &cbor::encode(&Put { records: records.to_vec(), refill: None }))
     }
 
     /// Writes a new item and follows its line.

@@ -40,7 +40,7 @@ pub(crate) use entries::Divergence;
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
-pub(crate) use replay::{next_of, replay_verified};
+pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
 use view::Event;

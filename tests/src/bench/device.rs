@@ -159,7 +159,7 @@ impl Device {
     /// The body of a put of new items, so many from a number on.
     pub(super) fn puts(&mut self, from: usize, count: usize) -> Bytes {
         let records = (from..from + count).map(|number| self.writes(&format!("item {number}"))).collect();
-        cbor::encode(&Put { records }).into()
+        cbor::encode(&Put { records, refill: None }).into()
     }
 
     /// A signed read of an item: path and headers.
