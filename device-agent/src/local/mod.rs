@@ -158,7 +158,11 @@ async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
 
 async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
-    Ok(Json(local.agent.core(move |core| body::Code { words: core.keyring().code().words(), relay }).await?))
+    let work = move |core: &mut crate::core::Core| {
+        let code = core.keyring().code();
+        body::Code { words: code.words(), payload: code.payload(&relay), relay }
+    };
+    Ok(Json(local.agent.core(work).await?))
 }
 
 async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
