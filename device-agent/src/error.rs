@@ -147,6 +147,14 @@ pub(crate) enum AgentError {
     /// Membership, policy or keys changed between the prompt and the signature.
     #[error("the chain changed while you decided: look at the request again")]
     ChangedMeanwhile,
+    /// A setting that makes a promise void, and was not asked for by the name of that.
+    #[error("{what}")]
+    RiskNotTaken {
+        /// Its name.
+        risk: String,
+        /// What it makes void.
+        what: String,
+    },
     /// The log refuses an entry of our own.
     #[error("the log refuses it: {0}")]
     OwnRefused(Refusal),

@@ -90,7 +90,17 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             refusal.code(),
             hint("countersign devices role NAME approver   (or countersign join on another device)"),
         ),
+        E::OwnRefused(refusal @ Refusal::TooFewApprovers { .. }) => (
+            Exit::Refused,
+            refusal.code(),
+            hint("countersign devices role NAME approver   (or join with another device, or ask for fewer)"),
+        ),
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
+        E::RiskNotTaken { risk, .. } => (
+            Exit::Usage,
+            "risk-not-taken",
+            Some(format!("the same with --accept-risk={risk}   (if that is what you want)")),
+        ),
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::OutboxFull => {

@@ -5,6 +5,7 @@
 mod follow;
 mod append;
 mod membership;
+mod policy;
 mod requests;
 mod refill;
 mod outbox;

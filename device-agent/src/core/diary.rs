@@ -270,7 +270,8 @@ fn reason(deed: &Deed) -> Option<String> {
 }
 
 fn field_views(deed: &Deed) -> Vec<FieldView> {
-    let view = |field: super::deed::Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
+    let view =
+        |field: super::settings::Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
     deed.fields().into_iter().map(view).collect()
 }
 

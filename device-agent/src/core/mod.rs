@@ -4,6 +4,7 @@
 
 pub(crate) mod view;
 mod replay;
+mod settings;
 mod deed;
 mod keys;
 mod diary;
@@ -12,6 +13,7 @@ mod requests;
 mod prompt;
 mod decide;
 mod membership;
+mod policy;
 mod records;
 mod outbox;
 mod export;
@@ -41,6 +43,7 @@ use crate::{clock, limits};
 pub(crate) use entries::Divergence;
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
+pub(crate) use policy::{NO_CHECK, PolicyWish};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use replay::next_of;

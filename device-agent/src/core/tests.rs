@@ -4,6 +4,7 @@ mod diary;
 mod entries;
 mod epochs;
 mod membership;
+mod policy;
 mod records;
 mod aside;
 mod outbox;

@@ -3,9 +3,13 @@
 //! Each fact has one of three sources. *Verified*: ids, roles, decisions, order. *Seen by the relay*: addresses, times of arrival.
 //! *Claimed by the device*: names, platforms, versions, and the clocks inside signed forms.
 
+mod policy;
+
 use serde::{Deserialize, Serialize};
 
 use crate::told::Told;
+
+pub(crate) use policy::{CautionView, PolicyPlanView, PolicyView, SettingView};
 
 /// An open request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::core::PolicyWish;
 use crate::core::view::{OutboxView, RequestView};
 
 /// Names a request by a prefix of its id.
@@ -59,6 +60,15 @@ pub(crate) struct RoleAsked {
     pub(crate) device: String,
     /// The role, by name.
     pub(crate) role: String,
+}
+
+/// Changes the policy.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PolicyOrdered {
+    /// What it is to become.
+    pub(crate) wish: PolicyWish,
+    /// Position of the entry that brought the policy which was shown.
+    pub(crate) base: u64,
 }
 
 /// Names an item.

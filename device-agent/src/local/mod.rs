@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod membership;
+mod policy;
 mod serve;
 mod export;
 
@@ -78,6 +79,9 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/devices/removal", post(membership::removal))
         .route("/devices/remove", post(membership::remove))
         .route("/devices/role", post(membership::role))
+        .route("/policy", get(policy::show))
+        .route("/policy/plan", post(policy::plan))
+        .route("/policy/set", post(policy::set))
         .route("/leave", post(membership::leave))
         .route("/code", get(code))
         .route("/records/write", post(write))
