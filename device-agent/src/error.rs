@@ -67,6 +67,21 @@ pub(crate) enum AgentError {
         /// The prefix.
         prefix: String,
     },
+    /// A prefix that several proposals have.
+    #[error("more than one proposal begins with {prefix}")]
+    AmbiguousProposal {
+        /// The prefix.
+        prefix: String,
+    },
+    /// An approver does not agree to what is about itself.
+    #[error("this device has no voice in it: it is about this device")]
+    NoVoice,
+    /// A device is let in by its code, not by agreeing.
+    #[error("a device is let in by typing its code")]
+    TypeTheCode {
+        /// Short id of the request.
+        id: String,
+    },
     /// A name or prefix that several devices have.
     #[error("more than one is called {name}, or begins so")]
     AmbiguousDevice {

@@ -50,6 +50,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::AmbiguousDevice { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign devices list   (and type more of the id)"))
         }
+        E::AmbiguousProposal { .. } => {
+            (Exit::Usage, "ambiguous", hint("countersign approvals list   (and type more of the id)"))
+        }
+        E::NoVoice => (Exit::Refused, "no-voice", None),
+        E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
         E::CutBehind => (
             Exit::Refused,
             "cut-behind",

@@ -4,6 +4,7 @@
 
 mod follow;
 mod append;
+mod approvals;
 mod membership;
 mod policy;
 mod requests;
@@ -20,6 +21,8 @@ use crate::core::view::Event;
 use crate::error::AgentError;
 use crate::relay_client::RelayClient;
 use crate::told::Told;
+
+pub(crate) use approvals::Agreement;
 
 /// A member at work. Clones are the same member.
 #[derive(Clone)]

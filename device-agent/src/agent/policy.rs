@@ -1,8 +1,10 @@
 //! The policy, over the network.
 
+use protocol::approval::Subject;
+
 use super::Agent;
 use crate::core::PolicyWish;
-use crate::core::view::{ChangeView, PolicyPlanView, PolicyView};
+use crate::core::view::{OutcomeView, PolicyPlanView, PolicyView};
 use crate::error::AgentError;
 
 impl Agent {
@@ -18,7 +20,7 @@ impl Agent {
     }
 
     /// Changes the policy that was shown: it is signed again by itself only as long as that one is in force.
-    pub(crate) async fn set_policy(&self, wish: PolicyWish, base: u64) -> Result<ChangeView, AgentError> {
+    pub(crate) async fn set_policy(&self, wish: PolicyWish, base: u64) -> Result<OutcomeView, AgentError> {
         self.catch_up_log().await?;
         let policy = self
             .core(move |core| {
@@ -27,7 +29,8 @@ impl Agent {
                 Ok::<_, AgentError>(policy)
             })
             .await??;
-        let seq = self.append(move |core| core.change_policy(&policy, base)).await?;
-        self.change(seq).await
+        let subject = Subject::Policy(Box::new(policy.clone()));
+        let carried = self.carry_out(subject, move |core| core.change_policy(&policy, base)).await?;
+        self.outcome(carried).await
     }
 }

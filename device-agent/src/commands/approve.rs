@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES};
-use crate::core::view::{DecisionView, RequestView};
+use super::{Context, EXIT_CODES, show_proposal};
+use crate::core::view::{ApprovedView, RequestView};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{Approve, Named};
@@ -30,7 +30,7 @@ pub(super) struct Args {
 
 /// Approves.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let decision = match args.check_code {
+    let approved = match args.check_code {
         Some(code) => {
             let door = context.door(Session::NotNeeded).await?;
             send(&door, &args.id, Zeroizing::new(code)).await?
@@ -43,12 +43,17 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
             });
         }
     };
-    context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence()));
+    match approved {
+        ApprovedView::Decided(decision) => {
+            context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence()));
+        }
+        ApprovedView::Agreed(proposal) => show_proposal(context, &proposal),
+    }
     Ok(Exit::Done)
 }
 
 /// Opens the prompt, shows the facts, and asks for the code until it is right, denied, or decided elsewhere.
-async fn ask(context: &Context, id: &str) -> Result<DecisionView, AgentError> {
+async fn ask(context: &Context, id: &str) -> Result<ApprovedView, AgentError> {
     let door = context.door(Session::Needed).await?;
     let mut events = door.events().await?;
     let request: RequestView = door.post("/requests/open", &Named { id: id.to_owned() }).await?;
@@ -80,6 +85,6 @@ async fn ask(context: &Context, id: &str) -> Result<DecisionView, AgentError> {
     }
 }
 
-async fn send(door: &Door, id: &str, code: Zeroizing<String>) -> Result<DecisionView, AgentError> {
+async fn send(door: &Door, id: &str, code: Zeroizing<String>) -> Result<ApprovedView, AgentError> {
     door.post("/requests/approve", &Approve { id: id.to_owned(), code }).await
 }

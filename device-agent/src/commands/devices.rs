@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES, remove, show_change};
-use crate::core::view::{ChangeView, Here, MemberView, short};
+use super::{Context, EXIT_CODES, remove, show_outcome};
+use crate::core::view::{Here, MemberView, OutcomeView, short};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::RoleAsked;
@@ -70,8 +70,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Remove(args) => remove::run(context, args).await,
         What::Role { name, role } => {
             let asked = RoleAsked { device: name, role: role.name().to_owned() };
-            let change: ChangeView = context.door(Session::NotNeeded).await?.post("/devices/role", &asked).await?;
-            show_change(context, &change, "next: countersign devices list");
+            let outcome: OutcomeView = context.door(Session::NotNeeded).await?.post("/devices/role", &asked).await?;
+            show_outcome(context, &outcome, "next: countersign devices list");
             Ok(Exit::Done)
         }
     }

@@ -14,6 +14,7 @@ mod devices;
 mod leave;
 mod code;
 mod policy;
+mod approvals;
 mod export;
 mod record;
 mod log;
@@ -30,7 +31,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use protocol::request::Description;
 use serde::Serialize;
 
-use crate::core::view::ChangeView;
+use crate::core::view::{ChangeView, OutcomeView, ProposalView};
 use crate::dial::{Endpoint, Plaintext};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
@@ -99,6 +100,7 @@ enum Command {
     Leave(leave::Args),
     Code(code::Args),
     Policy(policy::Args),
+    Approvals(approvals::Args),
     Record(record::Args),
     Log(log::Args),
     Doctor(doctor::Args),
@@ -197,6 +199,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Devices(args) => devices::run(&context, args).await,
         Command::Leave(args) => leave::run(&context, args).await,
         Command::Code(args) => code::run(&context, args).await,
+        Command::Approvals(args) => approvals::run(&context, args).await,
         Command::Policy(args) => policy::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
@@ -292,6 +295,23 @@ pub(crate) fn show_change(context: &Context, change: &ChangeView, next: &str) {
     context.result("countersign.change/1", change, |output| {
         output.line(&change.sentence);
         output.progress(next);
+    });
+}
+
+/// Prints what came of something that may need several approvers.
+pub(crate) fn show_outcome(context: &Context, outcome: &OutcomeView, next: &str) {
+    match outcome {
+        OutcomeView::Changed(change) => show_change(context, change, next),
+        OutcomeView::Proposed(proposal) => show_proposal(context, proposal),
+    }
+}
+
+/// Prints that others must agree first.
+pub(crate) fn show_proposal(context: &Context, proposal: &ProposalView) {
+    context.result("countersign.proposal/1", proposal, |output| {
+        output.line(&format!("PROPOSED to {}", proposal.what));
+        output.progress(&format!("It is not done yet: {}.", proposal.standing()));
+        output.progress(&format!("next: {}   (on another approver)", proposal.next()));
     });
 }
 

@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 
-use super::{Context, EXIT_CODES, confirm, seconds, show_change};
+use super::{Context, EXIT_CODES, confirm, seconds, show_outcome};
 use crate::core::PolicyWish;
-use crate::core::view::{CautionView, ChangeView, FieldView, PolicyPlanView, PolicyView};
+use crate::core::view::{CautionView, FieldView, OutcomeView, PolicyPlanView, PolicyView};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::PolicyOrdered;
@@ -39,7 +39,7 @@ enum What {
 
 /// Risks that are taken by naming them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Risk {
+pub(super) enum Risk {
     /// Let devices in of which nothing is checked
     NoCheck,
 }
@@ -80,11 +80,16 @@ struct Wanted {
     accept_risk: Vec<Risk>,
 }
 
+impl Risk {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::NoCheck => crate::core::NO_CHECK,
+        }
+    }
+}
+
 impl Wanted {
     fn wish(self) -> PolicyWish {
-        let name = |risk: &Risk| match risk {
-            Risk::NoCheck => crate::core::NO_CHECK.to_owned(),
-        };
         PolicyWish {
             ways: self.ways,
             quorum_admit: self.quorum_admit,
@@ -95,7 +100,7 @@ impl Wanted {
             members_max: self.members_max,
             closing_delay: self.closing_delay,
             reset_delay: self.reset_delay,
-            accepted: self.accept_risk.iter().map(name).collect(),
+            accepted: self.accept_risk.iter().map(|risk| risk.name().to_owned()).collect(),
         }
     }
 }
@@ -148,8 +153,8 @@ async fn set(context: &Context, wish: PolicyWish) -> Result<Exit, AgentError> {
         return Err(AgentError::Told(told));
     }
     confirm(context, "change").await?;
-    let change: ChangeView = door.post("/policy/set", &PolicyOrdered { wish, base: plan.base }).await?;
-    show_change(context, &change, "next: countersign policy show");
+    let outcome: OutcomeView = door.post("/policy/set", &PolicyOrdered { wish, base: plan.base }).await?;
+    show_outcome(context, &outcome, "next: countersign policy show");
     Ok(Exit::Done)
 }
 

@@ -31,6 +31,9 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             _ => "daemon   not running   (countersign run)".to_owned(),
         });
         output.line(&format!("requests {} open", status.requests.len()));
+        for proposal in &status.approvals {
+            output.line(&format!("PROPOSED {}  {} ({})", short(&proposal.proposal), proposal.what, proposal.standing()));
+        }
         if let Some(again_at) = status.prompts_again_at {
             let limit = PROMPTS_PER_DAY_MAX;
             output.line(&format!(

@@ -1,5 +1,6 @@
 //! Signing decisions. An own entry is kept before it is sent; nothing else is signed for the same place while it is under way.
 
+use protocol::approval::{AdmitSubject, Subject};
 use protocol::entry::{DenyReason, Entry};
 use protocol::policy::{Policy, Role};
 use protocol::request::JoinRequest;
@@ -21,6 +22,11 @@ pub(crate) struct Terms {
     role: Option<Role>,
 }
 
+/// What approvers agree to who let a device in whose code they typed.
+pub(crate) fn admit_subject(request: RequestId) -> Subject {
+    Subject::Admit(AdmitSubject { request, role: Role::Approver })
+}
+
 impl Core {
     /// The terms of a decision that is made now.
     pub(crate) fn terms(&self) -> Terms {
@@ -38,11 +44,13 @@ impl Core {
         self.must_be_decidable(&id, terms)?;
         self.must_be_open(&id)?;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let entry = decision::admit(
+        let approvals = self.approvals_for(&admit_subject(id));
+        let entry = decision::admit_together(
             self.acting(),
             &shown.confirmed,
             &shown.description,
             Role::Approver,
+            approvals,
             clock::now(),
             &mut rng,
         )

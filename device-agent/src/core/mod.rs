@@ -14,6 +14,7 @@ mod prompt;
 mod decide;
 mod membership;
 mod policy;
+mod approvals;
 mod records;
 mod outbox;
 mod export;
@@ -23,6 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use protocol::approval::Approval;
 use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
@@ -40,6 +42,7 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
+pub(crate) use decide::admit_subject;
 pub(crate) use entries::Divergence;
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
@@ -68,6 +71,8 @@ pub(crate) struct Core {
     /// The rotation whose key this device cannot open, if the latest is one.
     unopened: Option<keys::Unopened>,
     telling: Telling,
+    /// Those that count in the next entry, in the order in which they came.
+    approvals: Vec<Verified<Approval>>,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -134,9 +139,11 @@ impl Core {
             standing,
             unopened,
             telling: Telling::Nobody,
+            approvals: Vec::new(),
             own_address: None,
         };
         core.adopt_staged()?;
+        core.load_approvals()?;
         Ok(core)
     }
 

@@ -1,5 +1,6 @@
 //! Changing the policy: what it would come to, what must be known first, and the entry that does it.
 
+use protocol::approval::Subject;
 use protocol::change;
 use protocol::entry::Entry;
 use protocol::policy::{How, Policy, TotpMode};
@@ -150,7 +151,8 @@ impl Core {
         if self.roster.policy_seq() != base {
             return Err(AgentError::ChangedMeanwhile);
         }
-        let entry = change::change_policy(self.acting(), policy.clone(), Vec::new(), clock::now())
+        let approvals = self.approvals_for(&Subject::Policy(Box::new(policy.clone())));
+        let entry = change::change_policy(self.acting(), policy.clone(), approvals, clock::now())
             .map_err(AgentError::OwnForm)?;
         self.stage(vec![entry])
     }

@@ -152,6 +152,7 @@ impl Core {
     pub(crate) fn end_request(&mut self, id: &RequestId, ending: &str) -> Result<(), AgentError> {
         if self.pending.remove(id).is_some() && self.roster.decision(id).is_none() {
             self.store.end_round(id, Ended::Over)?;
+            self.drop_approvals_of(id)?;
             self.emit(Event::Ended { request: id.to_string(), ending: ending.to_owned() });
         }
         Ok(())
@@ -215,6 +216,8 @@ impl Core {
             same_network: same_network(&pending.seen.address, self.own_address),
             remaining: self.remaining(id).unwrap_or_default(),
             prompt: self.prompt_view(id)?,
+            approved_by: self.admit_approved_by(id),
+            more_needed: self.admit_more_needed(id),
         })
     }
 

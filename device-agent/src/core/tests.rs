@@ -5,6 +5,7 @@ mod entries;
 mod epochs;
 mod membership;
 mod policy;
+mod approvals;
 mod records;
 mod aside;
 mod outbox;

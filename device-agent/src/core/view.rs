@@ -3,12 +3,14 @@
 //! Each fact has one of three sources. *Verified*: ids, roles, decisions, order. *Seen by the relay*: addresses, times of arrival.
 //! *Claimed by the device*: names, platforms, versions, and the clocks inside signed forms.
 
+mod approval;
 mod policy;
 
 use serde::{Deserialize, Serialize};
 
 use crate::told::Told;
 
+pub(crate) use approval::{ApprovalView, ApprovedView, OutcomeView, ProposalView, approved};
 pub(crate) use policy::{CautionView, PolicyPlanView, PolicyView, SettingView};
 
 /// An open request.
@@ -38,6 +40,10 @@ pub(crate) struct RequestView {
     pub(crate) remaining: u64,
     /// Where the prompt stands on this device.
     pub(crate) prompt: PromptView,
+    /// Verified: approvers that have approved it; their names are claimed, and quoted.
+    pub(crate) approved_by: Vec<String>,
+    /// Verified: approvers that must still approve it, if more than one must.
+    pub(crate) more_needed: Option<u64>,
 }
 
 /// Whether an address is in this device's network.
@@ -410,6 +416,16 @@ pub(crate) enum Event {
     Changed {
         /// How.
         change: Box<ChangeView>,
+    },
+    /// An approver agreed to something that needs several, here or elsewhere.
+    Approved {
+        /// Who, and to what.
+        approval: Box<ApprovalView>,
+    },
+    /// What approvers had agreed to counts no more: the chain changed before enough of them had.
+    Dropped {
+        /// What it was.
+        proposal: Box<ProposalView>,
     },
     /// A request is no longer open, undecided.
     Ended {

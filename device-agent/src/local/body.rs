@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::core::PolicyWish;
-use crate::core::view::{OutboxView, RequestView};
+use crate::core::view::{OutboxView, ProposalView, RequestView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +60,17 @@ pub(crate) struct RoleAsked {
     pub(crate) device: String,
     /// The role, by name.
     pub(crate) role: String,
+}
+
+/// Agrees to what another approver proposed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Agreed {
+    /// A prefix of its id.
+    pub(crate) id: String,
+    /// Why devices are removed, by name.
+    pub(crate) reason: String,
+    /// Risks that are taken, by name.
+    pub(crate) accepted: Vec<String>,
 }
 
 /// Changes the policy.
@@ -168,6 +179,8 @@ pub(crate) struct Status {
     pub(crate) outbox: OutboxView,
     /// Open requests.
     pub(crate) requests: Vec<RequestView>,
+    /// What approvers have agreed to, and more must.
+    pub(crate) approvals: Vec<ProposalView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
     pub(crate) prompts_again_at: Option<u64>,
 }

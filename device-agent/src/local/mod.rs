@@ -1,6 +1,7 @@
 //! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
 
 pub(crate) mod body;
+mod approvals;
 mod membership;
 mod policy;
 mod serve;
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
+use crate::core::view::{ApprovedView, DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -79,6 +80,9 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/devices/removal", post(membership::removal))
         .route("/devices/remove", post(membership::remove))
         .route("/devices/role", post(membership::role))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/find", post(approvals::find))
+        .route("/approvals/agree", post(approvals::agree))
         .route("/policy", get(policy::show))
         .route("/policy/plan", post(policy::plan))
         .route("/policy/set", post(policy::set))
@@ -137,6 +141,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,
             requests: core.requests()?,
+            approvals: core.proposals(),
             prompts_again_at: core.prompts_again_at(clock::now())?,
         })
     };
@@ -152,7 +157,7 @@ async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Ans
     Ok(Json(local.agent.open(id).await?))
 }
 
-async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<DecisionView> {
+async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<ApprovedView> {
     let id = local.agent.find(&typed.id).await?;
     Ok(Json(local.agent.approve(id, typed.code).await?))
 }

@@ -6,6 +6,7 @@
 mod log;
 mod records;
 mod outbox;
+mod approvals;
 mod rounds;
 mod joining;
 
@@ -18,13 +19,14 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::AgentError;
 
+pub(crate) use approvals::Sent;
 pub(crate) use outbox::{DraftRow, DraftState, Earlier, NewDraft};
 pub(crate) use records::ItemRow;
 pub(crate) use rounds::{Ended, OpenedRow};
 
 /// The form of the tables, a step for each version: a store of an earlier one goes on from where it is, one of a later one is refused,
 /// never guessed at. A step that was released is not changed any more.
-const STEPS: [&str; 2] = [FIRST, DRAFTS];
+const STEPS: [&str; 3] = [FIRST, DRAFTS, APPROVALS];
 
 const FIRST: &str = "
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -55,6 +57,11 @@ CREATE TABLE evidence (hash BLOB PRIMARY KEY, entry BLOB NOT NULL, found_at INTE
 const DRAFTS: &str = "
 CREATE TABLE drafts (number INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, id TEXT NOT NULL, value BLOB, base BLOB,
   queued_at INTEGER NOT NULL, staged BLOB UNIQUE, refused TEXT) STRICT;
+";
+
+/// Approvals that count in the next entry. `unsent` ones are this device's own, and the relay has not taken them.
+const APPROVALS: &str = "
+CREATE TABLE approvals (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, approval BLOB NOT NULL, unsent INTEGER NOT NULL) STRICT;
 ";
 
 /// An open store.
