@@ -7,11 +7,12 @@ use super::{Context, EXIT_CODES};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::Code;
+use crate::qr::{self, Ink};
 use crate::told::Exit;
 
 /// Show the sync code that a new device joins with
 #[derive(clap::Args)]
-#[command(after_help = format!("Example:\n  countersign code show\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  countersign code show\n  countersign code show --qr\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -20,23 +21,43 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Show the 24 words. They let a device ask, and nothing more
-    #[command(after_help = format!("Example:\n  countersign code show\n\n{EXIT_CODES}"))]
-    Show,
+    #[command(after_help = format!("Examples:\n  countersign code show\n  countersign code show --qr\n\n{EXIT_CODES}"))]
+    Show {
+        /// Draw a QR code instead, which names the relay too; the line below it is what a camera reads
+        ///
+        /// 'countersign join' takes that line at its prompt, in a file, or on standard input. Without colours the code is drawn for a dark
+        /// background; '--color always' makes it right on every one.
+        #[arg(long)]
+        qr: bool,
+    },
 }
 
 #[derive(Serialize)]
 struct Shown<'a> {
     words: &'a str,
     relay: &'a str,
+    payload: &'a str,
 }
 
 /// Shows.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let What::Show = args.what;
+    let What::Show { qr } = args.what;
     let code: Code = context.door(Session::NotNeeded).await?.get("/code").await?;
-    context.result("countersign.code/1", &Shown { words: &code.words, relay: &code.relay }, |output| {
-        output.line(&code.words);
-        output.progress(&format!("next: countersign join --relay {}   (on the new device)", code.relay));
+    let ink = if context.output.result_is_colored() { Ink::Colors } else { Ink::Plain };
+    let drawn = qr.then(|| qr::draw(&code.payload, ink)).transpose()?;
+    let shown = Shown { words: &code.words, relay: &code.relay, payload: &code.payload };
+    context.result("countersign.code/1", &shown, |output| match &drawn {
+        Some(drawn) => {
+            output.bytes(drawn.as_bytes());
+            output.line(&code.payload);
+            output.progress(
+                "next: countersign join   (on the new device: it asks for the line that a camera reads here)",
+            );
+        }
+        None => {
+            output.line(&code.words);
+            output.progress(&format!("next: countersign join --relay {}   (on the new device)", code.relay));
+        }
     });
     Ok(Exit::Done)
 }

@@ -71,6 +71,8 @@ pub(crate) struct Code {
     pub(crate) words: Zeroizing<String>,
     /// The relay's address, which the new device needs besides.
     pub(crate) relay: String,
+    /// Both in one, as a QR code carries them.
+    pub(crate) payload: Zeroizing<String>,
 }
 
 /// What was verified.

@@ -162,7 +162,8 @@ async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
     let shown = move |core: &mut crate::core::Core| {
         core.must_hold_keys()?;
-        Ok::<_, AgentError>(body::Code { words: core.keyring().code().words(), relay })
+        let code = core.keyring().code();
+        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay })
     };
     fresh_if_reachable(local.agent.catch_up_log().await)?;
     Ok(Json(local.agent.core(shown).await??))
