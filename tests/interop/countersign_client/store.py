@@ -11,9 +11,10 @@ from .cbor import Raw
 from .code import EpochKey, SyncCode
 from .forms import Cursor
 from .keys import SealingKey, SigningKey
-from .messages import RecordRow, SealedRecord, Wire, many
+from .messages import RecordRow, SealedRecord
 from .problems import Problem
 from .shape import a_bool, a_bytes, a_text, a_uint, an_id
+from .wire import Wire, many
 
 _STATE_LIMIT = 1 << 32
 
