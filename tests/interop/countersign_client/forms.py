@@ -109,7 +109,7 @@ class Device:
         return device
 
 
-class _Plain:
+class Plain:
     """A form without proofs whose signer is known only from state."""
 
     @classmethod
@@ -124,7 +124,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class JoinRequest(_Plain):
+class JoinRequest(Plain):
     """A device asks to join."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/join-request"
@@ -167,7 +167,7 @@ class JoinRequest(_Plain):
 
 
 @dataclass(frozen=True)
-class Nonce(_Plain):
+class Nonce(Plain):
     """An approver opens a round."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/nonce"
@@ -201,7 +201,7 @@ class Nonce(_Plain):
 
 
 @dataclass(frozen=True)
-class Reveal(_Plain):
+class Reveal(Plain):
     """A joiner answers a nonce."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/reveal"
@@ -221,7 +221,7 @@ class Reveal(_Plain):
 
 
 @dataclass(frozen=True)
-class Withdrawal(_Plain):
+class Withdrawal(Plain):
     """A joiner takes its request back."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/withdrawal"
@@ -242,7 +242,7 @@ PUT, DELETE = 0, 1
 
 
 @dataclass(frozen=True)
-class Record(_Plain):
+class Record(Plain):
     """The signed header of a record."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/record"
@@ -328,7 +328,7 @@ _MOST_OFFERED = 8
 
 
 @dataclass(frozen=True)
-class Connect(_Plain):
+class Connect(Plain):
     """A device proves itself on a socket."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/connect"

@@ -11,9 +11,10 @@ from .cbor import Raw
 from .code import EpochKey
 from .forms import DELETE, PUT, Record, Signed, open_form, sign_form
 from .keys import SigningKey, hmac_sha256, sha256
-from .log import Position, Roster
 from .messages import RecordRow, SealedRecord
 from .problems import Problem
+from .roster import Position, Roster
+from .rotation import EARLIER, LAST, Cut
 from .seal import unwrap, wrap
 from .shape import a_bytes, a_map, a_text
 from .shape import field as key
@@ -79,8 +80,14 @@ class Feed:
         if (before := self.held.get(record.hash)) is not None:
             return before
         check_position(roster, record)
+        if _is(LAST, cut_before(roster, record)):
+            raise Problem("past-cut", "the cut says that the relay has no such record")
         self._check_place(held)
         return self._follow(held)
+
+    def restore(self, row: RecordRow) -> None:
+        """Follows a row that this reader took before. What the log says by now of its writer, `past_last_cut` tells."""
+        self._follow(Held(row.number, open_form(Record, row.record.header), row.record.ciphertext))
 
     def _follow(self, held: Held) -> Held:
         record = held.record
@@ -99,6 +106,14 @@ class Feed:
         now = self.current.get(held.place)
         if record.body.base != (now.record.hash if now else None):
             raise Problem("conflict", "a record that does not replace the current version")
+
+    def past_last_cut(self, roster: Roster) -> list[Held]:
+        """What was taken before the log said that there was no such record: an honest relay never has any."""
+        return [held for held in self.held.values() if _is(LAST, cut_before(roster, held.record))]
+
+    def disputed(self, roster: Roster) -> list[Held]:
+        """Current versions by a writer whose later word does not count, until somebody writes them anew."""
+        return [held for held in self.current.values() if _is(EARLIER, cut_before(roster, held.record))]
 
     def withheld(self) -> list[Held]:
         """Current versions whose ciphertext never came. Only replaced ones may lack it."""
@@ -122,6 +137,8 @@ class Gate(Feed):
         if record.body.chain != roster.chain or not roster.may_write(record.signer, now):
             raise Problem("not-a-member")
         check_position(roster, record)
+        if cut_before(roster, record):
+            raise Problem("past-cut")
         if record.body.epoch != roster.epoch:
             raise Problem("stale-epoch")
         self._check_place(held)
@@ -144,6 +161,19 @@ def check_position(roster: Roster, record: Signed[Record]) -> None:
         raise Problem("not-a-member")
 
 
+def cut_before(roster: Roster, record: Signed[Record]) -> Cut | None:
+    """The cut that a record is past: its signer lost writing after the record's head, and the cut leaves the record out."""
+    span = roster.span(record.signer, roster.positions[record.body.head])
+    cut = span.cut if span else None
+    if cut is None or record.body.counter < cut.counter:
+        return None
+    return None if record.hash == cut.record else cut
+
+
+def _is(which: int, cut: Cut | None) -> bool:
+    return cut is not None and cut.which == which
+
+
 def check_ciphertext(held: Held) -> None:
     """A ciphertext that is there is the one that was signed."""
     if held.ciphertext is None:
@@ -157,6 +187,8 @@ def open_record(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Co
     body = held.record.body
     if held.ciphertext is None:
         raise Problem("no-ciphertext")
+    if body.epoch not in keys:
+        raise Problem("no-key", f"epoch {body.epoch} began without this device")
     plaintext = unwrap(keys[body.epoch].record_key, held.ciphertext, body.associated())
     content = cbor.decode_as(Content, plaintext, CIPHERTEXT_LIMIT)
     if blind(name_key, content.collection, content.name) != held.place:

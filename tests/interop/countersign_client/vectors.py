@@ -24,7 +24,6 @@ from .forms import (
 from .http import SignedRead
 from .joiner import believe
 from .keys import SealingKey, SigningKey, hkdf
-from .log import Roster
 from .member import replay
 from .messages import (
     BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, Ask, Frame, LogPage, OpenRequests, Put,
@@ -33,6 +32,7 @@ from .messages import (
 from .play import Join
 from .problems import Problem
 from .records import Feed, Held, blind, open_record
+from .roster import Roster
 from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
 from .world import World, drawn, unhex
 
@@ -284,7 +284,7 @@ def roster_of(roster: Roster) -> Json:
         "head": roster.head.hex(),
         "seq": roster.seq,
         "epoch": roster.epoch,
-        "key_id": roster.key_ids[roster.epoch].hex(),
+        "key_id": roster.epochs[roster.epoch].key_id.hex(),
         "join_key": roster.join_key.hex(),
         "members": members,
         "decisions": decisions,
@@ -323,11 +323,11 @@ def _feed(document: Json, world: World, case: Json, headers: Json) -> Json:
         headers[given["record"]] = form_told(world, open_form(Record, made.header))
         lines.append(given | {"ciphertext": made.ciphertext.hex() if made.ciphertext else None})
         feed.take(roster, RecordRow(len(lines), made))
-    items = [item_of(world.name_key, world.epoch_key, feed.current[place]) for place in sorted(feed.current)]
+    items = [item_of(world.name_key, {1: world.epoch_key}, feed.current[place]) for place in sorted(feed.current)]
     return {"records": lines, "items": items}
 
 
-def item_of(name_key: bytes, key: EpochKey, held: Held) -> Json:
+def item_of(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Json:
     """What a reader has at a place."""
     collection, name = (blinded.hex() for blinded in held.place)
     known = {"collection": collection, "id": name, "version": held.record.hash.hex()}
@@ -336,7 +336,7 @@ def item_of(name_key: bytes, key: EpochKey, held: Held) -> Json:
     if held.ciphertext is None:
         return known | {"state": "replaced"}
     try:
-        content = open_record(name_key, {key.epoch: key}, held)
+        content = open_record(name_key, keys, held)
     except Problem:
         return known | {"state": "damaged"}
     return known | {"state": "there", "names": [content.collection, content.name], "value": content.value.hex()}
@@ -379,7 +379,7 @@ def rounds(document: Json, world: World) -> Json:
         sealing_key, showed = SealingKey(*unhex(case, "sealing_secret")), set(map(bytes.fromhex, case["showed_code_for"]))
         raw = tuple(entry.raw for entry in entries)
         joined = believe(raw, request(case["request"]), world.code, sealing_key, showed)
-        secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.name_key, "sync_code": world.code.secret}
+        secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.keyring.name_key, "sync_code": joined.keyring.code.secret}
         inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "log")
         admissions.append(inputs | {name: secret.hex() for name, secret in secrets.items()})
     return {"forms": made, "answers": answers, "admissions": admissions}

@@ -9,15 +9,18 @@ from typing import Any
 from unittest.mock import patch
 
 from . import cbor, seal
+from .approval import Approval
 from .code import EpochKey, SyncCode
-from .entries import Admit, Deny, Description, Entry, Found
-from .forms import DELETE, Device, JoinRequest, Nonce, Record, Signed, open_form, sign_form
+from .entries import Admit, Description, Entry, Found
+from .forms import DELETE, JoinRequest, Nonce, Record, Signed, open_form, sign_form
 from .founder import admit_entry, found_entry
 from .joiner import ask
-from .keys import SealingKey, SigningKey, u64
-from .log import Roster, apply
+from .keys import SealingKey, SigningKey
+from .lifecycle import NewRecovery
+from .log import apply
 from .messages import SealedRecord
 from .records import CIPHERTEXT_LIMIT, Content, Feed, Writer, open_record
+from .roster import Roster
 
 Json = dict[str, Any]
 
@@ -72,29 +75,30 @@ class World:
         if isinstance(told.body, Found):
             return self.found(signer, told.body, told.at)
         assert roster is not None
-        if isinstance(told.body, Deny):
-            return sign_form(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
-        assert isinstance(told.body, Admit)
+        if not isinstance(told.body, Admit):
+            proofs = [self.signing[self.names[key]] for _, key in told.proofs()]
+            return sign_form(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer, *proofs)
         request = self.request(open_form(JoinRequest, told.body.request).body)
         name = self.names[request.body.device.signing]
         with drawn(*self.draws(f"{name}/admit-description", f"{name}/welcome")):
             description = self.description(f"{name}/admit-description").encoded()
-            return admit_entry(roster, request, description, told.body.role, self.epoch_key, signer, told.at)
+            approvals = [open_form(Approval, form) for form in told.body.approvals]
+            how, step = told.body.how, told.body.totp_step
+            return admit_entry(
+                roster, request, description, told.body.role, self.epoch_key, signer, told.at, how, approvals, step
+            )
 
     def found(self, signer: SigningKey, told: Found, at: int) -> Signed[Entry]:
         """A founding with the policy that is told."""
-        name = self.names[signer.public]
-        with drawn(*self.draws("found/description", "found/name-key", "found/sync-code")):
-            description = self.description("found/description")
-            entry = found_entry(self.code, self.epoch_key, self.name_key, signer, self.sealing[name], description, at)
-        body, proofs = replace(entry.body.body, policy=told.policy), [self.code.join_key]
+        name, draws, recovery = self.names[signer.public], ["found/description", "found/name-key", "found/sync-code"], None
         if told.recovery:
-            recovery, sealing_key = self.signing["recovery words"], self.sealing["recovery words"]
-            info = b"countersign/v1/recovery-seal" + self.code.join_key.public + recovery.public + u64(1)
-            with drawn(*self.draws("recovery/epoch-key")):
-                sealed = seal.seal_to(sealing_key.public, self.epoch_key.secret, info, b"")
-            body, proofs = replace(body, recovery=(Device(recovery.public, sealing_key.public), sealed)), [*proofs, recovery]
-        return sign_form(replace(entry.body, body=body), signer, *proofs)
+            draws.append("recovery/epoch-key")
+            recovery = NewRecovery(self.signing["recovery words"], self.sealing["recovery words"].public)
+        with drawn(*self.draws(*draws)):
+            description, sealing = self.description("found/description"), self.sealing[name]
+            return found_entry(
+                self.code, self.epoch_key, self.name_key, signer, sealing, description, at, told.policy, recovery
+            )
 
     def request(self, told: JoinRequest) -> Signed[JoinRequest]:
         """The request of a device."""

@@ -18,13 +18,14 @@ from countersign_client.founder import found_entry
 from countersign_client.http import Relay
 from countersign_client.joiner import describe
 from countersign_client.keys import SealingKey, SigningKey
-from countersign_client.log import Roster, apply
+from countersign_client.log import apply
 from countersign_client.member import milliseconds
 from countersign_client.messages import (
     Append, Appended, Ask, Challenge, Frame, LogPage, OpenRequest, OpenRequests, Put, Ready, RecordPage, RecordRow,
     Round, SealedRecord, Seen, Standing, Stored,
 )
 from countersign_client.problems import Problem
+from countersign_client.roster import Roster
 
 ORIGIN = "http://relay.test:8080"
 

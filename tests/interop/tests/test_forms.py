@@ -185,7 +185,7 @@ def test_bad_cose_shapes(forms) -> None:
         assert refused(Nonce, cbor.encode(shape)) == "malformed"
 
 
-@pytest.mark.parametrize("kind", [0, 4, 12, 13])
+@pytest.mark.parametrize("kind", [0, 13, 1 << 40])
 def test_unknown_kind(forms, keys, kind: int) -> None:
     form = forms["deny"]
     payload = cbor.encode({**form.body.to_raw(), 5: [kind, {}]})

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from countersign_client.code import SyncCode
-from countersign_client.entries import WRITER
 from countersign_client.founder import Approver, found
 from countersign_client.joiner import Joiner
 from countersign_client.member import Member
+from countersign_client.policy import WRITER
 from countersign_client.problems import Alarm, Problem
 from countersign_client.store import Store
 

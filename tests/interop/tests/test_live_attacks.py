@@ -15,7 +15,7 @@ from test_forms import NAMES, forms, keys, resigned  # noqa: F401 - fixtures
 import run_live
 from countersign_client import cbor
 from countersign_client.cose import JOIN_PROOF, Envelope, Sign1
-from countersign_client.entries import APPROVER, WRITER, Deny, Entry
+from countersign_client.entries import Deny, Entry
 from countersign_client.forms import (
     Connect, JoinRequest, Nonce, Record, Reveal, Signed, Withdrawal, open_form, sign_form,
 )
@@ -26,6 +26,7 @@ from countersign_client.keys import SealingKey, SigningKey
 from countersign_client.log import apply
 from countersign_client.member import milliseconds
 from countersign_client.messages import HEAL, NEW, WITHDRAWN, Append, Ask, OpenRequests, Put, SealedRecord, Standing
+from countersign_client.policy import APPROVER, WRITER
 from countersign_client.problems import Problem
 from countersign_client.records import Content, Feed, Writer
 from countersign_client.rounds import JoinerRounds

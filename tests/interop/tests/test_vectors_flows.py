@@ -13,9 +13,10 @@ from countersign_client.forms import JoinRequest, Nonce, Signed, open_form, sign
 from countersign_client.http import SignedRead
 from countersign_client.joiner import believe
 from countersign_client.keys import SealingKey, SigningKey
-from countersign_client.log import Roster, apply
+from countersign_client.log import apply
 from countersign_client.messages import RecordRow, SealedRecord
 from countersign_client.records import Feed, Gate
+from countersign_client.roster import Roster
 from countersign_client.rounds import JoinerRounds, check_code, open_reveal, typed_code
 
 Document = dict[str, Any]
@@ -62,7 +63,7 @@ def records(document: Document, case: Case) -> None:
     read = verdict(reader, roster, rows)
     assert case["reader"] in (None, read)
     if case["reader"] and read["error"] is None:
-        assert [vectors.item_of(name_key, key, reader.current[at]) for at in sorted(reader.current)] == case["items"]
+        assert [vectors.item_of(name_key, {1: key}, reader.current[at]) for at in sorted(reader.current)] == case["items"]
 
 
 # Rounds
@@ -117,7 +118,7 @@ def admission(document: Document, case: Case) -> None:
     if case["error"] is None:
         joined = judge()
         known = case.bytes("epoch_key"), case.bytes("name_key"), case.bytes("sync_code")
-        assert (joined.epoch_key.secret, joined.name_key, own.secret) == known
+        assert (joined.epoch_key.secret, joined.keyring.name_key, joined.keyring.code.secret) == known
 
 
 # Reads and messages
