@@ -218,7 +218,7 @@ impl Joiner {
         let chain = self.rounds.chain().ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
         let (log, roster) = self.whole_log(chain).await?;
         let own = self.request.id();
-        let admits = |entry: &&Verified<Entry>| matches!(entry.evidence(), EntryEvidence::Request(request) if request.id() == own);
+        let admits = |entry: &&Verified<Entry>| entry.evidence().request().is_some_and(|request| request.id() == own);
         let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
         let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, |device| {
             self.rounds.showed_code_for(device)
@@ -237,7 +237,7 @@ impl Joiner {
         let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
         let mut log: Vec<Verified<Entry>> = Vec::new();
         let mut roster: Option<Roster> = None;
-        let own = EntryEvidence::Request(Arc::new(self.request.clone()));
+        let own = EntryEvidence::of(Arc::new(self.request.clone()));
         loop {
             let after = roster.as_ref().map(Roster::seq);
             let page = self.relay.log(&self.keys, chain, after).await?;

@@ -120,6 +120,15 @@ where
     }
 }
 
+/// The same for an array that is never empty.
+pub(crate) fn some<'b, C, T, const N: u64>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Vec<T>, minicbor::decode::Error>
+where
+    T: Decode<'b, C>,
+{
+    let items = at_most::<C, T, N>(d, ctx)?;
+    if items.is_empty() { Err(minicbor::decode::Error::message("expected at least one item")) } else { Ok(items) }
+}
+
 /// Declares an enum that travels as a small unsigned integer and is shown by a fixed name.
 macro_rules! code_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $value:literal $text:literal,)+ }) => {

@@ -17,18 +17,6 @@ use crate::round::Confirmed;
 use crate::seal::Wrapped;
 use crate::signed::Verified;
 
-/// The entry that comes next in a log, unsigned.
-fn next(roster: &Roster, at: u64, body: Body) -> Entry {
-    Entry {
-        version: crate::VERSION,
-        chain: Some(roster.chain()),
-        seq: roster.seq() + 1,
-        prev: Some(roster.head()),
-        at,
-        body,
-    }
-}
-
 /// Signs the admission of a request whose check code was typed. There is no way to call it without the typed code.
 ///
 /// What is admitted is the exact request that the code was computed over: nothing is fetched in between.
@@ -44,17 +32,67 @@ pub fn admit(
     at: u64,
     rng: &mut impl CryptoRng,
 ) -> Result<Verified<Entry>, FormError> {
+    admit_together(acting, confirmed, description, role, Vec::new(), at, rng)
+}
+
+/// The same where the policy asks for more than one approver: with the approvals of the others, ascending by signer.
+///
+/// # Errors
+///
+/// [`FormError`], never for a request, a description and approvals that were verified.
+pub fn admit_together(
+    acting: Acting<'_>,
+    confirmed: &Confirmed,
+    description: &Description,
+    role: Role,
+    approvals: Vec<Blob>,
+    at: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<Verified<Entry>, FormError> {
+    let terms = Terms { role, how: How::Typed, approvals };
+    sign_admit(acting, confirmed.request(), description, terms, at, rng)
+}
+
+/// Signs the admission of a device by the recovery device, which needs no code: whoever holds the words made the request itself.
+///
+/// # Errors
+///
+/// [`FormError`], never for a request and a description that were verified.
+pub fn admit_recovered(
+    recovery: Acting<'_>,
+    request: &Arc<Verified<JoinRequest>>,
+    description: &Description,
+    at: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<Verified<Entry>, FormError> {
+    let terms = Terms { role: Role::Approver, how: How::Recovery, approvals: Vec::new() };
+    sign_admit(recovery, request, description, terms, at, rng)
+}
+
+struct Terms {
+    role: Role,
+    how: How,
+    approvals: Vec<Blob>,
+}
+
+fn sign_admit(
+    acting: Acting<'_>,
+    request: &Arc<Verified<JoinRequest>>,
+    description: &Description,
+    terms: Terms,
+    at: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<Verified<Entry>, FormError> {
     let Acting { keys, roster, keyring } = acting;
-    let request = confirmed.request();
     let broken = |_| FormError::BadField { form: "entry", what: "a value could not be sealed" };
     let chain = roster.chain();
     let place =
         WelcomePlace { chain, request: request.id(), approver: keys.id(), epoch: keyring.epoch(), prev: roster.head() };
     let admit = Admit {
         request: Blob(request.bytes().to_vec()),
-        role,
+        role: terms.role,
         epoch: keyring.epoch(),
-        how: How::Typed,
+        how: terms.how,
         description: keyring
             .epoch_key()
             .wrap(
@@ -66,12 +104,12 @@ pub fn admit(
             )
             .map_err(broken)?,
         welcome: seal_welcome(&request.device.sealing, &place, keyring.epoch_key(), rng).map_err(broken)?,
-        approvals: Vec::new(),
+        approvals: terms.approvals,
         ticket: None,
         totp_step: None,
     };
-    let known = EntryEvidence::Request(Arc::clone(request));
-    Verified::sign_knowing(next(roster, at, Body::Admit(Box::new(admit))), &keys.signing, &[], Some(&known))
+    let known = EntryEvidence::of(Arc::clone(request));
+    Verified::sign_knowing(roster.next_entry(at, Body::Admit(Box::new(admit))), &keys.signing, &[], Some(&known))
 }
 
 /// Signs the denial of a request. It holds no key material at all.
@@ -88,7 +126,7 @@ pub fn deny(
     at: u64,
 ) -> Result<Verified<Entry>, FormError> {
     let deny = Deny { request: request.0, device: request.1, reason, block };
-    Verified::sign(next(roster, at, Body::Deny(deny)), &keys.signing, &[])
+    Verified::sign(roster.next_entry(at, Body::Deny(deny)), &keys.signing, &[])
 }
 
 /// What a joiner requires of the log before it believes that it was admitted.
@@ -152,9 +190,7 @@ pub fn accept_admission(
     }
     // By id, not by bytes: whoever has the sync code can make a second valid proof for the same request, and a relay that swaps it
     // in must not turn an honest admission into a ghost.
-    let EntryEvidence::Request(admitted) = admitting.evidence() else {
-        return Err(AdmissionError::NotAdmitted);
-    };
+    let admitted = admitting.evidence().request().ok_or(AdmissionError::NotAdmitted)?;
     if admitted.id() != own_request.id() {
         return Err(AdmissionError::OtherKeys);
     }

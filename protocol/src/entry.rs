@@ -1,23 +1,31 @@
-//! Entries of the membership log: found, admit and deny. The other kinds are reserved by number and refused by name.
+//! Entries of the membership log: the twelve things that can happen to a chain.
+
+mod bodies;
+mod welcome;
+mod founding;
 
 use std::sync::Arc;
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
-use rand_core::CryptoRng;
 
-use crate::cbor::{self, Blob, code_enum};
-use crate::code::SyncCode;
+use crate::approval::{Approval, ascend};
+use crate::cbor::Blob;
 use crate::error::FormError;
-use crate::id::{ChainId, DeviceId, Hash, JoinKey, KeyId, RequestId};
-use crate::keys::{DeviceKeys, DevicePublic, EpochKey, NameKey, SealingKey, SealingSecret};
+use crate::id::{ChainId, DeviceId, Hash};
+use crate::keys::DevicePublic;
 use crate::limits;
-use crate::policy::{How, Policy, Role};
-use crate::request::{Description, JoinRequest};
-use crate::seal::{
-    SEALED_KEY_BYTES, SUITE_HPKE, SUITE_XCHACHA, SealBroken, WRAPPED_KEY_BYTES, Wrapped, open_with, seal_to,
-    secret_bytes,
-};
+use crate::policy::How;
+use crate::request::JoinRequest;
+use crate::rotation::{Rotation, check_sealed};
+use crate::seal::{SUITE_HPKE, SUITE_XCHACHA};
 use crate::signed::{Form, ProofKey, ProofKind, Verified, check_version};
+
+pub use bodies::{
+    Admit, ChangePolicy, ChangeRole, Close, Closing, Deny, DenyReason, Found, Leave, Recovery, Remove, RemoveReason,
+    Rotate, Settle, Veto, VetoOf,
+};
+pub use founding::{Founding, found};
+pub use welcome::{WelcomePlace, open_welcome, seal_welcome};
 
 /// One step of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -52,6 +60,24 @@ pub enum Body {
     Admit(Box<Admit>),
     /// Kind 3: a request is denied for good.
     Deny(Deny),
+    /// Kind 4: devices are removed.
+    Remove(Box<Remove>),
+    /// Kind 5: a new epoch begins.
+    Rotate(Box<Rotate>),
+    /// Kind 6: a member removes itself.
+    Leave(Leave),
+    /// Kind 7: a member's role changes.
+    ChangeRole(ChangeRole),
+    /// Kind 8: the policy changes.
+    ChangePolicy(Box<ChangePolicy>),
+    /// Kind 9: the end of the chain is announced.
+    Closing(Closing),
+    /// Kind 10: the end of the chain is stopped.
+    Veto(Veto),
+    /// Kind 11: the chain ends.
+    Close(Close),
+    /// Kind 12: a fork ends.
+    Settle(Box<Settle>),
     /// A kind that this version does not know. It decodes, so that it can be named, and never verifies.
     Unknown {
         /// Its number.
@@ -61,126 +87,6 @@ pub enum Body {
     },
 }
 
-/// The kinds that are numbered but do not exist yet.
-const RESERVED: [(u64, &str); 9] = [
-    (4, "remove"),
-    (5, "rotate"),
-    (6, "leave"),
-    (7, "role"),
-    (8, "policy"),
-    (9, "closing"),
-    (10, "veto"),
-    (11, "close"),
-    (12, "settle"),
-];
-
-/// The body of `found`.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Found {
-    /// The founder's keys. Its signing key signs the entry.
-    #[n(0)]
-    pub device: DevicePublic,
-    /// The first join key; it proves itself.
-    #[n(1)]
-    pub join_key: JoinKey,
-    /// Key id of the epoch key of epoch 1.
-    #[n(2)]
-    pub key_id: KeyId,
-    /// The founder's description, wrapped by the epoch key, bound to join key and device.
-    #[n(3)]
-    pub description: Blob,
-    /// The name key, wrapped by the epoch key, bound to the join key.
-    #[n(4)]
-    pub name_key: Blob,
-    /// The sync code, wrapped by the epoch key, bound to the join key.
-    #[n(5)]
-    pub sync_code: Blob,
-    /// The first policy.
-    #[n(6)]
-    pub policy: Policy,
-    /// A recovery device, if there is one; it proves itself.
-    #[n(7)]
-    pub recovery: Option<Recovery>,
-}
-
-/// A recovery device as an entry brings it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Recovery {
-    /// Its keys.
-    #[n(0)]
-    pub device: DevicePublic,
-    /// The epoch key, sealed to it.
-    #[n(1)]
-    pub epoch_key: Blob,
-}
-
-const APPROVALS: u64 = limits::MEMBERS_MAX as u64;
-
-/// The body of `admit`: the new device's credential.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Admit {
-    /// The join request whole, with its proof, exactly as it was received.
-    #[n(0)]
-    pub request: Blob,
-    /// What the device may do.
-    #[n(1)]
-    pub role: Role,
-    /// The epoch it enters in: the current one.
-    #[n(2)]
-    pub epoch: u64,
-    /// How the admission was checked.
-    #[n(3)]
-    pub how: How,
-    /// The device's description, wrapped by the epoch key, bound to chain and device.
-    #[n(4)]
-    pub description: Blob,
-    /// The epoch key, sealed to the device.
-    #[n(5)]
-    pub welcome: Blob,
-    /// Signed approvals of other approvers, where the quorum is above one.
-    #[cbor(n(6), decode_with = "cbor::at_most::<_, _, APPROVALS>")]
-    pub approvals: Vec<Blob>,
-    /// The signed ticket, where `how` is `ticket`.
-    #[n(7)]
-    pub ticket: Option<Blob>,
-    /// The time step of the code, where `how` is `totp`.
-    #[n(8)]
-    pub totp_step: Option<u64>,
-}
-
-/// The body of `deny`. It holds nothing that a joiner could use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Deny {
-    /// The request that is denied.
-    #[n(0)]
-    pub request: RequestId,
-    /// The key that asked; it can never be admitted.
-    #[n(1)]
-    pub device: DeviceId,
-    /// Why.
-    #[n(2)]
-    pub reason: DenyReason,
-    /// Seconds for which requests from the address range that the relay saw are shown to nobody; 0 for none.
-    #[n(3)]
-    pub block: u32,
-}
-
-code_enum! {
-    /// Why a request was denied.
-    DenyReason {
-        /// A person said no.
-        Denied = 0 "denied",
-        /// Three wrong check codes.
-        WrongCode = 1 "wrong-code",
-        /// Nobody here asked: the sync code has leaked.
-        NotMe = 2 "not-me",
-    }
-}
-
 impl<C> Encode<C> for Body {
     fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
         e.array(2)?;
@@ -188,6 +94,15 @@ impl<C> Encode<C> for Body {
             Self::Found(found) => e.u64(1)?.encode_with(found.as_ref(), ctx)?.ok(),
             Self::Admit(admit) => e.u64(2)?.encode_with(admit.as_ref(), ctx)?.ok(),
             Self::Deny(deny) => e.u64(3)?.encode_with(deny, ctx)?.ok(),
+            Self::Remove(remove) => e.u64(4)?.encode_with(remove.as_ref(), ctx)?.ok(),
+            Self::Rotate(rotate) => e.u64(5)?.encode_with(rotate.as_ref(), ctx)?.ok(),
+            Self::Leave(leave) => e.u64(6)?.encode_with(leave, ctx)?.ok(),
+            Self::ChangeRole(change) => e.u64(7)?.encode_with(change, ctx)?.ok(),
+            Self::ChangePolicy(change) => e.u64(8)?.encode_with(change.as_ref(), ctx)?.ok(),
+            Self::Closing(closing) => e.u64(9)?.encode_with(closing, ctx)?.ok(),
+            Self::Veto(veto) => e.u64(10)?.encode_with(veto, ctx)?.ok(),
+            Self::Close(close) => e.u64(11)?.encode_with(close, ctx)?.ok(),
+            Self::Settle(settle) => e.u64(12)?.encode_with(settle.as_ref(), ctx)?.ok(),
             Self::Unknown { kind, raw } => {
                 e.u64(*kind)?;
                 e.writer_mut().write_all(raw).map_err(encode::Error::write)
@@ -205,6 +120,15 @@ impl<'b, C> Decode<'b, C> for Body {
             1 => Self::Found(Box::new(d.decode_with(ctx)?)),
             2 => Self::Admit(Box::new(d.decode_with(ctx)?)),
             3 => Self::Deny(d.decode_with(ctx)?),
+            4 => Self::Remove(Box::new(d.decode_with(ctx)?)),
+            5 => Self::Rotate(Box::new(d.decode_with(ctx)?)),
+            6 => Self::Leave(d.decode_with(ctx)?),
+            7 => Self::ChangeRole(d.decode_with(ctx)?),
+            8 => Self::ChangePolicy(Box::new(d.decode_with(ctx)?)),
+            9 => Self::Closing(d.decode_with(ctx)?),
+            10 => Self::Veto(d.decode_with(ctx)?),
+            11 => Self::Close(d.decode_with(ctx)?),
+            12 => Self::Settle(Box::new(d.decode_with(ctx)?)),
             kind => {
                 let start = d.position();
                 d.skip()?;
@@ -223,22 +147,69 @@ impl Body {
             Self::Found(_) => "found",
             Self::Admit(_) => "admit",
             Self::Deny(_) => "deny",
-            Self::Unknown { kind, .. } => reserved_name(*kind),
+            Self::Remove(_) => "remove",
+            Self::Rotate(_) => "rotate",
+            Self::Leave(_) => "leave",
+            Self::ChangeRole(_) => "change-role",
+            Self::ChangePolicy(_) => "change-policy",
+            Self::Closing(_) => "closing",
+            Self::Veto(_) => "veto",
+            Self::Close(_) => "close",
+            Self::Settle(_) => "settle",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// The new epoch that it begins, if it does.
+    #[must_use]
+    pub fn rotation(&self) -> Option<&Rotation> {
+        match self {
+            Self::Remove(remove) => Some(&remove.rotation),
+            Self::Rotate(rotate) => Some(&rotate.rotation),
+            Self::Settle(settle) => Some(&settle.rotation),
+            _ => None,
+        }
+    }
+
+    /// The approvals that it carries.
+    #[must_use]
+    pub fn approvals(&self) -> &[Blob] {
+        match self {
+            Self::Admit(admit) => &admit.approvals,
+            Self::Remove(remove) => &remove.approvals,
+            Self::ChangeRole(change) => &change.approvals,
+            Self::ChangePolicy(change) => &change.approvals,
+            Self::Closing(closing) => &closing.approvals,
+            _ => &[],
         }
     }
 }
 
-fn reserved_name(kind: u64) -> &'static str {
-    RESERVED.iter().find(|(number, _)| *number == kind).map_or("unknown", |(_, name)| name)
+/// The forms inside an entry, verified with it.
+#[derive(Debug, Clone, Default)]
+pub struct EntryEvidence {
+    request: Option<Arc<Verified<JoinRequest>>>,
+    approvals: Vec<Arc<Verified<Approval>>>,
 }
 
-/// The forms inside an entry, verified with it.
-#[derive(Debug, Clone)]
-pub enum EntryEvidence {
-    /// The entry holds no other form.
-    Nothing,
+impl EntryEvidence {
+    /// What an admit leaves that carries this request and no approvals.
+    #[must_use]
+    pub fn of(request: Arc<Verified<JoinRequest>>) -> Self {
+        Self { request: Some(request), approvals: Vec::new() }
+    }
+
     /// The join request of an admit.
-    Request(Arc<Verified<JoinRequest>>),
+    #[must_use]
+    pub fn request(&self) -> Option<&Arc<Verified<JoinRequest>>> {
+        self.request.as_ref()
+    }
+
+    /// The approvals of further approvers.
+    #[must_use]
+    pub fn approvals(&self) -> &[Arc<Verified<Approval>>] {
+        &self.approvals
+    }
 }
 
 impl Form for Entry {
@@ -249,7 +220,7 @@ impl Form for Entry {
 
     fn proofs(&self) -> Vec<ProofKey> {
         let Body::Found(found) = &self.body else {
-            return Vec::new();
+            return self.body.rotation().map(Rotation::proofs).unwrap_or_default();
         };
         let join = ProofKey { kind: ProofKind::Join, key: found.join_key.0 };
         let recovery = found
@@ -268,26 +239,14 @@ impl Form for Entry {
         if !placed && !matches!(self.body, Body::Unknown { .. }) {
             return bad("only found stands at seq 0, without chain and prev");
         }
-        match &self.body {
-            Body::Found(found) if found.device.signing != *signer => Err(FormError::WrongSigner { form: Self::NAME }),
+        if let Some(rotation) = self.body.rotation() {
+            rotation.check(signer)?;
+        }
+        let cut_is_bad = "a cut has a hash unless its counter is 0";
+        let request = match &self.body {
             Body::Found(found) => {
-                let recovery = found.recovery.as_ref().map(|recovery| recovery.device);
-                let same = |other: DevicePublic| {
-                    other.signing == found.device.signing || other.sealing == found.device.sealing
-                };
-                if recovery.is_some_and(same) || found.join_key.0 == signer.0 {
-                    return bad("founder, join key and recovery device must have keys of their own");
-                }
-                if recovery.is_some_and(|recovery| recovery.signing.0 == found.join_key.0) {
-                    return bad("founder, join key and recovery device must have keys of their own");
-                }
-                check_wrapped(&found.description)?;
-                check_sealed(&found.name_key, SUITE_XCHACHA)?;
-                check_sealed(&found.sync_code, SUITE_XCHACHA)?;
-                if let Some(recovery) = &found.recovery {
-                    check_sealed(&recovery.epoch_key, SUITE_HPKE)?;
-                }
-                Ok(EntryEvidence::Nothing)
+                check_found(found, signer)?;
+                None
             }
             Body::Admit(admit) => {
                 check_wrapped(&admit.description)?;
@@ -297,17 +256,54 @@ impl Form for Entry {
                 {
                     return bad("ticket and TOTP step stand where, and only where, how asks for them");
                 }
-                match known {
-                    Some(EntryEvidence::Request(known)) if known.bytes()[..] == admit.request[..] => {
-                        Ok(EntryEvidence::Request(Arc::clone(known)))
-                    }
-                    _ => Ok(EntryEvidence::Request(Arc::new(Verified::from_bytes(&admit.request)?))),
+                match known.and_then(EntryEvidence::request) {
+                    Some(known) if known.bytes()[..] == admit.request[..] => Some(Arc::clone(known)),
+                    _ => Some(Arc::new(Verified::from_bytes(&admit.request)?)),
                 }
             }
-            Body::Deny(deny) if u64::from(deny.block) > limits::BLOCK_MAX.as_secs() => bad("block is above seven days"),
-            Body::Deny(_) => Ok(EntryEvidence::Nothing),
-            Body::Unknown { kind, .. } => Err(FormError::UnknownKind { kind: *kind, name: reserved_name(*kind) }),
-        }
+            Body::Deny(deny) if u64::from(deny.block) > limits::BLOCK_MAX.as_secs() => {
+                return bad("block is above seven days");
+            }
+            Body::Remove(remove) if !ascend(&remove.removals) => return bad("removed devices ascend, none twice"),
+            Body::Remove(remove) if !remove.removals.iter().all(|removal| removal.cut.is_well_formed()) => {
+                return bad(cut_is_bad);
+            }
+            Body::Remove(remove) if remove.rotation.join_key.is_none() => {
+                return bad("a removal brings a new join key: the removed device knew the sync code");
+            }
+            Body::Leave(leave) if !leave.cut.is_well_formed() => return bad(cut_is_bad),
+            Body::ChangeRole(ChangeRole { cut: Some(cut), .. }) if !cut.is_well_formed() => return bad(cut_is_bad),
+            Body::Unknown { kind, .. } => return Err(FormError::UnknownKind { kind: *kind, name: self.body.name() }),
+            _ => None,
+        };
+        let approvals = self.body.approvals().iter().map(|bytes| Verified::from_bytes(bytes).map(Arc::new));
+        Ok(EntryEvidence { request, approvals: approvals.collect::<Result<_, _>>()? })
+    }
+}
+
+/// What `found` alone can show.
+fn check_found(found: &Found, signer: &DeviceId) -> Result<(), FormError> {
+    let own = || FormError::BadField {
+        form: Entry::NAME,
+        what: "founder, join key and recovery device must have keys of their own",
+    };
+    if found.device.signing != *signer {
+        return Err(FormError::WrongSigner { form: Entry::NAME });
+    }
+    let recovery = found.recovery.as_ref().map(|recovery| recovery.device);
+    let same = |other: DevicePublic| other.signing == found.device.signing || other.sealing == found.device.sealing;
+    if recovery.is_some_and(same) || found.join_key.0 == signer.0 {
+        return Err(own());
+    }
+    if recovery.is_some_and(|recovery| recovery.signing.0 == found.join_key.0) {
+        return Err(own());
+    }
+    check_wrapped(&found.description)?;
+    check_sealed(&found.name_key, SUITE_XCHACHA)?;
+    check_sealed(&found.sync_code, SUITE_XCHACHA)?;
+    match &found.recovery {
+        Some(recovery) => check_sealed(&recovery.epoch_key, SUITE_HPKE),
+        None => Ok(()),
     }
 }
 
@@ -317,117 +313,4 @@ fn check_wrapped(description: &Blob) -> Result<(), FormError> {
         return Err(FormError::BadField { form: Entry::NAME, what: "description is too long" });
     }
     Ok(())
-}
-
-/// A sealed key has one size. Without this anybody could keep 64 KiB of anything in each founding that a relay takes.
-fn check_sealed(key: &Blob, suite: u8) -> Result<(), FormError> {
-    let bytes = if suite == SUITE_HPKE { SEALED_KEY_BYTES } else { WRAPPED_KEY_BYTES };
-    if key.first() == Some(&suite) && key.len() == bytes {
-        return Ok(());
-    }
-    Err(FormError::BadField { form: Entry::NAME, what: "a sealed key has another suite or size" })
-}
-
-/// What a founder must keep: nobody seals the epoch key to it.
-#[derive(Debug, Clone)]
-pub struct Founding {
-    /// The founding entry.
-    pub entry: Verified<Entry>,
-    /// The sync code to hand out.
-    pub code: SyncCode,
-    /// The key of epoch 1.
-    pub epoch_key: EpochKey,
-}
-
-/// Founds a chain: draws sync code, epoch key and name key, and signs `found`.
-///
-/// # Errors
-///
-/// [`FormError`] if the description or the policy is refused.
-pub fn found(
-    keys: &DeviceKeys,
-    description: &Description,
-    policy: Policy,
-    at: u64,
-    rng: &mut impl CryptoRng,
-) -> Result<Founding, FormError> {
-    let code = SyncCode::draw(rng);
-    let epoch_key = EpochKey::draw(rng);
-    let name_key = NameKey::draw(rng);
-    let join = code.join_key();
-    let anchor = join.join_key();
-    let device = keys.public();
-    let broken = |_| FormError::BadField { form: Entry::NAME, what: "a value could not be sealed" };
-    let mut wrap = |what, anchor: &[&[u8]], value: &[u8]| epoch_key.wrap(1, what, anchor, value, rng).map_err(broken);
-    let body = Found {
-        device,
-        join_key: anchor,
-        key_id: epoch_key.key_id(1),
-        description: wrap(
-            Wrapped::Description,
-            &[anchor.as_bytes(), device.signing.as_bytes()],
-            &description.to_bytes(),
-        )?,
-        name_key: wrap(Wrapped::NameKey, &[anchor.as_bytes()], name_key.expose())?,
-        sync_code: wrap(Wrapped::SyncCode, &[anchor.as_bytes()], code.expose())?,
-        policy,
-        recovery: None,
-    };
-    let form =
-        Entry { version: crate::VERSION, chain: None, seq: 0, prev: None, at, body: Body::Found(Box::new(body)) };
-    let entry = Verified::sign(form, &keys.signing, &[&join])?;
-    Ok(Founding { entry, code, epoch_key })
-}
-
-/// The HPKE `info` of a welcome: `countersign/v1/welcome` ‖ chain ‖ request ‖ approver ‖ epoch. Its `aad` is the entry's `prev`.
-fn welcome_info(chain: &ChainId, request: &RequestId, approver: &DeviceId, epoch: u64) -> Vec<u8> {
-    [
-        b"countersign/v1/welcome".as_slice(),
-        chain.as_bytes(),
-        request.as_bytes(),
-        approver.as_bytes(),
-        &epoch.to_be_bytes(),
-    ]
-    .concat()
-}
-
-/// Seals the epoch key to a joiner, bound to the one place in the log where it may stand.
-///
-/// # Errors
-///
-/// [`SealBroken`], never for a verified request.
-pub fn seal_welcome(
-    to: &SealingKey,
-    place: &WelcomePlace,
-    epoch_key: &EpochKey,
-    rng: &mut impl CryptoRng,
-) -> Result<Blob, SealBroken> {
-    let info = welcome_info(&place.chain, &place.request, &place.approver, place.epoch);
-    seal_to(to, &info, place.prev.as_bytes(), epoch_key.expose(), rng)
-}
-
-/// Opens a welcome.
-///
-/// # Errors
-///
-/// [`SealBroken`] if it was made for another device or another place. The caller compares the key id.
-pub fn open_welcome(secret: &SealingSecret, place: &WelcomePlace, blob: &[u8]) -> Result<EpochKey, SealBroken> {
-    let info = welcome_info(&place.chain, &place.request, &place.approver, place.epoch);
-    let opened = open_with(secret, &info, place.prev.as_bytes(), blob)?;
-    secret_bytes(&opened).map(EpochKey::from_bytes)
-}
-
-/// Where a welcome stands: everything it is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WelcomePlace {
-    /// The chain.
-    pub chain: ChainId,
-    /// The request that is admitted.
-    pub request: RequestId,
-    /// Who signs the admit.
-    pub approver: DeviceId,
-    /// The epoch whose key it holds.
-    pub epoch: u64,
-    /// The admit's `prev`.
-    pub prev: Hash,
 }

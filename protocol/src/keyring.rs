@@ -1,10 +1,11 @@
-//! What a member opens with an epoch key: the name key and the sync code of the chain, and descriptions.
+//! What a member opens with an epoch key: the keys of the epochs before, the name key and the sync code of the chain, and descriptions.
 
 use crate::cbor::Blob;
 use crate::code::SyncCode;
 use crate::keys::{DeviceKeys, EpochKey, NameKey};
 use crate::request::Description;
 use crate::roster::{Member, Roster};
+use crate::rotation::open_recovery;
 use crate::seal::{SealBroken, Wrapped, secret_bytes};
 
 /// Why an epoch key does not fit a roster.
@@ -16,6 +17,9 @@ pub enum KeyringError {
     /// A value in the log does not open with it.
     #[error("a value sealed in the log does not open")]
     Broken(#[from] SealBroken),
+    /// The current epoch's key was never sealed to this device.
+    #[error("the current epoch's key was not sealed to this device")]
+    NotSealedHere,
     /// The sync code in the log does not yield the log's join key.
     #[error("the sync code sealed in the log is not the one that the join key was made from")]
     OtherCode,
@@ -28,16 +32,17 @@ impl KeyringError {
         match self {
             Self::OtherKey => "other-epoch-key",
             Self::Broken(_) => "does-not-open",
+            Self::NotSealedHere => "not-sealed-here",
             Self::OtherCode => "other-sync-code",
         }
     }
 }
 
-/// The keys of a chain in one epoch. It exists only if the epoch key is the one that the log names.
+/// The keys of a chain, of every epoch up to the current one. It exists only if each is the one that the log names.
 #[derive(Debug, Clone)]
 pub struct Keyring {
-    epoch: u64,
-    epoch_key: EpochKey,
+    /// The current one first.
+    epoch_keys: Vec<EpochKey>,
     name_key: NameKey,
     code: SyncCode,
 }
@@ -54,36 +59,78 @@ pub struct Acting<'a> {
 }
 
 impl Keyring {
-    /// Opens everything that an epoch key opens, checking its key id first.
+    /// Opens everything that the current epoch's key opens, the keys of all epochs before it included, comparing each key id.
     ///
     /// # Errors
     ///
     /// [`KeyringError`].
     pub fn open(roster: &Roster, epoch_key: EpochKey) -> Result<Self, KeyringError> {
         let epoch = roster.epoch();
-        if epoch_key.key_id(epoch) != roster.key_id() {
-            return Err(KeyringError::OtherKey);
-        }
-        let anchor = roster.founding_join_key();
-        let unwrap = |what, blob: &Blob| epoch_key.unwrap(epoch, what, &[anchor.as_bytes()], blob);
+        let anchor = [if epoch == 1 { roster.founding_join_key().0 } else { roster.chain().0 }];
+        let anchor: Vec<&[u8]> = anchor.iter().map(|anchor| anchor.as_slice()).collect();
+        let epoch_keys = epoch_keys(roster, epoch_key)?;
+        let current = epoch_keys.first().ok_or(KeyringError::OtherKey)?;
+        let unwrap = |what, blob: &Blob| current.unwrap(epoch, what, &anchor, blob);
         let name_key = secret_bytes(&unwrap(Wrapped::NameKey, roster.wrapped_name_key())?).map(NameKey::from_bytes)?;
         let code = secret_bytes(&unwrap(Wrapped::SyncCode, roster.wrapped_sync_code())?).map(SyncCode::from_bytes)?;
         if code.join_key().join_key() != roster.join_key() {
             return Err(KeyringError::OtherCode);
         }
-        Ok(Self { epoch, epoch_key, name_key, code })
+        Ok(Self { epoch_keys, name_key, code })
     }
 
-    /// The epoch of the key.
+    /// The same for a member whose own epoch key may be of an epoch before: what began the current one holds it, sealed to the device.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`]: also if the signer of the rotation sealed to this device what is no key of the log.
+    pub fn follow(roster: &Roster, keys: &DeviceKeys, own: &EpochKey) -> Result<Self, KeyringError> {
+        match roster.rotation() {
+            None => Self::open(roster, own.clone()),
+            Some(_) if own.key_id(roster.epoch()) == roster.key_id() => Self::open(roster, own.clone()),
+            Some((place, rotation)) => {
+                let sealed = rotation.sealed_to(&keys.id()).ok_or(KeyringError::NotSealedHere)?;
+                Self::open(roster, place.open(&keys.id(), &keys.sealing, sealed)?)
+            }
+        }
+    }
+
+    /// Opens the chain as its recovery device, however often it was rotated meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`]: also if these are not the keys of the recovery device.
+    pub fn recover(roster: &Roster, keys: &DeviceKeys) -> Result<Self, KeyringError> {
+        match (roster.rotation(), roster.founding_recovery()) {
+            (Some((place, rotation)), _) => {
+                let sealed = rotation.sealed_to(&keys.id()).ok_or(KeyringError::NotSealedHere)?;
+                Self::open(roster, place.open(&keys.id(), &keys.sealing, sealed)?)
+            }
+            (None, Some((device, sealed))) if *device == keys.id() => {
+                Self::open(roster, open_recovery(device, &keys.sealing, &roster.founding_join_key(), sealed)?)
+            }
+            _ => Err(KeyringError::NotSealedHere),
+        }
+    }
+
+    /// The current epoch.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.epoch_keys.len() as u64
     }
 
-    /// The epoch key, for the key file and for welcomes.
+    /// The current epoch's key, for the key file and for welcomes.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "`open` makes no keyring without the current key")]
     pub fn epoch_key(&self) -> &EpochKey {
-        &self.epoch_key
+        self.epoch_keys.first().expect("the current key")
+    }
+
+    /// The key of an epoch, for what was sealed in it.
+    #[must_use]
+    pub fn epoch_key_of(&self, epoch: u64) -> Option<&EpochKey> {
+        let back = self.epoch().checked_sub(epoch)?;
+        self.epoch_keys.get(usize::try_from(back).ok()?)
     }
 
     /// The chain's name key.
@@ -105,23 +152,29 @@ impl Keyring {
     /// [`SealBroken`] if it does not open, or is none.
     pub fn describe(&self, roster: &Roster, member: &Member) -> Result<Description, SealBroken> {
         let device = &member.device.signing;
-        let opened = if member.admission.seq == 0 {
-            let anchor = roster.founding_join_key();
-            self.epoch_key.unwrap(
-                self.epoch,
-                Wrapped::Description,
-                &[anchor.as_bytes(), device.as_bytes()],
-                &member.description,
-            )
-        } else {
-            let anchor = roster.chain();
-            self.epoch_key.unwrap(
-                self.epoch,
-                Wrapped::Description,
-                &[anchor.as_bytes(), device.as_bytes()],
-                &member.description,
-            )
-        }?;
+        let epoch = member.admission.epoch;
+        let anchor = if member.admission.seq == 0 { roster.founding_join_key().0 } else { roster.chain().0 };
+        let key = self.epoch_key_of(epoch).ok_or(SealBroken)?;
+        let opened = key.unwrap(epoch, Wrapped::Description, &[&anchor, device.as_bytes()], &member.description)?;
         Description::from_opened(&opened).map_err(|_| SealBroken)
     }
+}
+
+/// The key of each epoch, the current one first. Each unwraps the one before it.
+fn epoch_keys(roster: &Roster, current: EpochKey) -> Result<Vec<EpochKey>, KeyringError> {
+    let chain = roster.chain();
+    let mut keys = Vec::with_capacity(roster.epochs().len());
+    let mut next = Some(current);
+    for (number, epoch) in (1..).zip(roster.epochs()).collect::<Vec<(u64, _)>>().into_iter().rev() {
+        let key = next.take().ok_or(KeyringError::OtherKey)?;
+        if key.key_id(number) != epoch.key_id {
+            return Err(KeyringError::OtherKey);
+        }
+        if let Some(previous) = &epoch.previous {
+            let opened = key.unwrap(number, Wrapped::EpochKey, &[chain.as_bytes()], previous)?;
+            next = Some(secret_bytes(&opened).map(EpochKey::from_bytes)?);
+        }
+        keys.push(key);
+    }
+    Ok(keys)
 }

@@ -23,7 +23,7 @@
 //!
 //! // The laptop founds a chain.
 //! let laptop = DeviceKeys::draw(rng);
-//! let founding = entry::found(&laptop, &description("laptop"), Policy::default(), 0, rng)?;
+//! let founding = entry::found(&laptop, &description("laptop"), Policy::default(), None, 0, rng)?;
 //! let roster = Roster::found(&founding.entry)?;
 //! let keyring = Keyring::open(&roster, founding.epoch_key)?;
 //!
@@ -76,11 +76,16 @@ pub mod code;
 pub mod request;
 pub mod round;
 pub mod policy;
+pub mod cut;
+pub mod approval;
+pub mod rotation;
 pub mod entry;
 pub mod roster;
 pub mod keyring;
 pub mod decision;
+pub mod change;
 pub mod record;
+pub mod refill;
 pub mod connect;
 pub mod http_signature;
 pub mod wire;

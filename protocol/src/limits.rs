@@ -12,6 +12,8 @@ pub const REQUEST_BYTES_MAX: usize = 1024;
 pub const SMALL_FORM_BYTES_MAX: usize = 1024;
 /// Bytes of a signed entry with its proofs. Room for a rotation to [`MEMBERS_MAX`] devices; larger is refused before it is parsed.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a signed approval: it names what it agrees to whole. Larger is refused before it is parsed.
+pub const APPROVAL_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a signed record header. Larger is refused before it is parsed.
 pub const RECORD_BYTES_MAX: usize = 1024;
 /// Bytes of a record's ciphertext. Larger is refused with `too-large`: Countersign moves records, not files.
@@ -34,6 +36,8 @@ pub const PAGE_BYTES_TARGET: usize = 64 * 1024;
 pub const PAGE_ITEMS_MAX: usize = 256;
 /// Members a chain can have, whatever its policy says. More is refused by `apply`.
 pub const MEMBERS_MAX: usize = 128;
+/// Devices that a rotation seals its key to: every member, and the recovery device.
+pub const RECIPIENTS_MAX: usize = MEMBERS_MAX + 1;
 /// Code rounds of one join request: each approver that opens the prompt uses one. The next is refused with `round-taken`.
 pub const ROUNDS_MAX: u8 = 8;
 /// Join requests of one join key that wait at a time. The next is refused with 429 until one ends or its lifetime is over.

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::cbor::{self, Blob, code_enum};
 use crate::limits;
+use crate::seal::{SUITE_XCHACHA, WRAPPED_TOTP_BYTES};
 
 code_enum! {
     /// What a member may do.
@@ -61,6 +62,14 @@ pub struct Quorums {
     /// To close the chain.
     #[n(3)]
     pub closing: u8,
+}
+
+impl Quorums {
+    /// The largest of them: so many approvers a chain must have.
+    #[must_use]
+    pub fn most(&self) -> u8 {
+        self.admit.max(self.remove).max(self.policy).max(self.closing)
+    }
 }
 
 code_enum! {
@@ -171,14 +180,19 @@ impl Policy {
         if u64::from(self.closing_delay) > delay_max || u64::from(self.reset_delay) > delay_max {
             return Err(PolicyError::Invalid("a delay is above 365 days"));
         }
-        if self.ways != [How::Typed] {
-            return Err(PolicyError::Unsupported("a way other than typed"));
+        let mode = self.totp.as_ref().map(|totp| totp.mode);
+        if self.ways.contains(&How::Totp) && mode.is_none()
+            || mode == Some(TotpMode::Way) && !self.ways.contains(&How::Totp)
+        {
+            return Err(PolicyError::Invalid("the way totp and the mode way each ask for the other"));
         }
-        if quorums.iter().any(|quorum| *quorum > 1) {
-            return Err(PolicyError::Unsupported("a quorum above one"));
+        let sealed =
+            |totp: &Totp| totp.secret.first() == Some(&SUITE_XCHACHA) && totp.secret.len() == WRAPPED_TOTP_BYTES;
+        if !self.totp.as_ref().is_none_or(sealed) {
+            return Err(PolicyError::Invalid("the secret of one-time codes has another suite or size"));
         }
-        if self.totp.is_some() {
-            return Err(PolicyError::Unsupported("totp"));
+        if self.ways.contains(&How::Ticket) {
+            return Err(PolicyError::Unsupported("the way ticket"));
         }
         Ok(())
     }

@@ -6,12 +6,13 @@ use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
 use crate::cbor::{self, Blob, code_enum};
+use crate::cut::CutAt;
 use crate::error::FormError;
 use crate::id::{BlindedCollection, BlindedId, ChainId, DeviceId, Hash};
 use crate::keyring::{Acting, Keyring};
 use crate::keys::NameKey;
 use crate::limits;
-use crate::roster::Roster;
+use crate::roster::{Roster, Standing};
 use crate::seal::{SealBroken, open_under, seal_under};
 use crate::signed::{Form, Verified, check_version};
 
@@ -108,6 +109,9 @@ pub enum RecordRefusal {
     /// The signer may not write: not at the head it cites, or not now.
     #[error("the signer may not write in this chain")]
     NotAMember,
+    /// It lies past the cut that ended its writer's line.
+    #[error("the record lies past the end of its writer's line")]
+    PastCut,
     /// Its epoch is not the one of its head, or not the current one.
     #[error("the record's epoch is not the current one: fetch the log and seal it anew")]
     StaleEpoch,
@@ -139,6 +143,7 @@ impl RecordRefusal {
             Self::OtherChain => "other-chain",
             Self::UnknownHead => "unknown-head",
             Self::NotAMember => "not-a-member",
+            Self::PastCut => "past-cut",
             Self::StaleEpoch => "stale-epoch",
             Self::Replayed { .. } => "replayed",
             Self::BrokenLine { .. } => "broken-line",
@@ -175,12 +180,22 @@ impl Line {
     }
 }
 
-/// The rule that relay and reader share: the head is in the log, its epoch is the record's, the signer may write there.
+/// Whether a record that a reader takes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// It does.
+    Counts,
+    /// Its writer was cut off before it, on purpose: kept, since others may stand on it, and shown as disputed.
+    Disputed,
+}
+
+/// The rule that relay and reader share: the head is in the log, its epoch is the record's, the signer may write there, and the
+/// record is not past a cut. Of one that an *earlier* cut left behind a reader keeps the place; the relay takes no such record.
 ///
 /// # Errors
 ///
 /// [`RecordRefusal`].
-pub fn check_cited(roster: &Roster, record: &Verified<Record>) -> Result<(), RecordRefusal> {
+pub fn check_cited(roster: &Roster, record: &Verified<Record>) -> Result<Trust, RecordRefusal> {
     if record.chain != roster.chain() {
         return Err(RecordRefusal::OtherChain);
     }
@@ -188,10 +203,21 @@ pub fn check_cited(roster: &Roster, record: &Verified<Record>) -> Result<(), Rec
     if position.epoch != record.epoch {
         return Err(RecordRefusal::StaleEpoch);
     }
-    match roster.member_at(&record.signer(), position.seq) {
-        Some(member) if member.role.writes() => Ok(()),
-        _ => Err(RecordRefusal::NotAMember),
+    match roster.standing(&record.signer(), position.seq, record.counter, record.hash()) {
+        Standing::Counts => Ok(Trust::Counts),
+        Standing::PastCut(CutAt::Earlier) => Ok(Trust::Disputed),
+        Standing::PastCut(CutAt::Last) => Err(RecordRefusal::PastCut),
+        Standing::NoWriter => Err(RecordRefusal::NotAMember),
     }
+}
+
+/// Whether a record that was taken before still counts at this head.
+#[must_use]
+pub fn trust(roster: &Roster, record: &Verified<Record>) -> Trust {
+    let position = roster.position(&record.head);
+    let standing =
+        position.map(|position| roster.standing(&record.signer(), position.seq, record.counter, record.hash()));
+    if standing == Some(Standing::Counts) { Trust::Counts } else { Trust::Disputed }
 }
 
 /// The write gate: what the relay asks besides, in the transaction that stores the record. Returns the line after it.
@@ -214,10 +240,39 @@ pub fn gate(
     if !roster.member(&record.signer()).is_some_and(|member| member.role.writes()) {
         return Err(RecordRefusal::NotAMember);
     }
-    check_cited(roster, record)?;
+    if check_cited(roster, record)? == Trust::Disputed {
+        return Err(RecordRefusal::PastCut);
+    }
     if record.epoch != roster.epoch() {
         return Err(RecordRefusal::StaleEpoch);
     }
+    follow(line, current, record, ciphertext)
+}
+
+/// The gate for a record that a relay lost, and a member gives back. Its writer may be none any more, its epoch long over: what held
+/// where it was written is asked, and that it fits where it goes. The relay asks besides for a [`Refill`](crate::refill) by a member, or
+/// a removed device could go on under its old epochs.
+///
+/// # Errors
+///
+/// [`RecordRefusal`] naming the first thing that does not hold.
+pub fn gate_refill(
+    roster: &Roster,
+    line: Line,
+    current: Option<Hash>,
+    record: &Verified<Record>,
+    ciphertext: Option<&[u8]>,
+) -> Result<Line, RecordRefusal> {
+    check_cited(roster, record)?;
+    follow(line, current, record, ciphertext)
+}
+
+fn follow(
+    line: Line,
+    current: Option<Hash>,
+    record: &Verified<Record>,
+    ciphertext: Option<&[u8]>,
+) -> Result<Line, RecordRefusal> {
     let after = line.follow(record)?;
     if record.base != current {
         return Err(RecordRefusal::Conflict);
@@ -352,7 +407,8 @@ pub fn open(keyring: &Keyring, record: &Verified<Record>, ciphertext: &[u8]) -> 
     }
     let mut aad = (**record).clone();
     aad.ciphertext_hash = None;
-    let opened = open_under(&keyring.epoch_key().record_key(record.epoch), &cbor::encode(&aad), ciphertext)?;
+    let key = keyring.epoch_key_of(record.epoch).ok_or(SealBroken)?.record_key(record.epoch);
+    let opened = open_under(&key, &cbor::encode(&aad), ciphertext)?;
     let content: Content = cbor::decode("content", &opened, limits::CIPHERTEXT_BYTES_MAX).map_err(|_| SealBroken)?;
     let collection = blind_collection(keyring.name_key(), &content.collection);
     let id = blind_id(keyring.name_key(), &collection, &content.id);

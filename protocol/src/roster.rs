@@ -3,15 +3,24 @@
 //! [`Roster::found`] and [`Roster::apply`] are the whole law of the log. They are pure: the relay, every agent and any outside
 //! verifier run the same code over the same bytes and come to the same members. Validity follows from position, never from a clock.
 
+mod refusal;
+mod quorum;
+mod membership;
+mod terms;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::cbor::Blob;
-use crate::entry::{Admit, Body, Deny, DenyReason, Entry, EntryEvidence, Found};
+use crate::cut::{Cut, CutAt};
+use crate::entry::{Body, DenyReason, Entry, Found, RemoveReason};
 use crate::id::{ChainId, DeviceId, Hash, JoinKey, KeyId, RequestId};
 use crate::keys::DevicePublic;
-use crate::policy::{How, Policy, PolicyError, Role};
-use crate::request::JoinRequest;
+use crate::policy::{How, Policy, Role};
+use crate::rotation::{Rotation, RotationPlace};
 use crate::signed::Verified;
+
+pub use refusal::Refusal;
 
 /// A device that the log admits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +44,83 @@ pub struct Admission {
     pub by: DeviceId,
     /// What the signer claims to have checked; absent for the founder and its recovery device.
     pub how: Option<How>,
+    /// The signer's clock, unix milliseconds. A claim.
+    pub at: u64,
+    /// The epoch then, under whose key its description is wrapped.
+    pub epoch: u64,
+}
+
+/// A device that was a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// What it was.
+    pub member: Member,
+    /// How that ended.
+    pub departure: Departure,
+}
+
+/// How a membership ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// Position of the entry that ended it.
+    pub seq: u64,
+    /// Its signer.
+    pub by: DeviceId,
+    /// Why.
+    pub why: Why,
+    /// The signer's clock, unix milliseconds. A claim.
+    pub at: u64,
+}
+
+/// Why a membership ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It was removed.
+    Removed(RemoveReason),
+    /// It left by itself.
+    Left,
+    /// A new recovery device took its place.
+    Replaced,
+}
+
+/// A time in which a device could write: from a position to the one where writing was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Writing {
+    from: u64,
+    until: Option<(u64, Cut)>,
+}
+
+/// What the log says of a record: whether its writer could write at the head it cites, and whether it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It counts.
+    Counts,
+    /// It lies past a cut of this kind.
+    PastCut(CutAt),
+    /// Its signer could not write there.
+    NoWriter,
+}
+
+/// An epoch: the key id of its key, and how the key before it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch {
+    /// Key id of its key.
+    pub key_id: KeyId,
+    /// The key of the epoch before, wrapped by this one; absent in epoch 1.
+    pub previous: Option<Blob>,
+}
+
+/// The announced end of a chain. Its terms are those of its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosingTerms {
+    /// Hash of the closing.
+    pub hash: Hash,
+    /// Its signer.
+    pub by: DeviceId,
+    /// Its position.
+    pub seq: u64,
+    /// Seconds that must pass at the relay.
+    pub delay: u32,
     /// The signer's clock, unix milliseconds. A claim.
     pub at: u64,
 }
@@ -72,99 +158,38 @@ pub struct Position {
     pub epoch: u64,
 }
 
-/// Why the log refuses an entry that is validly signed. Nothing was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// It belongs to another chain, or founds one where one exists.
-    #[error("the entry belongs to another chain")]
-    OtherChain,
-    /// It does not follow the head.
-    #[error("the entry does not follow the head (seq {expected} is next): fetch the log and sign again")]
-    NotNext {
-        /// The next position.
-        expected: u64,
-    },
-    /// Its signer is not a member.
-    #[error("the signer is not a member")]
-    NotAMember,
-    /// Its signer may not decide.
-    #[error("the signer is no approver")]
-    NotAnApprover,
-    /// The request was decided before.
-    #[error("the request was already decided")]
-    AlreadyDecided,
-    /// One of the device's keys was in this log before.
-    #[error("a key of the device was in this log before: it must ask with new keys")]
-    KeyKnown,
-    /// The key that a deny names belongs to a member.
-    #[error("the key that is denied belongs to a member")]
-    KeyIsMember,
-    /// The request was made with a join key that is not current.
-    #[error("the request was made with an old sync code")]
-    StaleJoinKey,
-    /// The admit is for another epoch.
-    #[error("the admit is for another epoch than the current one")]
-    StaleEpoch,
-    /// The way of the admission is not one that the policy names.
-    #[error("the policy does not name this way of admission")]
-    WayNotAllowed,
-    /// The role is not one that an admission can give.
-    #[error("a joiner cannot be admitted in this role")]
-    RoleNotAllowed,
-    /// More approvals than exist, or approvals where none are asked for.
-    #[error("the approvals are not those that the policy asks for")]
-    Quorum,
-    /// The chain has as many members as its policy allows.
-    #[error("the chain has as many members as its policy allows")]
-    ChainFull,
-    /// The policy cannot be in force.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-}
-
-impl Refusal {
-    /// The stable code of this refusal, as it stands in problems and vectors.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::OtherChain => "other-chain",
-            Self::NotNext { .. } => "head-moved",
-            Self::NotAMember => "not-a-member",
-            Self::NotAnApprover => "not-an-approver",
-            Self::AlreadyDecided => "already-decided",
-            Self::KeyKnown => "key-known",
-            Self::KeyIsMember => "key-is-member",
-            Self::StaleJoinKey => "stale-join-key",
-            Self::StaleEpoch => "stale-epoch",
-            Self::WayNotAllowed => "way-not-allowed",
-            Self::RoleNotAllowed => "role-not-allowed",
-            Self::Quorum => "quorum",
-            Self::ChainFull => "chain-full",
-            Self::Policy(PolicyError::Invalid(_)) => "bad-policy",
-            Self::Policy(PolicyError::Unsupported(_)) => "not-supported",
-        }
-    }
-}
-
 /// Members, roles, policy, join key and epoch at a head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
     chain: ChainId,
     head: Hash,
     seq: u64,
-    epoch: u64,
-    key_id: KeyId,
+    epochs: Vec<Epoch>,
+    /// The entry that began the current epoch, if it is not the first.
+    rotation: Option<(RotationPlace, Arc<Rotation>)>,
+    rotation_owed: bool,
     join_key: JoinKey,
     founding_join_key: JoinKey,
+    /// Every join key that was ever current here.
+    join_keys: HashSet<JoinKey>,
     name_key: Blob,
     sync_code: Blob,
     policy: Policy,
+    /// The epoch at the entry that brought the policy.
+    policy_epoch: u64,
     members: BTreeMap<DeviceId, Member>,
+    former: BTreeMap<DeviceId, Former>,
+    writing: BTreeMap<DeviceId, Vec<Writing>>,
     decisions: HashMap<RequestId, Decision>,
     /// Every device key, signing or sealing, that was ever admitted or denied here.
     known_keys: HashSet<[u8; 32]>,
     positions: HashMap<Hash, Position>,
+    /// Position of the last entry that approvals do not outlive: the last that was no deny.
+    changed_at: u64,
+    totp_step: Option<u64>,
+    closing: Option<ClosingTerms>,
+    closed: bool,
+    recovery: Option<(DeviceId, Blob)>,
     founded_at: u64,
 }
 
@@ -179,7 +204,7 @@ impl Roster {
             return Err(Refusal::OtherChain);
         };
         found.policy.check()?;
-        let admission = Admission { seq: 0, by: entry.signer(), how: None, at: entry.at };
+        let admission = Admission { seq: 0, by: entry.signer(), how: None, at: entry.at, epoch: 1 };
         let founder =
             Member { device: found.device, role: Role::Approver, admission, description: found.description.clone() };
         let recovery = found.recovery.as_ref().map(|recovery| Member {
@@ -200,17 +225,27 @@ impl Roster {
             chain: entry.hash().into(),
             head: entry.hash(),
             seq: 0,
-            epoch: 1,
-            key_id: found.key_id,
+            epochs: vec![Epoch { key_id: found.key_id, previous: None }],
+            rotation: None,
+            rotation_owed: false,
             join_key: found.join_key,
             founding_join_key: found.join_key,
+            join_keys: HashSet::from([found.join_key]),
             name_key: found.name_key.clone(),
             sync_code: found.sync_code.clone(),
             policy: found.policy.clone(),
+            policy_epoch: 1,
             members: BTreeMap::new(),
+            former: BTreeMap::new(),
+            writing: BTreeMap::new(),
             decisions: HashMap::new(),
             known_keys: HashSet::new(),
             positions: HashMap::from([(entry.hash(), Position { seq: 0, epoch: 1 })]),
+            changed_at: 0,
+            totp_step: None,
+            closing: None,
+            closed: false,
+            recovery: found.recovery.as_ref().map(|recovery| (recovery.device.signing, recovery.epoch_key.clone())),
             founded_at: entry.at,
         }
     }
@@ -228,97 +263,60 @@ impl Roster {
         if entry.seq != expected || entry.prev != Some(self.head) {
             return Err(Refusal::NotNext { expected });
         }
+        if self.closed {
+            return Err(Refusal::ChainClosed);
+        }
         let signer = self.members.get(&entry.signer()).ok_or(Refusal::NotAMember)?;
-        match (&entry.body, entry.evidence()) {
-            (Body::Admit(admit), EntryEvidence::Request(request)) => {
-                self.check_admit(signer, admit, request)?;
-                self.admit(entry, admit, request);
-            }
-            (Body::Deny(deny), EntryEvidence::Nothing) => {
-                self.check_deny(signer, deny)?;
-                self.deny(entry, deny);
-            }
-            // `Entry::check` lets none of these through at seq > 0. They are named, so that a new kind does not compile without a rule.
-            (Body::Found(_) | Body::Admit(_) | Body::Deny(_) | Body::Unknown { .. }, _) => {
-                return Err(Refusal::OtherChain);
-            }
+        if !may_sign(signer.role, &entry.body) {
+            return Err(Refusal::NotAnApprover);
+        }
+        match &entry.body {
+            Body::Admit(admit) => self.admit(entry, admit)?,
+            Body::Deny(deny) => self.deny(entry, deny)?,
+            Body::Remove(remove) => self.remove(entry, remove)?,
+            Body::Rotate(rotate) => self.rotate(entry, &rotate.rotation)?,
+            Body::Leave(leave) => self.leave(entry, leave)?,
+            Body::ChangeRole(change) => self.change_role(entry, change)?,
+            Body::ChangePolicy(change) => self.change_policy(entry, change)?,
+            Body::Closing(_) => self.announce_closing(entry)?,
+            Body::Veto(veto) => self.veto(veto)?,
+            Body::Close(close) => self.close(close)?,
+            Body::Settle(settle) => self.settle(entry, settle)?,
+            // `Entry::check` lets neither through at seq > 0. They are named, so that a new kind does not compile without a rule.
+            Body::Found(_) | Body::Unknown { .. } => return Err(Refusal::OtherChain),
         }
         self.head = entry.hash();
         self.seq = expected;
-        self.positions.insert(self.head, Position { seq: self.seq, epoch: self.epoch });
+        if !matches!(entry.body, Body::Deny(_)) {
+            self.changed_at = self.seq;
+        }
+        self.positions.insert(self.head, Position { seq: self.seq, epoch: self.epoch() });
         Ok(self)
     }
 
-    fn check_admit(&self, signer: &Member, admit: &Admit, request: &Verified<JoinRequest>) -> Result<(), Refusal> {
-        if signer.role != Role::Approver {
-            return Err(Refusal::NotAnApprover);
-        }
-        if self.decisions.contains_key(&request.id()) {
-            return Err(Refusal::AlreadyDecided);
-        }
-        let keys = [request.device.signing.0, *request.device.sealing.as_bytes()];
-        if keys.iter().any(|key| self.known_keys.contains(key)) {
-            return Err(Refusal::KeyKnown);
-        }
-        if request.join_key != self.join_key {
-            return Err(Refusal::StaleJoinKey);
-        }
-        if admit.epoch != self.epoch {
-            return Err(Refusal::StaleEpoch);
-        }
-        if !self.policy.ways.contains(&admit.how) {
-            return Err(Refusal::WayNotAllowed);
-        }
-        if admit.role == Role::Recovery {
-            return Err(Refusal::RoleNotAllowed);
-        }
-        // The signer is one approval; further ones belong to quorums above one, which no policy in force has yet.
-        if self.policy.quorums.admit != 1 || !admit.approvals.is_empty() {
-            return Err(Refusal::Quorum);
-        }
-        if self.people_count() >= usize::from(self.policy.members_max) {
-            return Err(Refusal::ChainFull);
-        }
-        Ok(())
-    }
-
-    fn check_deny(&self, signer: &Member, deny: &Deny) -> Result<(), Refusal> {
-        if signer.role != Role::Approver {
-            return Err(Refusal::NotAnApprover);
-        }
-        if self.decisions.contains_key(&deny.request) {
-            return Err(Refusal::AlreadyDecided);
-        }
-        if self.members.contains_key(&deny.device) {
-            return Err(Refusal::KeyIsMember);
-        }
-        Ok(())
-    }
-
-    fn admit(&mut self, entry: &Verified<Entry>, admit: &Admit, request: &Verified<JoinRequest>) {
-        self.decide(entry, request.id(), request.device.signing, Outcome::Admitted);
-        self.add(Member {
-            device: request.device,
-            role: admit.role,
-            admission: Admission { seq: entry.seq, by: entry.signer(), how: Some(admit.how), at: entry.at },
-            description: admit.description.clone(),
-        });
-    }
-
-    fn deny(&mut self, entry: &Verified<Entry>, deny: &Deny) {
-        self.decide(entry, deny.request, deny.device, Outcome::Denied(deny.reason));
-        self.known_keys.insert(deny.device.0);
-    }
-
-    fn decide(&mut self, entry: &Verified<Entry>, request: RequestId, device: DeviceId, outcome: Outcome) {
-        let decision = Decision { outcome, device, by: entry.signer(), seq: entry.seq, at: entry.at };
-        self.decisions.insert(request, decision);
+    /// The entry that comes next, unsigned.
+    pub(crate) fn next_entry(&self, at: u64, body: Body) -> Entry {
+        Entry { version: crate::VERSION, chain: Some(self.chain), seq: self.seq + 1, prev: Some(self.head), at, body }
     }
 
     fn add(&mut self, member: Member) {
         self.known_keys.insert(member.device.signing.0);
         self.known_keys.insert(*member.device.sealing.as_bytes());
+        if member.role.writes() {
+            self.writes_from(member.device.signing, member.admission.seq);
+        }
         self.members.insert(member.device.signing, member);
+    }
+
+    fn writes_from(&mut self, device: DeviceId, seq: u64) {
+        self.writing.entry(device).or_default().push(Writing { from: seq, until: None });
+    }
+
+    fn stops_writing(&mut self, device: &DeviceId, seq: u64, cut: Cut) {
+        let last = self.writing.get_mut(device).and_then(|spans| spans.last_mut());
+        if let Some(writing) = last.filter(|writing| writing.until.is_none()) {
+            writing.until = Some((seq, cut));
+        }
     }
 
     /// Members, the recovery device aside.
@@ -348,13 +346,37 @@ impl Roster {
     /// The current epoch.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.epochs.len() as u64
     }
 
     /// The key id of the current epoch's key.
     #[must_use]
     pub fn key_id(&self) -> KeyId {
-        self.key_id
+        self.epochs.last().map_or(KeyId([0; 32]), |epoch| epoch.key_id)
+    }
+
+    /// All epochs, the first one first.
+    #[must_use]
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// What began the current epoch, and where; nothing in the first.
+    #[must_use]
+    pub fn rotation(&self) -> Option<(&RotationPlace, &Rotation)> {
+        self.rotation.as_ref().map(|(place, rotation)| (place, &**rotation))
+    }
+
+    /// Whether a device left that still knows the current epoch key: the next approver rotates.
+    #[must_use]
+    pub fn is_rotation_owed(&self) -> bool {
+        self.rotation_owed
+    }
+
+    /// The recovery device of `found`, with the key of epoch 1 sealed to it.
+    #[must_use]
+    pub fn founding_recovery(&self) -> Option<&(DeviceId, Blob)> {
+        self.recovery.as_ref()
     }
 
     /// The current join key, proven in the entry that brought it.
@@ -416,9 +438,85 @@ impl Roster {
         self.positions.get(head).copied()
     }
 
-    /// A member as it was at a position, if it was one there.
+    /// A member that may decide.
     #[must_use]
-    pub fn member_at(&self, device: &DeviceId, seq: u64) -> Option<&Member> {
-        self.members.get(device).filter(|member| member.admission.seq <= seq)
+    pub fn approver(&self, device: &DeviceId) -> Option<&Member> {
+        self.members.get(device).filter(|member| member.role == Role::Approver)
+    }
+
+    /// Members that may decide.
+    #[must_use]
+    pub fn approver_count(&self) -> usize {
+        self.members.values().filter(|member| member.role == Role::Approver).count()
+    }
+
+    /// The recovery device, if there is one.
+    #[must_use]
+    pub fn recovery(&self) -> Option<&Member> {
+        self.members.values().find(|member| member.role == Role::Recovery)
+    }
+
+    /// A device that was a member.
+    #[must_use]
+    pub fn former(&self, device: &DeviceId) -> Option<&Former> {
+        self.former.get(device)
+    }
+
+    /// All devices that were members, by id.
+    pub fn former_members(&self) -> impl Iterator<Item = &Former> {
+        self.former.values()
+    }
+
+    /// A device that is a member or was one, as it was last.
+    #[must_use]
+    pub fn known(&self, device: &DeviceId) -> Option<&Member> {
+        self.members.get(device).or_else(|| self.former.get(device).map(|former| &former.member))
+    }
+
+    /// What the log says of a record that a device signed at a position.
+    #[must_use]
+    pub fn standing(&self, writer: &DeviceId, seq: u64, counter: u64, hash: Hash) -> Standing {
+        let spans = self.writing.get(writer).map(Vec::as_slice).unwrap_or_default();
+        let span = spans.iter().rev().find(|span| span.from <= seq);
+        match span {
+            None => Standing::NoWriter,
+            Some(Writing { until: None, .. }) => Standing::Counts,
+            Some(Writing { until: Some((end, _)), .. }) if *end <= seq => Standing::NoWriter,
+            Some(Writing { until: Some((_, cut)), .. }) if cut.is_passed_by(counter, hash) => Standing::PastCut(cut.at),
+            Some(_) => Standing::Counts,
+        }
+    }
+
+    /// The epoch whose key wraps what the policy in force carries.
+    #[must_use]
+    pub fn policy_epoch(&self) -> u64 {
+        self.policy_epoch
+    }
+
+    /// The time step of the last one-time code that admitted a device.
+    #[must_use]
+    pub fn totp_step(&self) -> Option<u64> {
+        self.totp_step
+    }
+
+    /// The closing that stands: announced, not stopped, and its signer may still decide.
+    #[must_use]
+    pub fn closing(&self) -> Option<&ClosingTerms> {
+        self.closing.as_ref().filter(|closing| self.approver(&closing.by).is_some())
+    }
+
+    /// Whether the chain was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+/// Who may sign what. A leave is its own device's; the recovery device admits and removes.
+fn may_sign(role: Role, body: &Body) -> bool {
+    match body {
+        Body::Leave(_) => role != Role::Recovery,
+        Body::Admit(_) | Body::Remove(_) => matches!(role, Role::Approver | Role::Recovery),
+        _ => role == Role::Approver,
     }
 }

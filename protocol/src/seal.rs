@@ -26,6 +26,8 @@ const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 /// Bytes of a 32-byte key sealed to a device.
 pub const SEALED_KEY_BYTES: usize = 1 + ENC_BYTES + 32 + TAG_BYTES;
+/// Bytes of a wrapped secret of one-time codes.
+pub const WRAPPED_TOTP_BYTES: usize = 1 + NONCE_BYTES + 20 + TAG_BYTES;
 /// Bytes of a 32-byte key wrapped under another.
 pub const WRAPPED_KEY_BYTES: usize = 1 + NONCE_BYTES + 32 + TAG_BYTES;
 
@@ -144,6 +146,10 @@ pub enum Wrapped {
     SyncCode,
     /// A member's description.
     Description,
+    /// The epoch key before this one, 32 bytes.
+    EpochKey,
+    /// The secret of one-time codes, 20 bytes.
+    Totp,
 }
 
 impl Wrapped {
@@ -152,6 +158,8 @@ impl Wrapped {
             Self::NameKey => b"countersign/v1/wrapped-name-key",
             Self::SyncCode => b"countersign/v1/wrapped-sync-code",
             Self::Description => b"countersign/v1/wrapped-description",
+            Self::EpochKey => b"countersign/v1/wrapped-epoch-key",
+            Self::Totp => b"countersign/v1/wrapped-totp",
         }
     }
 }

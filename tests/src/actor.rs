@@ -134,7 +134,7 @@ impl Member {
     #[must_use]
     pub fn found_with(line: Reach, name: &str, policy: Policy) -> Self {
         let keys = DeviceKeys::draw(&mut rng());
-        let founding = entry::found(&keys, &described(name), policy, now(), &mut rng()).expect("a founding");
+        let founding = entry::found(&keys, &described(name), policy, None, now(), &mut rng()).expect("a founding");
         scan::words(&founding.code.words());
         scan::secret("a collection's name", Secrecy::Private, COLLECTION);
         scan::secret_bytes("a sync code", founding.code.expose());

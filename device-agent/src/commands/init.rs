@@ -129,7 +129,7 @@ fn draw(context: &Context, store: &Store, args: &Args) -> Result<Verified<Entry>
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
     let keys = DeviceKeys::draw(&mut rng);
     let policy = Policy { request_lifetime: args.request_lifetime, ..Policy::default() };
-    let founding = found(&keys, &description(args.name.as_deref()), policy, clock::now(), &mut rng)
+    let founding = found(&keys, &description(args.name.as_deref()), policy, None, clock::now(), &mut rng)
         .map_err(AgentError::OwnForm)?;
     Secrets { keys, standing: Standing::Member(founding.epoch_key) }.write(&context.home)?;
     store.set(Setting::Founding, founding.entry.bytes())?;

@@ -124,10 +124,10 @@ impl Core {
 
     /// What an entry decided, as it is shown; nothing for `found`.
     pub(crate) fn decision_of(&self, entry: &Verified<Entry>) -> Option<DecisionView> {
-        let (request, device) = match (&entry.body, entry.evidence()) {
-            (Body::Admit(_), EntryEvidence::Request(request)) => (request.id(), request.device.signing),
+        let (request, device) = match (&entry.body, entry.evidence().request()) {
+            (Body::Admit(_), Some(request)) => (request.id(), request.device.signing),
             (Body::Deny(deny), _) => (deny.request, deny.device),
-            (Body::Found(_) | Body::Admit(_) | Body::Unknown { .. }, _) => return None,
+            _ => return None,
         };
         let decision = self.roster.decision(&request)?;
         let (outcome, reason) = match decision.outcome {

@@ -82,7 +82,7 @@ impl Core {
         match record::check_cited(&self.roster, record) {
             Err(RecordRefusal::UnknownHead) => return Ok(Verdict::Aside),
             Err(refusal) => return refuse(refusal),
-            Ok(()) => {}
+            Ok(_) => {}
         }
         let line = match self.store.line(&record.signer())?.follow(record) {
             Ok(line) => line,

@@ -48,7 +48,7 @@ impl Laptop {
         let home = Home::locate(Some(dir.path().join("state"))).unwrap();
         home.create().unwrap();
         let keys = DeviceKeys::draw(&mut rng());
-        let founding = found(&keys, &named("laptop"), Policy::default(), clock::now(), &mut rng()).unwrap();
+        let founding = found(&keys, &named("laptop"), Policy::default(), None, clock::now(), &mut rng()).unwrap();
         let standing = Standing::Member(founding.epoch_key);
         Secrets { keys, standing }.write(&home).unwrap();
         Store::open(&home.store_file()).unwrap().pin(&[founding.entry]).unwrap();

@@ -247,10 +247,10 @@ pub(crate) fn reproven(
 #[test]
 fn a_known_request_stands_for_the_same_bytes_and_for_no_others() {
     let (chain, phone, admit) = admitted(|_, _, _| {});
-    let known = EntryEvidence::Request(Arc::new(phone.request.clone()));
+    let known = EntryEvidence::of(Arc::new(phone.request.clone()));
     let decode = |bytes: &[u8]| Signed::<Entry>::decode(bytes).unwrap();
     let verified = decode(admit.bytes()).verify_knowing(Some(&known)).unwrap();
-    let EntryEvidence::Request(request) = verified.evidence() else { panic!("an admit has a request") };
+    let request = verified.evidence().request().unwrap();
     assert_eq!(request.bytes(), phone.request.bytes());
 
     // Its last byte is of the join proof, which no hash covers: the id is still the one that is known.

@@ -62,7 +62,7 @@ impl Chain {
     pub(crate) fn founded_with(name: &str, policy: Policy) -> Self {
         let laptop = keys(name);
         let mut rng = SeededRng::new(&format!("founding by {name}"));
-        let founding = entry::found(&laptop, &description(name), policy, AT, &mut rng).unwrap();
+        let founding = entry::found(&laptop, &description(name), policy, None, AT, &mut rng).unwrap();
         let roster = Roster::found(&founding.entry).unwrap();
         let keyring = Keyring::open(&roster, founding.epoch_key.clone()).unwrap();
         Self { laptop, log: vec![founding.entry.clone()], founding, roster, keyring }

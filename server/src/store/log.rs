@@ -1,6 +1,6 @@
 //! The log of a chain: founded, appended to by compare-and-swap, and read.
 
-use protocol::entry::{Body, Entry, EntryEvidence};
+use protocol::entry::{Body, Entry};
 use protocol::limits;
 use protocol::roster::{Refusal as LogRefusal, Roster};
 use protocol::wire::{Appended, LogPage, Purpose};
@@ -107,12 +107,10 @@ pub fn append(
 
 /// Carries a decision of the log over to the request that it decides.
 fn decide(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>, purpose: Purpose, now: Moment) -> Result<(), Failure> {
-    match (&entry.body, entry.evidence()) {
-        (Body::Admit(_), EntryEvidence::Request(request)) => {
-            requests::admit(tx, chain, &RequestId::from(request.hash()), purpose, now)
-        }
+    match (&entry.body, entry.evidence().request()) {
+        (Body::Admit(_), Some(request)) => requests::admit(tx, chain, &RequestId::from(request.hash()), purpose, now),
         (Body::Deny(deny), _) => requests::deny(tx, chain, deny, now),
-        (Body::Found(_) | Body::Admit(_) | Body::Unknown { .. }, _) => Ok(()),
+        _ => Ok(()),
     }
 }
 

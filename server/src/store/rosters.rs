@@ -67,7 +67,7 @@ impl Rosters {
         // By the hash of what it claims; whether the bytes are those that were verified, the form itself compares.
         let known =
             Signed::<JoinRequest>::decode(&admit.request).ok().and_then(|request| self.requests.find(&request.hash()));
-        entry.verify_knowing(known.map(EntryEvidence::Request).as_ref())
+        entry.verify_knowing(known.map(EntryEvidence::of).as_ref())
     }
 
     /// Keeps a request that was verified.

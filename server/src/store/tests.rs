@@ -47,7 +47,7 @@ fn described() -> Description {
 }
 
 fn founding(keys: &DeviceKeys) -> protocol::entry::Founding {
-    protocol::entry::found(keys, &described(), Policy::default(), 1, &mut rng()).unwrap()
+    protocol::entry::found(keys, &described(), Policy::default(), None, 1, &mut rng()).unwrap()
 }
 
 async fn desk() -> Desk {

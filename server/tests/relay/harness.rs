@@ -285,7 +285,7 @@ pub(crate) fn description(name: &str) -> Description {
 /// A founding entry and its member, not sent yet.
 pub(crate) fn founding(policy: Policy) -> (Founding, Member) {
     let keys = DeviceKeys::draw(&mut rng());
-    let founding = protocol::entry::found(&keys, &description("laptop"), policy, 1, &mut rng()).unwrap();
+    let founding = protocol::entry::found(&keys, &description("laptop"), policy, None, 1, &mut rng()).unwrap();
     let roster = Roster::found(&founding.entry).unwrap();
     let keyring = Keyring::open(&roster, founding.epoch_key.clone()).unwrap();
     (founding, Member { keys, roster, keyring, line: Default::default() })

@@ -98,7 +98,7 @@ pub(super) fn typed(prompt: &Prompt, digits: &str) -> Confirmed {
 pub(super) fn chain(size: usize, address: u32) -> Vec<Device> {
     let founder = DeviceKeys::draw(&mut rng());
     let policy = Policy { members_max: 120, ..Policy::default() };
-    let founding = entry::found(&founder, &described(), policy, now(), &mut rng()).expect("a founding");
+    let founding = entry::found(&founder, &described(), policy, None, now(), &mut rng()).expect("a founding");
     let mut roster = Roster::found(&founding.entry).expect("a roster");
     let keyring = Keyring::open(&roster, founding.epoch_key).expect("its keys");
     let (mut entries, mut keys) = (vec![founding.entry], vec![founder]);

@@ -147,7 +147,7 @@ impl Joiner {
         let path = format!("/v1/chains/{}/log", rounds.chain().expect("the chain of the nonce"));
         let page = SignedRead::new(keys, place, path).send(&mut self.http).await;
         let page: LogPage = cbor::decode("page", &page, limits::BODY_BYTES_MAX).expect("a page");
-        let own = EntryEvidence::Request(Arc::new(request.clone()));
+        let own = EntryEvidence::of(Arc::new(request.clone()));
         let verify = |entry: &Blob| Signed::<Entry>::decode(entry).and_then(|entry| entry.verify_knowing(Some(&own)));
         let log: Vec<_> = page.entries.iter().map(|entry| verify(entry).expect("a verified entry")).collect();
         let (first, rest) = log.split_first().expect("a founding");

@@ -67,7 +67,7 @@ impl World {
         let laptop = DeviceKeys::draw(&mut seeded("laptop"));
         let tablet = DeviceKeys::draw(&mut seeded("tablet"));
         let description = Description { name: String::new(), platform: String::new(), version: String::new() };
-        let founding = entry::found(&laptop, &description, Policy::default(), 0, &mut seeded("founding"));
+        let founding = entry::found(&laptop, &description, Policy::default(), None, 0, &mut seeded("founding"));
         let founding = founding.expect("a founding");
         let roster = Roster::found(&founding.entry).expect("a roster");
         let asking = ["joiner", "thief", "thief's second"].map(|name| Asking::new(name, &founding.code));

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use protocol::code::SyncCode;
 use protocol::connect::Connect;
-use protocol::entry::{Entry, EntryEvidence};
+use protocol::entry::Entry;
 use protocol::keys::SigningKey;
 use protocol::record::{Content, Record};
 use protocol::request::{Description, JoinRequest, Withdrawal};
@@ -67,7 +67,7 @@ fn payload<T: Form + Clone>(bytes: &[u8]) {
 /// A log of one entry, where the bytes are one.
 fn log(bytes: &[u8]) {
     let Ok(entry) = Verified::<Entry>::from_bytes(bytes) else { return };
-    if let EntryEvidence::Request(request) = entry.evidence() {
+    if let Some(request) = entry.evidence().request() {
         assert_eq!(request.signer(), request.device.signing);
     }
     let Ok(roster) = Roster::found(&entry) else { return };

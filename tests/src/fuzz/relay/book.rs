@@ -7,7 +7,7 @@ mod records;
 
 use countersign_relay::clock::Moment;
 use protocol::cbor;
-use protocol::entry::{Body, Deny, Entry, EntryEvidence};
+use protocol::entry::{Body, Deny, Entry};
 use protocol::id::Hash;
 use protocol::keys::DeviceKeys;
 use protocol::roster::Roster;
@@ -140,7 +140,7 @@ impl Book {
         let known = entries.iter().take_while(|entry| roster.position(&entry.hash()).is_some()).count();
         for entry in &entries[known..] {
             roster = roster.apply(entry).ok()?;
-            if let EntryEvidence::Request(request) = entry.evidence() {
+            if let Some(request) = entry.evidence().request() {
                 self.may_admit(&id, &RequestId::from(request.hash()), append.purpose, now)?;
             }
         }

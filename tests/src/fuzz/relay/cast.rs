@@ -96,7 +96,8 @@ impl Chain {
     fn found(devices: &[Device], founder: usize, policy: Policy) -> Self {
         let description = Description { name: String::new(), platform: String::new(), version: String::new() };
         let mut rng = seeded(&format!("founding {founder}"));
-        let founding = entry::found(&devices[founder].keys, &description, policy, 0, &mut rng).expect("a founding");
+        let founding =
+            entry::found(&devices[founder].keys, &description, policy, None, 0, &mut rng).expect("a founding");
         let roster = Roster::found(&founding.entry).expect("a roster");
         let keyring = Keyring::open(&roster, founding.epoch_key).expect("its keys");
         Self { founder, entry: founding.entry, keyring }

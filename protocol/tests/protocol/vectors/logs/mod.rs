@@ -151,7 +151,7 @@ fn roster_json(roster: &Roster, log: &[Verified<Entry>]) -> Json {
         }
     };
     let request = |entry: &Verified<Entry>| match (&entry.body, entry.evidence()) {
-        (_, protocol::entry::EntryEvidence::Request(request)) => Some(request.id()),
+        (_, evidence) if evidence.request().is_some() => evidence.request().map(|request| request.id()),
         (Body::Deny(deny), _) => Some(deny.request),
         _ => None,
     };

@@ -1,0 +1,47 @@
+//! Approvals: whether an entry carries exactly those that the policy asks for.
+
+use super::{Refusal, Roster};
+use crate::approval::Subject;
+use crate::entry::Entry;
+use crate::policy::Role;
+use crate::signed::Verified;
+
+impl Roster {
+    /// Checks the approvals of an entry about this subject. The recovery device fills any quorum for admit and remove by itself.
+    pub(super) fn check_approvals(
+        &self,
+        entry: &Verified<Entry>,
+        quorum: u8,
+        subject: &Subject,
+    ) -> Result<(), Refusal> {
+        let alone = self.members.get(&entry.signer()).is_some_and(|signer| signer.role == Role::Recovery);
+        let needed = if alone { 0 } else { usize::from(quorum).saturating_sub(1) };
+        let approvals = entry.evidence().approvals();
+        if approvals.len() != needed {
+            return Err(Refusal::Quorum { needed, got: approvals.len() });
+        }
+        let subjects = subject.devices();
+        let mut before = None;
+        for (index, approval) in approvals.iter().enumerate() {
+            let signer = approval.signer();
+            let fresh = self.position(&approval.head).is_some_and(|position| position.seq >= self.changed_at);
+            let has_a_voice =
+                self.approver(&signer).is_some() && signer != entry.signer() && !subjects.contains(&signer);
+            let ascends = before.is_none_or(|before| before < signer);
+            if approval.chain != self.chain || approval.subject != *subject || !fresh || !has_a_voice || !ascends {
+                return Err(Refusal::ApprovalVoid { index });
+            }
+            before = Some(signer);
+        }
+        Ok(())
+    }
+
+    /// Whether an approval would count in the next entry, whoever signs it.
+    #[must_use]
+    pub fn counts(&self, approval: &Verified<crate::approval::Approval>) -> bool {
+        approval.chain == self.chain
+            && self.position(&approval.head).is_some_and(|position| position.seq >= self.changed_at)
+            && self.approver(&approval.signer()).is_some()
+            && !approval.subject.devices().contains(&approval.signer())
+    }
+}
