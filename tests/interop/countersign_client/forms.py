@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from . import cbor
 from .cbor import Raw
 from .cose import JOIN_PROOF, Envelope, Sign1
-from .keys import SigningKey, good_sealing_key
+from .keys import SigningKey, good_sealing_key, sha256
 from .problems import Problem
 from .shape import a_list, a_map, a_text, a_uint, a_u8, an_id, field, maybe, present, up_to
 
@@ -236,6 +237,30 @@ class Withdrawal(Plain):
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
         return cls(field(fields, 1, an_id))
+
+
+@dataclass(frozen=True)
+class Refill(Plain):
+    """A member gives a relay back what it lost."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/refill"
+    LIMIT: ClassVar[int] = 1024
+
+    chain: bytes
+    records: bytes
+
+    @classmethod
+    def of(cls, chain: bytes, records: Iterable[bytes]) -> Self:
+        """For the records beside it, by their hashes."""
+        return cls(chain, sha256(b"".join(records)))
+
+    def to_raw(self) -> Raw:
+        return {0: 1, 1: self.chain, 2: self.records}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        return cls(field(fields, 1, an_id), field(fields, 2, an_id))
 
 
 PUT, DELETE = 0, 1

@@ -44,11 +44,14 @@ def welcome_info(chain: bytes, request: bytes, signer: bytes, epoch: int) -> byt
     return b"countersign/v1/welcome" + chain + request + signer + u64(epoch)
 
 
-def ask(code: SyncCode, signing: SigningKey, sealing: SealingKey, description: Description, now: int) -> JoinState:
+def ask(
+    code: SyncCode, signing: SigningKey, sealing: SealingKey, description: Description, now: int,
+    secret: bytes | None = None,
+) -> JoinState:
     """A fresh request with everything that the joiner must keep."""
     device = Device(signing.public, sealing.public)
     sealed = wrap(code.description_key, description.encoded(), description_place(device))
-    secret = JoinerRounds.draw()
+    secret = secret or JoinerRounds.draw()
     request = JoinRequest(code.join_key.public, device, sha256(sealed), commitment_before(secret, 8), now)
     return JoinState(sign_form(request, signing, code.join_key).raw, sealed, secret, (), False)
 
@@ -88,16 +91,17 @@ def believe(
         raise Alarm("way-not-allowed", "admitted without a typed code")
     if entry.signer not in showed_code_for:
         raise Alarm("not-the-approver", "admitted by a device whose code was never shown")
-    epoch_key = _open_welcome(roster, entry, admit, request, sealing)
+    epoch_key = open_welcome(roster, entry, admit, request, sealing)
     device = request.body.device.signing
     if Keyring.of(then, device, sealing, epoch_key).code != code:
         raise Alarm("other-sync-code", "the sync code in the log is another")
     return Joined(roster, epoch_key, Keyring.of(roster, device, sealing, epoch_key))
 
 
-def _open_welcome(
+def open_welcome(
     roster: Roster, entry: Signed[Entry], admit: Admit, request: Signed[JoinRequest], sealing: SealingKey
 ) -> EpochKey:
+    """The epoch key that an admission gives."""
     info = welcome_info(roster.chain, request.hash, entry.signer, admit.epoch)
     return checked(roster, EpochKey(open_sealed(sealing.private, admit.welcome, info, entry.body.prev or b""), admit.epoch))
 

@@ -10,7 +10,7 @@ from .code import EpochKey, SyncCode
 from .entries import Description
 from .keys import SealingKey, u64
 from .problems import Alarm, Problem
-from .roster import Epoch, Roster
+from .roster import Roster
 from .seal import open_sealed, unwrap
 
 
@@ -43,17 +43,13 @@ class Keyring:
         return self.keys[max(self.keys)]
 
     @classmethod
-    def of(cls, roster: Roster, device: bytes, sealing: SealingKey, own: EpochKey) -> Self:
-        """From the key that a device was let in with: the newest that was sealed to it, and every one before."""
-        newest = own
-        for epoch in range(roster.epoch, own.epoch, -1):
-            if sealed := _sealed_to(roster.epochs[epoch], device):
-                begun = roster.epochs[epoch]
-                info = rotation_info(roster.chain, device, begun.signer, epoch)
-                newest = EpochKey(open_sealed(sealing.private, sealed, info, begun.prev), epoch)
-                break
+    def of(cls, roster: Roster, device: bytes, sealing: SealingKey, own: EpochKey | None = None) -> Self:
+        """The newest key that the log has for a device, or the one that it was let in with; and every one before."""
+        newest = _newest(roster, device, sealing, own.epoch if own else 0) or own
+        if newest is None:
+            raise Problem("no-key", "the log has no epoch key for this device")
         keys = _down_to_the_first(roster, newest)
-        if keys[own.epoch] != own:
+        if own and keys[own.epoch] != own:
             raise Alarm("other-epoch-key", f"the key of epoch {own.epoch} is another than the one that let us in")
         name_key, code = _opened(roster, newest)
         if name_key != _opened(roster, keys[1])[0]:
@@ -87,9 +83,24 @@ def totp_place(where: bytes) -> bytes:
     return b"countersign/v1/wrapped-totp" + where
 
 
-def _sealed_to(epoch: Epoch, device: bytes) -> bytes | None:
-    recipients = epoch.rotation.recipients if epoch.rotation else ()
-    return next((recipient.epoch_key for recipient in recipients if recipient.device == device), None)
+def _newest(roster: Roster, device: bytes, sealing: SealingKey, above: int) -> EpochKey | None:
+    """The newest epoch key that a rotation, or the founding, has sealed to a device."""
+    for epoch in range(roster.epoch, above, -1):
+        if found := _sealed_to(roster, epoch, device):
+            sealed, info, associated = found
+            return EpochKey(open_sealed(sealing.private, sealed, info, associated), epoch)
+    return None
+
+
+def _sealed_to(roster: Roster, epoch: int, device: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """What an epoch's beginning has for a device, with the info and the associated data."""
+    begun, recovery = roster.epochs[epoch], roster.founded.recovery
+    for recipient in begun.rotation.recipients if begun.rotation else ():
+        if recipient.device == device:
+            return recipient.epoch_key, rotation_info(roster.chain, device, begun.signer, epoch), begun.prev
+    if epoch == 1 and recovery and recovery[0].signing == device:
+        return recovery[1], recovery_info(roster.founded.join_key, device, epoch), b""
+    return None
 
 
 def checked(roster: Roster, key: EpochKey) -> EpochKey:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
+from . import seal
 from .approval import Approval, Subject
 from .changes import ChangePolicy, ChangeRole, Close, Closing, Leave, Remove, Rotate, Settle, Veto
 from .code import EpochKey, SyncCode
@@ -16,7 +16,6 @@ from .keys import SigningKey
 from .policy import RECOVERY, Policy
 from .roster import Roster
 from .rotation import Cut, Recipient, Removals, Rotation
-from .seal import seal_to, wrap
 
 Approvals = Iterable[Signed[Approval]]
 
@@ -115,7 +114,7 @@ class Author:
 
     def rotation(self, brought: Brought, without: Set[bytes] = frozenset()) -> Rotation:
         """The next epoch, with a key that is drawn here, for every member but some."""
-        fresh = EpochKey(os.urandom(32), self.roster.epoch + 1)
+        fresh = EpochKey(seal.draw(32), self.roster.epoch + 1)
         chain, wrapping, code = self.roster.chain, fresh.wrap_key, brought.code or self.keyring.code
         recovery = brought.recovery.device if brought.recovery else None
         return Rotation(
@@ -123,9 +122,9 @@ class Author:
             key_id=fresh.key_id,
             join_key=brought.code.join_key.public if brought.code else None,
             recipients=tuple(self._sealed(fresh, *member) for member in sorted(self._after(without, recovery).items())),
-            epoch_key_before=wrap(wrapping, self.keyring.current.secret, b"countersign/v1/wrapped-epoch-key" + chain),
-            name_key=wrap(wrapping, self.keyring.name_key, b"countersign/v1/wrapped-name-key" + chain),
-            sync_code=wrap(wrapping, code.secret, b"countersign/v1/wrapped-sync-code" + chain),
+            epoch_key_before=seal.wrap(wrapping, self.keyring.current.secret, b"countersign/v1/wrapped-epoch-key" + chain),
+            name_key=seal.wrap(wrapping, self.keyring.name_key, b"countersign/v1/wrapped-name-key" + chain),
+            sync_code=seal.wrap(wrapping, code.secret, b"countersign/v1/wrapped-sync-code" + chain),
             recovery=recovery,
         )
 
@@ -140,4 +139,4 @@ class Author:
 
     def _sealed(self, fresh: EpochKey, device: bytes, sealing: bytes) -> Recipient:
         info = rotation_info(self.roster.chain, device, self.signing.public, fresh.epoch)
-        return Recipient(device, seal_to(sealing, fresh.secret, info, self.roster.head))
+        return Recipient(device, seal.seal_to(sealing, fresh.secret, info, self.roster.head))

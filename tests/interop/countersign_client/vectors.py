@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from . import cbor, seal
+from .approval import Approval
 from .cbor import Raw, Shape
 from .code import EpochKey, SyncCode
 from .cose import Envelope, Sign1, sig_structure
 from .entries import Entry
 from .forms import (
-    DELETE, Body, Connect, JoinRequest, Nonce, Record, Reveal, Signed, Withdrawal, open_form, sign_form,
+    DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reveal, Signed, Withdrawal, open_form, sign_form,
 )
 from .http import SignedRead
 from .joiner import believe
@@ -45,6 +46,8 @@ FORMS: dict[str, type[Body]] = {
     "reveal": Reveal,
     "record": Record,
     "connect": Connect,
+    "approval": Approval,
+    "refill": Refill,
 }
 # The rule of a field's map, or of the maps in its array, where it has another name than the field.
 _RULES = {
@@ -53,8 +56,17 @@ _RULES = {
     "records": "sealed-record",
     "sealed": "sealed-record",
     "rows": "record-row",
+    "removals": "removal",
+    "recipients": "recipient",
 }
-_KINDS = {1: "found", 2: "admit", 3: "deny"}
+# The rule of what stands beside a kind: of an entry, and of what is approved. An array there has the field's name.
+_KINDS = {
+    "body": {
+        1: "found", 2: "admit", 3: "deny", 4: "remove", 5: "rotate", 6: "leave", 7: "change-role", 8: "change-policy",
+        9: "closing", 10: "veto", 11: "close", 12: "settle",
+    },
+    "subject": {2: "admission", 4: "removals", 7: "role-change", 8: "policy", 9: "nothing"},
+}
 
 
 def only(case: Json, *members: str) -> Json:
@@ -180,14 +192,14 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
     def value(name: str, given: Any) -> Raw:
         if isinstance(given, dict):
             return raw_of(names, _RULES.get(name, name), given)
-        if name == "body":
-            return [given[0], raw_of(names, _KINDS[given[0]], given[1])]
+        if name in _KINDS:
+            return [given[0], value(_KINDS[name][given[0]], given[1])]
         if isinstance(given, list):
             return [value(name, item) for item in given]
         is_bytes = isinstance(given, str) and given.startswith("h'")
         return bytes.fromhex(given[2:-1]) if is_bytes else given
 
-    numbers = {name: number for number, name in enumerate(names[form])}
+    numbers = {name: number for number, name in enumerate(names[form])} if fields else {}
     return {numbers[name]: value(name, given) for name, given in fields.items()}
 
 

@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from family import WAYS, Family
 
-from countersign_client import cbor, socket
+from countersign_client import cbor, seal, socket
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Admit, Deny, Entry
 from countersign_client.forms import Connect, Cursor, JoinRequest, Nonce, Record, Reveal, Signed, open_form
@@ -24,6 +25,7 @@ from countersign_client.messages import (
     Append, Appended, Ask, Challenge, Frame, LogPage, OpenRequest, OpenRequests, Put, Ready, RecordPage, RecordRow,
     Round, SealedRecord, Seen, Standing, Stored,
 )
+from countersign_client.policy import APPROVER, NONE, READER, TOTP, WRITER
 from countersign_client.problems import Problem
 from countersign_client.roster import Roster
 
@@ -179,6 +181,25 @@ class FakeSocket:
     def close(self) -> None:
         if self in self._relay.sockets:
             self._relay.sockets.remove(self)
+
+
+@pytest.fixture(autouse=True)
+def draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the randomness of sealing gives it back."""
+    monkeypatch.setattr(seal, "draw", seal.draw)
+
+
+@pytest.fixture
+def family() -> Family:
+    """Three approvers, a writer, a reader, and a recovery device."""
+    made = Family(1)
+    made.policy = made.with_totp(WAYS, made.laptop.own, made.code.join_key.public)
+    made.found()
+    made.phone = made.admit(made.laptop, "phone", APPROVER)
+    made.tablet = made.admit(made.phone, "tablet", APPROVER, NONE)
+    made.writer = made.admit(made.tablet, "writer", WRITER, TOTP, step=7)
+    made.reader = made.admit(made.words, "reader", READER)
+    return made
 
 
 @pytest.fixture
