@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from family import WAYS, Family
+from family import Family, three_approvers
 
 from countersign_client import cbor, seal, socket
 from countersign_client.code import EpochKey, SyncCode
@@ -25,7 +25,6 @@ from countersign_client.messages import (
     Append, Appended, Ask, Challenge, Frame, LogPage, OpenRequest, OpenRequests, Put, Ready, RecordPage, RecordRow,
     Round, SealedRecord, Seen, Standing, Stored,
 )
-from countersign_client.policy import APPROVER, NONE, READER, TOTP, WRITER
 from countersign_client.problems import Problem
 from countersign_client.roster import Roster
 
@@ -191,15 +190,7 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def family() -> Family:
-    """Three approvers, a writer, a reader, and a recovery device."""
-    made = Family(1)
-    made.policy = made.with_totp(WAYS, made.laptop.own, made.code.join_key.public)
-    made.found()
-    made.phone = made.admit(made.laptop, "phone", APPROVER)
-    made.tablet = made.admit(made.phone, "tablet", APPROVER, NONE)
-    made.writer = made.admit(made.tablet, "writer", WRITER, TOTP, step=7)
-    made.reader = made.admit(made.words, "reader", READER)
-    return made
+    return three_approvers()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from countersign_client import seal
-from countersign_client.approval import Admission, Approval, Subject
+from countersign_client.approval import Admission, Approval, Nothing, RoleChange, Subject
 from countersign_client.changes import LOST
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Admit, Entry
@@ -18,9 +18,11 @@ from countersign_client.keyring import Keyring, totp_place
 from countersign_client.keys import SealingKey, SigningKey
 from countersign_client.lifecycle import NOTHING_NEW, Author, Brought, NewRecovery
 from countersign_client.log import apply
-from countersign_client.policy import BY_RECOVERY, NONE, RECOVERY, TOTP, TOTP_WAY, TYPED, Policy
+from countersign_client.policy import (
+    APPROVER, BY_RECOVERY, NONE, READER, RECOVERY, TOTP, TOTP_WAY, TYPED, WRITER, Policy,
+)
 from countersign_client.roster import Roster, writes
-from countersign_client.rotation import LAST, NOTHING, Cut, Removal
+from countersign_client.rotation import EARLIER, LAST, NOTHING, Cut, Removal
 
 WAYS = replace(POLICY, ways=(TYPED, NONE))
 
@@ -52,6 +54,7 @@ class Family:
     people: dict[bytes, Person] = field(default_factory=dict)
     entries: list[Signed[Entry]] = field(default_factory=list)
     rosters: list[Roster] = field(default_factory=list)
+    codes: list[SyncCode] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -147,7 +150,8 @@ class Family:
         return Cut(0, None, LAST) if writes(self.roster.role(person.id)) else None
 
     def fresh_code(self) -> SyncCode:
-        return SyncCode(self.random.randbytes(32))
+        self.codes.append(SyncCode(self.random.randbytes(32)))
+        return self.codes[-1]
 
     def fresh_recovery(self) -> NewRecovery:
         person = self.person("recovery words")
@@ -162,7 +166,42 @@ class Family:
         self.code = code
         return roster
 
+    def one_of_each(self) -> dict[str, Signed]:
+        """An entry of every kind that changes the chain, and the approvals in them. They need not follow each other."""
+        author, reader, writer = self.author(self.laptop), self.reader.id, self.writer.id
+        removals, cut = (Removal(reader, NOTHING),), Cut(9, bytes(32), EARLIER)
+        subjects = {
+            "approval-admit": Subject(2, Admission(bytes(32), READER)), "approval-remove": Subject(4, removals),
+            "approval-change-role": Subject(7, RoleChange(writer, READER, cut)),
+            "approval-change-policy": Subject(8, self.policy), "approval-closing": Subject(9, Nothing()),
+        }
+        approvals = {name: author.approve(subject) for name, subject in subjects.items()}
+        return approvals | {
+            "remove": author.remove(removals, LOST, self.fresh_code(), [approvals["approval-remove"]]),
+            "rotate": author.rotate(),
+            "rotate-bringing": author.rotate(Brought(self.fresh_code(), self.fresh_recovery())),
+            "leave": author.leave(cut),
+            "change-role": author.change_role(writer, READER, cut, [approvals["approval-change-role"]]),
+            "change-policy": author.change_policy(self.policy, [approvals["approval-change-policy"]]),
+            "closing": author.closing([approvals["approval-closing"]]),
+            "veto": author.veto(0, bytes(32)),
+            "close": author.close(bytes(32)),
+            "settle": author.settle(bytes(32), Brought(None, self.fresh_recovery())),
+        }
+
     def rotate(self, by: Person, brought: Brought = NOTHING_NEW) -> Roster:
         roster = self.add(self.author(by).rotate(brought))
         self.code = brought.code or self.code
         return roster
+
+
+def three_approvers() -> Family:
+    """Three approvers, a writer, a reader, and a recovery device."""
+    made = Family(1)
+    made.policy = made.with_totp(WAYS, made.laptop.own, made.code.join_key.public)
+    made.found()
+    made.phone = made.admit(made.laptop, "phone", APPROVER)
+    made.tablet = made.admit(made.phone, "tablet", APPROVER, NONE)
+    made.writer = made.admit(made.tablet, "writer", WRITER, TOTP, step=7)
+    made.reader = made.admit(made.words, "reader", READER)
+    return made
