@@ -175,7 +175,8 @@ pub fn accept_admission(
     own_request: &Verified<JoinRequest>,
     showed_code_for: impl Fn(&DeviceId) -> bool,
 ) -> Result<Keyring, AdmissionError> {
-    if roster.join_key() != own_request.join_key {
+    // It may have been rotated since: that the admit was made under it, the log asks.
+    if !roster.was_join_key(&own_request.join_key) {
         return Err(AdmissionError::OtherJoinKey);
     }
     let member = roster.member(&keys.id()).ok_or(AdmissionError::NotAdmitted)?;
@@ -205,5 +206,8 @@ pub fn accept_admission(
         prev,
     };
     let epoch_key = open_welcome(&keys.sealing, &place, &admit.welcome).map_err(KeyringError::from)?;
-    Ok(Keyring::open(roster, epoch_key)?)
+    if roster.key_id_of(admit.epoch) != Some(epoch_key.key_id(admit.epoch)) {
+        return Err(KeyringError::OtherKey.into());
+    }
+    Ok(Keyring::follow(roster, keys, &epoch_key)?)
 }

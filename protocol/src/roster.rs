@@ -204,6 +204,10 @@ impl Roster {
             return Err(Refusal::OtherChain);
         };
         found.policy.check()?;
+        let needed = usize::from(found.policy.quorums.most());
+        if needed > 1 {
+            return Err(Refusal::TooFewApprovers { left: 1, needed });
+        }
         let admission = Admission { seq: 0, by: entry.signer(), how: None, at: entry.at, epoch: 1 };
         let founder =
             Member { device: found.device, role: Role::Approver, admission, description: found.description.clone() };
@@ -353,6 +357,19 @@ impl Roster {
     #[must_use]
     pub fn key_id(&self) -> KeyId {
         self.epochs.last().map_or(KeyId([0; 32]), |epoch| epoch.key_id)
+    }
+
+    /// The key id of an epoch's key.
+    #[must_use]
+    pub fn key_id_of(&self, epoch: u64) -> Option<KeyId> {
+        let index = usize::try_from(epoch.checked_sub(1)?).ok()?;
+        self.epochs.get(index).map(|epoch| epoch.key_id)
+    }
+
+    /// Whether a join key is current, or was once.
+    #[must_use]
+    pub fn was_join_key(&self, key: &JoinKey) -> bool {
+        self.join_keys.contains(key)
     }
 
     /// All epochs, the first one first.

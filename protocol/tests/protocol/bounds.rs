@@ -4,7 +4,7 @@ use protocol::cbor::{self, Blob};
 use protocol::connect::Connect;
 use protocol::entry::{Body, Entry};
 use protocol::limits::{BLOCK_MAX, DESCRIPTION_BYTES_MAX, ENTRY_BYTES_MAX};
-use protocol::policy::{Policy, Role};
+use protocol::policy::{How, Policy, Role};
 use protocol::wire::{OpenRequest, Round, Seen};
 use protocol::{SUBPROTOCOL, Verified};
 
@@ -77,7 +77,7 @@ fn an_entry_carries_a_description_of_512_bytes_and_blocks_for_seven_days() {
     assert_eq!((blocked(week), blocked(week + 1)), (Ok(()), Err("bad-field")));
 }
 
-/// An approval that is none fills an entry to the byte; whether it counts is asked by the log.
+/// A ticket that is none fills an entry to the byte; whether it counts is asked by the log.
 #[test]
 fn nothing_is_signed_that_is_too_large_to_be_received() {
     let chain = Chain::founded();
@@ -85,7 +85,8 @@ fn nothing_is_signed_that_is_too_large_to_be_received() {
     let filled = |filling: usize| {
         let mut entry = (*admit).clone();
         if let Body::Admit(admit) = &mut entry.body {
-            admit.approvals = vec![Blob(vec![0; filling])];
+            admit.how = How::Ticket;
+            admit.ticket = Some(Blob(vec![0; filling]));
         }
         entry
     };

@@ -1,15 +1,19 @@
 //! Every signed form once, from one world: what the vectors, the broken forms and the oracles begin with.
 
+use protocol::approval::{Approval, Subject};
+use protocol::change;
 use protocol::connect::{Connect, Cursor, Standing};
+use protocol::cut::{Cut, CutAt, Removal};
 use protocol::decision;
-use protocol::entry::{Body, DenyReason, Entry, Recovery};
+use protocol::entry::{Body, DenyReason, Entry, Recovery, VetoOf};
 use protocol::keys::DeviceKeys;
-use protocol::policy::Role;
+use protocol::policy::{Policy, Quorums, Role};
 use protocol::record::{self, Draft, Line, Record};
+use protocol::refill::{self, Refill};
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::round::{Nonce, Reveal};
 use protocol::seal;
-use protocol::{SUBPROTOCOL, VERSION, Verified, cbor::Blob, id::Random};
+use protocol::{Hash, SUBPROTOCOL, VERSION, Verified, cbor::Blob, id::Random};
 
 use crate::support::SeededRng;
 use crate::world::{AT, Chain, keys};
@@ -31,6 +35,43 @@ pub(crate) struct Forms {
     pub(crate) delete: Verified<Record>,
     pub(crate) connect_member: Verified<Connect>,
     pub(crate) connect_joiner: Verified<Connect>,
+    pub(crate) later: Later,
+}
+
+/// The entries of a chain's later life, each signed where the phone has joined, and what belongs to them.
+pub(crate) struct Later {
+    pub(crate) remove: Verified<Entry>,
+    pub(crate) rotate: Verified<Entry>,
+    pub(crate) leave: Verified<Entry>,
+    pub(crate) change_role: Verified<Entry>,
+    pub(crate) change_policy: Verified<Entry>,
+    pub(crate) closing: Verified<Entry>,
+    pub(crate) veto: Verified<Entry>,
+    pub(crate) close: Verified<Entry>,
+    pub(crate) settle: Verified<Entry>,
+    pub(crate) approval: Verified<Approval>,
+    pub(crate) refill: Verified<Refill>,
+}
+
+fn later(chain: &Chain, put: &Verified<Record>) -> Later {
+    let (laptop, phone) = (&chain.laptop, keys("phone"));
+    let cut = Cut { counter: 1, last: Some(put.hash()), at: CutAt::Last };
+    let gone = vec![Removal { device: phone.id(), cut }];
+    let quorums = Quorums { admit: 2, ..Policy::default().quorums };
+    let refill = Refill { version: VERSION, chain: chain.roster.chain(), records: refill::hash_of([put]) };
+    Later {
+        remove: chain.removes_together(laptop, gone.clone(), Vec::new()),
+        rotate: chain.recovers_with(laptop, &keys("recovery words")),
+        leave: change::leave(chain.acting(&phone), cut, AT).unwrap(),
+        change_role: chain.makes(laptop, "phone", Role::Reader, Some(cut)),
+        change_policy: chain.rules(laptop, Policy { quorums, ..Policy::default() }, Vec::new()),
+        closing: chain.announces(laptop, vec![chain.agrees(&phone, Subject::Closing)]),
+        veto: chain.vetoes(&phone, VetoOf::Closing, chain.roster.head()),
+        close: chain.closes(&phone, chain.roster.head()),
+        settle: chain.settles(laptop, Hash([9; 32])),
+        approval: change::approve(chain.acting(laptop), Subject::Remove(gone)).unwrap(),
+        refill: Verified::sign(refill, &phone.signing, &[]).unwrap(),
+    }
 }
 
 pub(crate) fn forms() -> Forms {
@@ -82,7 +123,9 @@ pub(crate) fn forms() -> Forms {
         cursor: None,
         ..member.clone()
     };
+    let later = later(&chain, &put);
     Forms {
+        later,
         found_with_recovery: found_with_recovery(&chain),
         request: phone.request.clone(),
         description: phone.sealed.clone(),

@@ -13,6 +13,7 @@ extern crate countersign_protocol as protocol;
 
 mod support;
 mod world;
+mod life;
 mod forms;
 mod broken;
 mod vectors;

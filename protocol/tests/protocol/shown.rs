@@ -80,8 +80,7 @@ fn an_entry_of_a_later_kind_is_called_by_its_name() {
             other => panic!("{other:?}"),
         }
     };
-    named(4, "remove");
-    named(12, "settle");
+    named(0, "unknown");
     named(13, "unknown");
 }
 

@@ -9,13 +9,15 @@ use rand_core::{TryCryptoRng, TryRng};
 use sha2::{Digest as _, Sha256};
 
 /// Every context label that a signature of ours can carry.
-pub(crate) const LABELS: [&str; 9] = [
+pub(crate) const LABELS: [&str; 11] = [
     "countersign/v1/entry",
     "countersign/v1/join-request",
     "countersign/v1/withdrawal",
     "countersign/v1/nonce",
     "countersign/v1/reveal",
+    "countersign/v1/approval",
     "countersign/v1/record",
+    "countersign/v1/refill",
     "countersign/v1/connect",
     "countersign/v1/join-proof",
     "countersign/v1/recovery-proof",

@@ -69,7 +69,7 @@ impl Chain {
     }
 
     pub(crate) fn asks(&self, name: &str) -> Joiner {
-        asks_with(name, &keys(name), &self.founding.code)
+        asks_with(name, &keys(name), self.keyring.code())
     }
 
     pub(crate) fn acting<'a>(&'a self, keys: &'a DeviceKeys) -> Acting<'a> {
@@ -148,6 +148,9 @@ impl Chain {
     pub(crate) fn try_append(&mut self, entry: &Verified<Entry>) -> Result<(), Refusal> {
         self.roster = self.roster.clone().apply(entry)?;
         self.log.push(entry.clone());
+        if entry.body.rotation().is_some() && self.roster.member(&self.laptop.id()).is_some() {
+            self.keyring = Keyring::follow(&self.roster, &self.laptop, self.keyring.epoch_key()).unwrap();
+        }
         Ok(())
     }
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::reading::{file, repository};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "derivations.json",
+    "epochs.json",
     "forms.json",
     "join.json",
     "logs.json",
@@ -21,8 +22,10 @@ const FILES: [&str; 9] = [
 /// Every code that a function `code` of the crate can answer.
 fn codes_of_the_crate() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    for source in std::fs::read_dir(repository("protocol/src")).unwrap() {
-        let text = std::fs::read_to_string(source.unwrap().path()).unwrap();
+    let folders = ["protocol/src", "protocol/src/roster", "protocol/src/entry"];
+    let sources = folders.iter().flat_map(|folder| std::fs::read_dir(repository(folder)).unwrap());
+    for source in sources.map(|source| source.unwrap().path()).filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(source).unwrap();
         for (at, _) in text.match_indices("pub fn code(&self) -> &'static str {") {
             let body = text[at..].split("\n    }\n").next().unwrap();
             codes.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));

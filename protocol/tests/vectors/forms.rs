@@ -1,8 +1,10 @@
 //! `forms.json`.
 
+use protocol::approval::Approval;
 use protocol::connect::Connect;
 use protocol::entry::Entry;
 use protocol::record::Record;
+use protocol::refill::Refill;
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::round::{Nonce, Reveal};
 use protocol::{Form, FormError, Verified, cbor};
@@ -31,6 +33,8 @@ pub(crate) fn take(rule: &str, bytes: &[u8]) -> Result<Accepted, FormError> {
         "reveal" => of::<Reveal>(bytes),
         "record" => of::<Record>(bytes),
         "connect" => of::<Connect>(bytes),
+        "approval" => of::<Approval>(bytes),
+        "refill" => of::<Refill>(bytes),
         other => panic!("no form {other}"),
     }
 }

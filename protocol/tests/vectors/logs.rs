@@ -1,7 +1,7 @@
 //! `logs.json`.
 
 use protocol::entry::Entry;
-use protocol::roster::{Outcome, Roster};
+use protocol::roster::{Outcome, Roster, Why};
 use protocol::{DeviceId, RequestId, Verified};
 use serde_json::Value;
 
@@ -56,6 +56,22 @@ fn same_roster(roster: &Roster, expected: &Value) {
         assert_eq!(known.admission.by.0, id(member, "by"));
         assert_eq!(known.admission.how.map(|how| how.name()), member["how"].as_str());
     }
+    assert_eq!(roster.former_members().count(), items(expected, "former").len());
+    for former in items(expected, "former") {
+        let known = roster.former(&DeviceId(id(former, "signing"))).unwrap().departure;
+        let why = match known.why {
+            Why::Removed(reason) => reason.name(),
+            Why::Left => "left",
+            Why::Replaced => "replaced",
+        };
+        assert_eq!((known.seq, why), (number(former, "seq"), text(former, "why")));
+        assert_eq!(known.by.0, id(former, "by"));
+    }
+    assert_eq!(roster.is_rotation_owed(), expected["rotation_owed"].as_bool().unwrap());
+    assert_eq!(roster.is_closed(), expected["closed"].as_bool().unwrap());
+    assert_eq!(roster.totp_step(), expected["totp_step"].as_u64());
+    let closing = roster.closing().map(|closing| data_encoding::HEXLOWER.encode(&closing.hash.0));
+    assert_eq!(closing.as_deref(), expected["closing"].as_str());
     for decision in items(expected, "decisions") {
         let known = roster.decision(&RequestId(id(decision, "request"))).unwrap();
         let outcome = match known.outcome {

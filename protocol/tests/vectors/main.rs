@@ -17,6 +17,7 @@ mod derivations;
 mod sealing;
 mod forms;
 mod logs;
+mod epochs;
 mod records;
 mod rounds;
 mod reads;

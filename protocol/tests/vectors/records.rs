@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::keyring::Keyring;
 use protocol::keys::EpochKey;
-use protocol::record::{Kind, Line, Record, RecordRefusal, check_cited, gate, open};
+use protocol::record::{Kind, Line, Record, RecordRefusal, Trust, check_cited, gate, gate_refill, open, trust};
 use protocol::roster::Roster;
 use protocol::{DeviceId, Hash, Verified};
 use serde_json::Value;
@@ -57,6 +57,10 @@ fn relay(roster: &Roster, line: Line, current: Option<Hash>, sent: &Sent) -> Res
     gate(roster, line, current, &sent.record, sent.ciphertext.as_deref())
 }
 
+fn refill(roster: &Roster, line: Line, current: Option<Hash>, sent: &Sent) -> Result<Line, RecordRefusal> {
+    gate_refill(roster, line, current, &sent.record, sent.ciphertext.as_deref())
+}
+
 fn reader(roster: &Roster, line: Line, current: Option<Hash>, sent: &Sent) -> Result<Line, RecordRefusal> {
     check_cited(roster, &sent.record)?;
     let line = line.follow(&sent.record)?;
@@ -102,10 +106,11 @@ fn relay_and_reader_take_and_refuse_as_every_case_says() {
     let mut wrong = Disagreements::default();
     for case in items(&file, "cases") {
         let roster = read(&log_of(&file, case)).unwrap();
-        let keyring = Keyring::open(&roster, EpochKey::from_bytes(id(&file, "epoch_key"))).unwrap();
+        let of = if case["epoch_key"].is_string() { case } else { &file };
+        let keyring = Keyring::open(&roster, EpochKey::from_bytes(id(of, "epoch_key"))).unwrap();
         assert_eq!(*keyring.name_key().expose(), id(&file, "name_key"));
         let sent: Vec<Sent> = items(case, "records").iter().map(|json| sent(&file, json)).collect();
-        for (who, rule) in [("relay", relay as Rule), ("reader", reader)] {
+        for (who, rule) in [("relay", relay as Rule), ("reader", reader), ("refill", refill)] {
             if case[who].is_null() {
                 continue;
             }
@@ -120,6 +125,8 @@ fn relay_and_reader_take_and_refuse_as_every_case_says() {
             assert_eq!(sent[at].record.hash().0, id(item, "version"));
             let value = item["value"].is_string().then(|| bytes(item, "value"));
             wrong.compare(case, state(&keyring, &sent[at]), (text(item, "state"), value));
+            let disputed = trust(&roster, &sent[at].record) == Trust::Disputed;
+            wrong.compare(case, disputed, item["disputed"].as_bool().unwrap_or_default());
         }
     }
     wrong.none();

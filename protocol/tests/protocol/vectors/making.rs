@@ -1,12 +1,15 @@
 //! How signed bytes come about, kept with them: who signs what under which label, which proofs stand beside it, and what was
 //! changed afterwards. The vectors carry all of it, so that another implementation makes the same bytes.
 
+use std::cell::RefCell;
+
 use protocol::entry::Entry;
 use protocol::keys::{DeviceKeys, SigningKey};
 use protocol::signed::ProofKey;
 use protocol::{Form, Verified};
 
 use super::json::{Json, hex, list, object};
+use crate::life::drawn_code;
 use crate::support::{form_hash, layout, sig_structure, sign1};
 use crate::world::{Chain, keys};
 
@@ -115,14 +118,14 @@ impl Made {
 }
 
 /// Every key that signs in the vectors, by name.
-pub(crate) struct Ring(Vec<(String, SigningKey, Option<DeviceKeys>)>);
+pub(crate) struct Ring(RefCell<Vec<(String, SigningKey, Option<DeviceKeys>)>>);
 
 impl Ring {
     /// The devices of the fixed world and the join keys of its sync codes.
     pub(crate) fn new(devices: &[&str], join_keys: &[(&str, SigningKey)]) -> Self {
         let device = |name: &&str| ((*name).to_owned(), keys(name).signing, Some(keys(name)));
         let join = |(name, key): &(&str, SigningKey)| ((*name).to_owned(), key.clone(), None);
-        Self(devices.iter().map(device).chain(join_keys.iter().map(join)).collect())
+        Self(RefCell::new(devices.iter().map(device).chain(join_keys.iter().map(join)).collect()))
     }
 
     /// The devices that most files need.
@@ -132,13 +135,15 @@ impl Ring {
     }
 
     fn key(&self, public: &[u8; 32]) -> SigningKey {
-        let found = self.0.iter().find(|(_, known, _)| known.public() == *public);
+        let known = self.0.borrow();
+        let found = known.iter().find(|(_, known, _)| known.public() == *public);
         found.unwrap_or_else(|| panic!("no key {public:?}")).1.clone()
     }
 
     /// How a good form was made, found out from its bytes.
     pub(crate) fn made<T: Form>(&self, form: &Verified<T>) -> Made {
         let payload = form.bytes()[layout(form.bytes()).payload].to_vec();
+        self.learn(&payload);
         let proof =
             |asked: &ProofKey| Proof { label: asked.kind.label().to_owned(), key: self.key(&asked.key), over: None };
         let made = Made::new(T::LABEL, &self.key(&form.signer().0), payload, form.proofs().iter().map(proof).collect());
@@ -146,8 +151,23 @@ impl Ring {
         made
     }
 
+    /// The join key that an entry draws, which no list of devices has.
+    fn learn(&self, payload: &[u8]) {
+        let entry: Result<Entry, _> = protocol::cbor::decode("entry", payload, Entry::BYTES_MAX);
+        let Some((entry, code)) = entry.ok().and_then(|entry| drawn_code(&entry).map(|code| (entry, code))) else {
+            return;
+        };
+        let key = code.join_key();
+        let mut known = self.0.borrow_mut();
+        if !known.iter().any(|(_, known, _)| known.public() == key.public()) {
+            let prev = entry.prev.map(|prev| prev.short()).unwrap_or_default();
+            known.push((format!("join key of entry {} after {prev}", entry.seq), key, None));
+        }
+    }
+
     pub(crate) fn name(&self, key: &SigningKey) -> String {
-        let found = self.0.iter().find(|(_, known, _)| known.public() == key.public());
+        let known = self.0.borrow();
+        let found = known.iter().find(|(_, known, _)| known.public() == key.public());
         found.unwrap_or_else(|| panic!("{key:?} has no name")).0.clone()
     }
 
@@ -163,7 +183,7 @@ impl Ring {
             }
             (name.clone(), json)
         };
-        Json::Object(self.0.iter().map(key).collect())
+        Json::Object(self.0.borrow().iter().map(key).collect())
     }
 }
 

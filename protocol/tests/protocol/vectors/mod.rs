@@ -11,6 +11,7 @@ mod derivations;
 mod sealing;
 mod forms;
 pub(crate) mod logs;
+mod epochs;
 mod records;
 mod rounds;
 mod reads;

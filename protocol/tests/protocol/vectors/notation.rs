@@ -7,7 +7,7 @@ use super::json::Json;
 
 /// The fields of each map, in the order of their numbers, by the CDDL rule of `docs/protocol.md` or, where the page gives a map no
 /// rule of its own, by the name of the field that holds it. `name=rule` says what a field holds.
-pub(crate) const FIELDS: [(&str, &str); 35] = [
+pub(crate) const FIELDS: [(&str, &str); 52] = [
     ("device", "signing sealing"),
     ("description", "name platform version"),
     ("join-request", "version join_key device=device description_hash commitment at"),
@@ -19,6 +19,23 @@ pub(crate) const FIELDS: [(&str, &str); 35] = [
     ("recovery", "device=device epoch_key"),
     ("admit", "request role epoch how description welcome approvals ticket totp_step"),
     ("deny", "request device reason block"),
+    ("remove", "removals=removal reason rotation=rotation approvals"),
+    ("removal", "device cut=cut"),
+    ("cut", "counter last at"),
+    ("rotation", "epoch key_id join_key recipients=recipient previous name_key sync_code recovery=device"),
+    ("recipient", "device sealed"),
+    ("rotate", "rotation=rotation"),
+    ("leave", "cut=cut"),
+    ("change-role", "device role cut=cut approvals"),
+    ("change-policy", "policy=policy approvals"),
+    ("closing", "approvals"),
+    ("veto", "of hash"),
+    ("close", "closing"),
+    ("settle", "abandoned rotation=rotation"),
+    ("approval", "version chain head subject=subject"),
+    ("admit-subject", "request role"),
+    ("role-subject", "device role cut=cut"),
+    ("refill", "version chain records"),
     ("policy", "ways quorums=quorums request_lifetime members_max closing_delay reset_delay totp=totp"),
     ("quorums", "admit remove policy closing"),
     ("totp", "mode secret"),
@@ -46,8 +63,26 @@ pub(crate) const FIELDS: [(&str, &str); 35] = [
 ];
 
 /// What the second item of `[kind, {…}]` is, by the first.
-pub(crate) const KINDS: [(&str, &[&str]); 3] = [
-    ("body", &["", "found", "admit", "deny"]),
+pub(crate) const KINDS: [(&str, &[&str]); 4] = [
+    (
+        "body",
+        &[
+            "",
+            "found",
+            "admit",
+            "deny",
+            "remove",
+            "rotate",
+            "leave",
+            "change-role",
+            "change-policy",
+            "closing",
+            "veto",
+            "close",
+            "settle",
+        ],
+    ),
+    ("subject", &["", "", "admit-subject", "", "removal", "", "", "role-subject", "policy", ""]),
     ("to-device", &["challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing"]),
     ("from-device", &["ack"]),
 ];

@@ -1,10 +1,13 @@
 //! `docs/vectors/records.json`: records after a log, as the relay's gate and as a reader judge them.
 
 use protocol::cbor::{self, Blob};
+use protocol::cut::{Cut, CutAt, Removal};
 use protocol::entry::Entry;
 use protocol::keyring::Keyring;
 use protocol::keys::{DerivedKey, DeviceKeys};
-use protocol::record::{Content, Kind, Line, Record, blind_collection, blind_id, open};
+use protocol::policy::Role;
+use protocol::record::{Content, Kind, Line, Record, Trust, blind_collection, blind_id, open, trust};
+use protocol::roster::Roster;
 use protocol::seal::seal_under;
 use protocol::{ChainId, Hash, VERSION, Verified};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::json::{Json, hex, list, object};
 use super::logs::family;
 use super::making::{Made, Pool, Ring};
-use super::sealing::of_epoch_key;
+use super::sealing::{derived, of_epoch_key};
 use super::{compare, note};
 use crate::forms::forms;
 use crate::support::SeededRng;
@@ -54,6 +57,9 @@ struct Case {
     records: Vec<Sent>,
     relay: Verdict,
     reader: Verdict,
+    /// Of a relay that lost them, when a member gives them back.
+    refill: Verdict,
+    keyring: Keyring,
 }
 
 /// A log and what its members write.
@@ -93,7 +99,11 @@ impl Scene {
     /// Seals a content under a header, and signs both.
     fn put(&self, name: &str, by: &DeviceKeys, mut header: Record, place: (&str, &str), value: &[u8]) -> Sent {
         let content = Content { collection: place.0.to_owned(), id: place.1.to_owned(), value: value.into() };
-        let key = DerivedKey::from_bytes(of_epoch_key(&self.chain, "countersign/v1/record-key"));
+        let key = match self.chain.keyring.epoch_key_of(header.epoch).filter(|_| header.epoch > 1) {
+            Some(key) => derived(key, "countersign/v1/record-key", header.epoch),
+            None => of_epoch_key(&self.chain, "countersign/v1/record-key"),
+        };
+        let key = DerivedKey::from_bytes(key);
         let mut rng = SeededRng::new(&format!("record {name}"));
         let sealed = seal_under(&key, &cbor::encode(&header), &cbor::encode(&content), &mut rng).unwrap();
         header.ciphertext_hash = Some(Hash(Sha256::digest(&*sealed).into()));
@@ -118,7 +128,8 @@ impl Scene {
 
     fn case(&mut self, name: &'static str, says: &'static str, records: &[&Sent], relay: Verdict, reader: Verdict) {
         let records = records.iter().map(|record| (*record).clone()).collect();
-        self.cases.push(Case { name, says, log: self.chain.log.clone(), records, relay, reader });
+        let (log, keyring) = (self.chain.log.clone(), self.chain.keyring.clone());
+        self.cases.push(Case { name, says, log, records, relay, reader, refill: None, keyring });
     }
 
     fn good(&mut self, name: &'static str, says: &'static str, records: &[&Sent]) {
@@ -129,6 +140,18 @@ impl Scene {
     fn bad(&mut self, name: &'static str, says: &'static str, records: &[&Sent], code: &'static str) {
         let verdict = Some(Some((records.len() - 1, code)));
         self.case(name, says, records, verdict, verdict);
+    }
+
+    /// What relay and reader say, and a relay that gets back what it lost.
+    fn refillable(
+        &mut self,
+        name: &'static str,
+        says: &'static str,
+        records: &[&Sent],
+        (relay, reader, refill): (Verdict, Verdict, Verdict),
+    ) {
+        self.case(name, says, records, relay, reader);
+        self.cases.last_mut().unwrap().refill = refill;
     }
 
     /// The last record is refused by the relay; of a reader nothing is said.
@@ -287,6 +310,85 @@ fn pairs(scene: &mut Scene, first: &Sent) {
     scene.refused("conflict-and-other-ciphertext", "base before ciphertext", &[first, &both], "conflict");
 }
 
+/// What a removed device wrote, cut where its last record was, or on purpose before it.
+fn cut(at: CutAt) -> Scene {
+    let mut chain = family();
+    let before = Scene::new(chain.clone());
+    let (phone, writer) = (keys("phone"), keys("writer"));
+    let first = before.put("phone-1-kept", &phone, before.header(Line::default(), FIRST, None), FIRST, b"hello");
+    let second =
+        before.put("phone-2-kept", &phone, before.header(first.line(1), FIRST, Some(&first)), FIRST, b"hello again");
+    let other = before.put("phone-2-kept-other", &phone, before.header(first.line(1), SECOND, None), SECOND, b"other");
+    let counter = if at == CutAt::Last { 2 } else { 1 };
+    let last = Some(if at == CutAt::Last { second.hash() } else { first.hash() });
+    let removal = Removal { device: phone.id(), cut: Cut { counter, last, at } };
+    chain.append(&chain.removes_together(&chain.laptop, vec![removal], Vec::new()));
+    let mut scene = Scene::new(chain);
+    let gone = Some(Some((0, "not-a-member")));
+    let mut after = scene.header(Line::default(), FIRST, Some(&second));
+    after.epoch = 2;
+    if at == CutAt::Earlier {
+        let says = "a record past an earlier cut is kept, since others may stand on it: its place is disputed";
+        scene.refillable("past-an-earlier-cut", says, &[&first, &second], (gone, Some(None), Some(None)));
+        let anew = scene.put("writer-1-anew", &writer, after, FIRST, b"written anew");
+        let says = "somebody wrote the place anew";
+        scene.refillable("anew-after-an-earlier-cut", says, &[&first, &second, &anew], (gone, Some(None), Some(None)));
+        return scene;
+    }
+    let says = "what a removed device wrote before counts, under the key of its epoch; it writes no more";
+    scene.refillable("before-the-removal", says, &[&first, &second], (gone, Some(None), Some(None)));
+    let says = "the same counter as the cut, and another record";
+    let past = Some(Some((1, "past-cut")));
+    scene.refillable("another-at-the-cut", says, &[&first, &other], (gone, past, past));
+    let third = before.put("phone-3-late", &phone, before.header(second.line(2), FIRST, Some(&second)), FIRST, b"late");
+    let past = Some(Some((2, "past-cut")));
+    let says = "signed under an old head after the removal, or kept back until then";
+    scene.refillable("past-the-cut", says, &[&first, &second, &third], (gone, past, past));
+    let mut late = scene.header(first.line(1), FIRST, Some(&first));
+    late.epoch = 2;
+    let late = scene.put("phone-2-later", &phone, late, FIRST, b"late");
+    let not = Some(Some((1, "not-a-member")));
+    scene.refillable("after-the-removal", "it names a head at which it is gone", &[&first, &late], (gone, not, not));
+    let good = scene.put("writer-1-new-epoch", &writer, after, FIRST, b"the new epoch");
+    let says = "a writer goes on in the new epoch, on what the removed device wrote";
+    scene.refillable("in-the-new-epoch", says, &[&first, &second, &good], (gone, Some(None), Some(None)));
+    let old =
+        before.put("writer-1-old-epoch", &writer, before.header(Line::default(), SECOND, None), SECOND, b"old epoch");
+    let stale = Some(Some((0, "stale-epoch")));
+    let says = "written under an epoch that is over: a reader believes it, the relay takes it only back";
+    scene.refillable("in-the-old-epoch", says, &[&old], (stale, Some(None), Some(None)));
+    let mut mixed = scene.header(Line::default(), SECOND, None);
+    mixed.epoch = 1;
+    let mixed = scene.put("writer-1-mixed", &writer, mixed, SECOND, b"mixed");
+    let stale = Some(Some((0, "stale-epoch")));
+    scene.refillable("old-epoch-new-head", "the epoch of its head is another", &[&mixed], (stale, stale, stale));
+    scene
+}
+
+/// A writer that becomes a reader, and a writer again.
+fn role() -> Scene {
+    let mut chain = family();
+    let before = Scene::new(chain.clone());
+    let writer = keys("writer");
+    let first = before.put("writer-1-kept", &writer, before.header(Line::default(), FIRST, None), FIRST, b"hello");
+    let late = before.put("writer-2-late", &writer, before.header(first.line(1), FIRST, Some(&first)), FIRST, b"late");
+    let cut = Cut { counter: 1, last: Some(first.hash()), at: CutAt::Last };
+    chain.append(&chain.makes(&chain.laptop, "writer", Role::Reader, Some(cut)));
+    let mut scene = Scene::new(chain.clone());
+    let reads = scene.put("writer-2-reads", &writer, scene.header(first.line(1), FIRST, Some(&first)), FIRST, b"late");
+    let (gone, not) = (Some(Some((0, "not-a-member"))), Some(Some((1, "not-a-member"))));
+    let says = "a device that only reads now";
+    scene.refillable("by-a-reader-that-wrote", says, &[&first, &reads], (gone, not, not));
+    chain.append(&chain.makes(&chain.laptop, "writer", Role::Writer, None));
+    scene.chain = chain;
+    let back = scene.put("writer-2-back", &writer, scene.header(first.line(1), FIRST, Some(&first)), FIRST, b"back");
+    scene.refillable("by-a-writer-again", "its line goes on", &[&first, &back], (Some(None), Some(None), Some(None)));
+    let past = Some(Some((1, "past-cut")));
+    let says = "a record of before, past the cut: that it writes again does not bring it back";
+    scene.refillable("kept-back-by-a-writer", says, &[&first, &late], (past, past, past));
+    scene
+}
+
 /// The recovery device is a member, and does not write.
 fn recovery() -> Scene {
     let mut chain = Chain::founded();
@@ -304,7 +406,7 @@ fn verdict_json(verdict: Verdict) -> Json {
 }
 
 /// What a reader shows after a good sequence: the last version of every place.
-fn items(keyring: &Keyring, records: &[Sent]) -> Json {
+fn items(roster: &Roster, keyring: &Keyring, records: &[Sent]) -> Json {
     let mut items: Vec<(Record, Json)> = Vec::new();
     for sent in records {
         let record = Verified::<Record>::from_bytes(&sent.made.bytes()).unwrap();
@@ -321,6 +423,9 @@ fn items(keyring: &Keyring, records: &[Sent]) -> Json {
                     item.push("value", hex(&*content.value));
                 }
             },
+        }
+        if trust(roster, &record) == Trust::Disputed {
+            item.push("disputed", true);
         }
         items.retain(|(known, _)| (known.collection, known.id) != (record.collection, record.id));
         items.push(((*record).clone(), item));
@@ -348,7 +453,6 @@ fn records_are_the_same_as_ever() {
     let mut chain = family();
     let deny = chain.denies(&chain.laptop, &chain.asks("tablet"));
     chain.append(&deny);
-    let keyring = chain.keyring.clone();
     let mut scene = Scene::new(chain.clone());
     lines(&mut scene);
     members(&mut scene);
@@ -361,12 +465,23 @@ fn records_are_the_same_as_ever() {
             "name": case.name, "comment": case.says, "relay": verdict_json(case.relay), "reader": verdict_json(case.reader),
             "log": entries.keep_log(&ring, &case.log), "records": sent,
         };
+        if case.refill.is_some() {
+            json.push("refill", verdict_json(case.refill));
+        }
+        if case.keyring.epoch() > 1 {
+            json.push("epoch_key", hex(case.keyring.epoch_key().expose()));
+        }
+        let roster = super::logs::roster_of(&case.log);
         if case.reader == Some(None) {
-            json.push("items", items(&keyring, &case.records));
+            json.push("items", items(&roster, &case.keyring, &case.records));
         }
         json
     };
-    let cases: Vec<Json> = scene.cases.into_iter().chain(recovery().cases).map(case).collect();
+    let cases: Vec<Json> = [scene, recovery(), cut(CutAt::Last), cut(CutAt::Earlier), role()]
+        .into_iter()
+        .flat_map(|scene| scene.cases)
+        .map(case)
+        .collect();
     let file = object! {
         "about": note("Records after a log, in order: what the relay takes, what a reader believes."),
         "epoch_key": hex(chain.founding.epoch_key.expose()),

@@ -4,7 +4,7 @@ use hpke::kem::X25519HkdfSha256;
 use hpke::{Kem, Serializable as _};
 use protocol::cbor::{self, Blob};
 use protocol::entry::{Admit, Body, Entry, Found};
-use protocol::keys::{DerivedKey, DeviceKeys, SealingSecret};
+use protocol::keys::{DerivedKey, DeviceKeys, EpochKey, SealingSecret};
 use protocol::record::{Content, Record};
 use protocol::seal::{open_under, open_with, seal_to, seal_under};
 use protocol::{Verified, policy::Role};
@@ -142,9 +142,14 @@ pub(super) fn welcome_ikm(joiner: &Joiner) -> [u8; 32] {
 
 /// A key that follows from an epoch key of epoch 1, by the page's formula.
 pub(super) fn of_epoch_key(chain: &Chain, label: &str) -> [u8; 32] {
+    derived(&chain.founding.epoch_key, label, 1)
+}
+
+/// The same of any epoch key and epoch.
+pub(super) fn derived(epoch_key: &EpochKey, label: &str, epoch: u64) -> [u8; 32] {
     let mut out = [0; 32];
-    let info = [label.as_bytes(), &1u64.to_be_bytes()].concat();
-    hkdf::Hkdf::<sha2::Sha256>::new(None, chain.founding.epoch_key.expose()).expand(&info, &mut out).unwrap();
+    let info = [label.as_bytes(), &epoch.to_be_bytes()].concat();
+    hkdf::Hkdf::<sha2::Sha256>::new(None, epoch_key.expose()).expand(&info, &mut out).unwrap();
     out
 }
 
@@ -237,6 +242,62 @@ pub(super) fn of_joiner(chain: &Chain, joiner: &Joiner, admit: &Verified<Entry>)
         blob: &body.welcome,
     };
     vec![asked.to_json(), kept.to_json(), welcome.to_json()]
+}
+
+/// A removal in the family: the new epoch key for those who stay, and what it wraps.
+fn of_rotation(chain: &Chain) -> Vec<Json> {
+    let entry = chain.removes(&chain.laptop, &["phone", "reader"]);
+    let rotation = entry.body.rotation().unwrap();
+    let mut rng = chain.randomness();
+    let mut next = || {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        bytes
+    };
+    let (code, epoch_key) = (next(), next());
+    let (chain_id, signer, prev) = (chain.roster.chain(), entry.signer(), entry.prev.unwrap());
+    let epoch = 2u64.to_be_bytes();
+    let mut cases = Vec::new();
+    for recipient in &rotation.recipients {
+        let name = ["laptop", "writer"].into_iter().find(|name| keys(name).id() == recipient.device).unwrap();
+        let sealed = Sealed {
+            name: format!("removal/epoch-key-for-the-{name}"),
+            says: "in a rotation",
+            to: keys(name),
+            info: vec![
+                label("countersign/v1/rotation-seal"),
+                ("chain", &chain_id.0),
+                ("recipient", &recipient.device.0),
+                ("signer of the entry", &signer.0),
+                ("new epoch", &epoch),
+            ],
+            aad: vec![("prev of the entry", &prev.0)],
+            plaintext: &epoch_key,
+            ikm: next(),
+            blob: &recipient.sealed,
+        };
+        cases.push(sealed.to_json());
+    }
+    let key = derived(&EpochKey::from_bytes(epoch_key), "countersign/v1/wrap-key", 2);
+    let wrapped = |what: &str, text: &'static str, plaintext: &[u8], blob| {
+        let aad = vec![label(text), ("chain", chain_id.0.as_slice())];
+        let name = format!("removal/{what}");
+        Wrapped {
+            name,
+            says: "in a rotation",
+            key,
+            key_of: "wrap key of epoch 2",
+            aad,
+            plaintext: plaintext.to_vec(),
+            blob,
+        }
+        .to_json()
+    };
+    let (before, name_key) = (chain.founding.epoch_key.expose(), chain.keyring.name_key().expose());
+    cases.push(wrapped("epoch-key-before", "countersign/v1/wrapped-epoch-key", before, &rotation.previous));
+    cases.push(wrapped("name-key", "countersign/v1/wrapped-name-key", name_key, &rotation.name_key));
+    cases.push(wrapped("sync-code", "countersign/v1/wrapped-sync-code", &code, &rotation.sync_code));
+    cases
 }
 
 fn of_recovery() -> Json {
@@ -359,6 +420,7 @@ fn sealed_values_are_the_same_as_ever() {
     let tablet = chain.asks("tablet");
     cases.extend(of_joiner(&chain, &tablet, &chain.admits(&chain.laptop, &tablet, Role::Approver)));
     cases.push(of_recovery());
+    cases.extend(of_rotation(&chain));
     let all = forms();
     let content = Content { collection: "notes".to_owned(), id: "first".to_owned(), value: b"hello".as_slice().into() };
     cases.push(of_record("record/notes-first", &all.chain, &all.put, &all.ciphertext, &content));

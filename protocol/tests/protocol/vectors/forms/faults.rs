@@ -176,7 +176,7 @@ fn entry_shape(cases: &mut Cases, named: Named<'_, '_>) {
         "malformed",
         deny.with(&[0x02, 0x02, 0x03, 0x19], &[0x02, 0x03, 0x03, 0x19]),
     );
-    for kind in [0u64, 4, 12, 13, 1000] {
+    for kind in [0u64, 13, 1000] {
         let form = Entry { body: Body::Unknown { kind, raw: Blob(vec![0xa0]) }, ..good.clone() };
         fault(
             &format!("kind-{kind}"),
@@ -185,7 +185,7 @@ fn entry_shape(cases: &mut Cases, named: Named<'_, '_>) {
             deny.over(cbor::encode(&form)),
         );
     }
-    let cut = Entry { body: Body::Unknown { kind: 5, raw: Blob(vec![0x5f]) }, ..good.clone() };
+    let cut = Entry { body: Body::Unknown { kind: 13, raw: Blob(vec![0x5f]) }, ..good.clone() };
     fault(
         "kind-of-nothing",
         "an unknown kind that carries no whole CBOR item",

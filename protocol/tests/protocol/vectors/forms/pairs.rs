@@ -145,23 +145,23 @@ fn meaning(cases: &mut Cases, named: Named<'_, '_>) {
 fn kinds(cases: &mut Cases, named: Named<'_, '_>) {
     let deny = named("deny");
     let good = (*forms().deny).clone();
-    let unknown = Entry { body: Body::Unknown { kind: 5, raw: Blob(vec![0xa0]) }, ..good };
+    let unknown = Entry { body: Body::Unknown { kind: 13, raw: Blob(vec![0xa0]) }, ..good };
     let made = |form: &Entry| deny.over(cbor::encode(form));
     let mut pair = |name: &str, says: &str, error: &'static str, made: Made| cases.bad(deny, name, says, error, made);
-    pair("bad-signature-and-kind-5", "signature before kind", "bad-signature", forged(made(&unknown)));
+    pair("bad-signature-and-kind-13", "signature before kind", "bad-signature", forged(made(&unknown)));
     let second = Entry { version: 2, ..unknown.clone() };
-    pair("version-2-and-kind-5", "version before kind", "unknown-version", made(&second));
+    pair("version-2-and-kind-13", "version before kind", "unknown-version", made(&second));
     let lost = Entry { chain: None, ..unknown.clone() };
     pair(
-        "kind-5-without-chain",
+        "kind-13-without-chain",
         "kind before fields: a kind of later may stand where none does now",
         "unknown-kind",
         made(&lost),
     );
     let first = Entry { seq: 0, prev: None, chain: None, ..unknown.clone() };
-    pair("kind-5-at-seq-0", "a log that begins with a kind of later", "unknown-kind", made(&first));
+    pair("kind-13-at-seq-0", "a log that begins with a kind of later", "unknown-kind", made(&first));
     let proofs = named("join-request").made.proofs.clone();
-    pair("kind-5-and-proof", "kind before proofs", "unknown-kind", Made { proofs, ..made(&unknown) });
+    pair("kind-13-and-proof", "kind before proofs", "unknown-kind", Made { proofs, ..made(&unknown) });
     let admit = named("admit");
     let mut form = (*forms().admit).clone();
     let Body::Admit(body) = &mut form.body else { panic!("an admit is an admit") };

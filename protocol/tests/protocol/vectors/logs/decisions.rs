@@ -1,5 +1,6 @@
 //! Admissions and denials that the log refuses.
 
+use protocol::approval::Subject;
 use protocol::cbor::{self, Blob};
 use protocol::entry::{Body, Deny, DenyReason, Entry};
 use protocol::keys::DeviceKeys;
@@ -172,7 +173,11 @@ fn terms(all: &mut Cases) {
     admit("totp-step-superfluous", "how is typed, and there is a time step", "bad-field", &|admit| {
         admit.totp_step = Some(1);
     });
+    let agreed = chain.agrees(&keys("phone"), Subject::Closing);
     admit("approvals-present", "approvals where none are asked for", "quorum", &|admit| {
+        admit.approvals = vec![agreed.clone()];
+    });
+    admit("approval-of-one-byte", "an approval that is no form", "malformed", &|admit| {
         admit.approvals = vec![Blob(vec![1])];
     });
     admit("role-recovery", "nobody joins as recovery device", "role-not-allowed", &|admit| admit.role = Role::Recovery);

@@ -42,7 +42,7 @@ pub(super) fn all(all: &mut Cases) {
     }
 }
 
-fn policies() -> [Defect<'static, Policy>; 20] {
+fn policies() -> [Defect<'static, Policy>; 23] {
     [
         ("policy-no-way", "no way of admission counts", "bad-policy", &|policy| policy.ways = vec![]),
         ("policy-way-twice", "a way stands twice", "bad-policy", &|policy| policy.ways = vec![How::Typed; 2]),
@@ -78,21 +78,35 @@ fn policies() -> [Defect<'static, Policy>; 20] {
             "a way not built yet, and a delay that no policy has",
             "bad-policy",
             &|policy| {
-                policy.ways = vec![How::Typed, How::Totp];
+                policy.ways = vec![How::Typed, How::Ticket];
                 policy.reset_delay = u32::MAX;
             },
         ),
-        ("policy-quorum-of-a-removal", "a quorum that is not enforced yet", "not-supported", &|policy| {
+        ("policy-quorum-of-a-removal", "two approvers, and the founder is one", "too-few-approvers", &|policy| {
             policy.quorums.remove = 2
         }),
-        ("policy-quorum-two", "a quorum that is not enforced yet", "not-supported", &|policy| {
+        ("policy-quorum-two", "two approvers, and the founder is one", "too-few-approvers", &|policy| {
             policy.quorums = Quorums { admit: 2, ..policy.quorums };
         }),
-        ("policy-way-none", "a way that is not built yet", "not-supported", &|policy| {
-            policy.ways = vec![How::Typed, How::None];
+        ("policy-way-ticket", "a way that is not built yet", "not-supported", &|policy| {
+            policy.ways = vec![How::Typed, How::Ticket];
         }),
-        ("policy-totp", "TOTP is not built yet", "not-supported", &|policy| {
-            policy.totp = Some(Totp { mode: TotpMode::Way, secret: Blob(vec![1]) });
+        ("policy-totp-without-its-way", "the mode is way, and no way is totp", "bad-policy", &|policy| {
+            policy.totp = Some(Totp { mode: TotpMode::Way, secret: totp_secret() });
+        }),
+        ("policy-way-without-totp", "a way is totp, and there is no secret", "bad-policy", &|policy| {
+            policy.ways = vec![How::Typed, How::Totp];
+        }),
+        ("policy-totp-short", "a secret of another size", "bad-policy", &|policy| {
+            policy.totp = Some(Totp { mode: TotpMode::BeforePrompt, secret: Blob(vec![2; 60]) });
+        }),
+        ("policy-totp-suite", "a secret of another suite", "bad-policy", &|policy| {
+            policy.totp = Some(Totp { mode: TotpMode::BeforePrompt, secret: Blob(vec![1; 61]) });
         }),
     ]
+}
+
+/// As much as a policy is asked of its secret.
+pub(super) fn totp_secret() -> Blob {
+    Blob(vec![2; 61])
 }

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod foundings;
+mod lives;
 mod pairs;
 mod places;
 
@@ -10,7 +11,7 @@ use protocol::cbor;
 use protocol::entry::{Admit, Body, Entry};
 use protocol::keys::{DeviceKeys, SigningKey};
 use protocol::policy::{Policy, Role};
-use protocol::roster::{Outcome, Roster};
+use protocol::roster::{Outcome, Roster, Why};
 
 use super::json::{Json, hex, list, object};
 use super::making::{Made, Pool, Ring};
@@ -93,20 +94,22 @@ fn admit_with(chain: &Chain, joiner: &Joiner, approver: &DeviceKeys, change: imp
 }
 
 /// Every key that signs an entry or a proof here.
-fn ring() -> Ring {
-    let devices = ["laptop", "phone", "writer", "reader", "tablet", "stranger", "recovery words"];
+pub(super) fn ring() -> Ring {
+    let devices =
+        ["laptop", "phone", "writer", "reader", "tablet", "watch", "stranger", "recovery words", "new recovery words"];
     let join = Chain::founded().founding.code.join_key();
     let other = Chain::founded_with("stranger", Policy::default()).founding.code.join_key();
     Ring::new(&devices, &[("join key", join), ("join key of the stranger's chain", other)])
 }
 
-pub(crate) fn cases() -> Vec<Case> {
+pub(crate) fn cases(ring: &Ring) -> Vec<Case> {
     let mut all = Cases(Vec::new());
     good(&mut all);
     places::all(&mut all);
     decisions::all(&mut all);
     foundings::all(&mut all);
     pairs::all(&mut all);
+    lives::all(&mut all, ring);
     all.0
 }
 
@@ -134,7 +137,7 @@ fn good(all: &mut Cases) {
 }
 
 /// Reads a log as anybody would.
-fn roster_of(log: &[Verified<Entry>]) -> Roster {
+pub(super) fn roster_of(log: &[Verified<Entry>]) -> Roster {
     let first = Roster::found(&log[0]).unwrap();
     log[1..].iter().fold(first, |roster, entry| roster.apply(entry).unwrap())
 }
@@ -149,6 +152,15 @@ fn roster_json(roster: &Roster, log: &[Verified<Entry>]) -> Json {
             "by": hex(member.admission.by.0),
             "how": member.admission.how.map(|how| how.name()),
         }
+    };
+    let former = |former: &protocol::roster::Former| {
+        let departure = &former.departure;
+        let why = match departure.why {
+            Why::Removed(reason) => reason.name(),
+            Why::Left => "left",
+            Why::Replaced => "replaced",
+        };
+        object! { "signing": hex(former.member.device.signing.0), "seq": departure.seq, "by": hex(departure.by.0), "why": why }
     };
     let request = |entry: &Verified<Entry>| match (&entry.body, entry.evidence()) {
         (_, evidence) if evidence.request().is_some() => evidence.request().map(|request| request.id()),
@@ -171,6 +183,11 @@ fn roster_json(roster: &Roster, log: &[Verified<Entry>]) -> Json {
         "key_id": hex(roster.key_id().0),
         "join_key": hex(roster.join_key().0),
         "members": list(roster.members().map(member)),
+        "former": list(roster.former_members().map(former)),
+        "rotation_owed": roster.is_rotation_owed(),
+        "closing": roster.closing().map(|closing| hex(closing.hash.0)),
+        "closed": roster.is_closed(),
+        "totp_step": roster.totp_step(),
         "decisions": list(log.iter().filter_map(request).map(decision)),
     }
 }
@@ -180,7 +197,7 @@ fn logs_are_the_same_as_ever() {
     let ring = ring();
     let mut pool = Pool::default();
     let mut cases_json = Vec::new();
-    for case in cases() {
+    for case in cases(&ring) {
         let mut log = pool.keep_log(&ring, &case.good);
         let error = case.bad.as_ref().map(|(_, code)| *code);
         let index = case.bad.as_ref().map(|_| log.len());
@@ -208,7 +225,7 @@ fn a_refused_entry_leaves_no_trace() {
     let chain = family();
     let before = chain.roster.clone();
     let mut tried = 0;
-    for case in cases().iter().filter(|case| case.good.len() == chain.log.len()) {
+    for case in cases(&ring()).iter().filter(|case| case.good.len() == chain.log.len()) {
         let Some((bad, _)) = &case.bad else { continue };
         if let Ok(entry) = Verified::<Entry>::from_bytes(&bad.bytes()) {
             assert!(before.clone().apply(&entry).is_err(), "{}", case.name);

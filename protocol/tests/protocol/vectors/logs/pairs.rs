@@ -1,5 +1,6 @@
 //! Entries with two faults: the rule that comes first on the page names the refusal.
 
+use protocol::approval::Subject;
 use protocol::cbor::Blob;
 use protocol::code::SyncCode;
 use protocol::entry::{Body, Deny, DenyReason, Entry};
@@ -30,7 +31,7 @@ fn places(all: &mut Cases) {
         block: 0,
     };
     let known = Entry { body: Body::Deny(known), ..deny.clone() };
-    let unknown = Entry { body: Body::Unknown { kind: 5, raw: Blob(vec![0xa0]) }, ..deny.clone() };
+    let unknown = Entry { body: Body::Unknown { kind: 13, raw: Blob(vec![0xa0]) }, ..deny.clone() };
     let elsewhere = Entry { chain: Some(ChainId([9; 32])), ..deny.clone() };
     let mut pair = |name: &str, says: &str, expected: &'static str, made| all.after(&chain, name, says, expected, made);
     let lost = Entry { seq: 9, ..elsewhere.clone() };
@@ -50,15 +51,21 @@ fn places(all: &mut Cases) {
         "not-an-approver",
         raw(&reader, &known),
     );
-    pair("kind-5-by-a-stranger", "a kind of later is named whoever signs it", "unknown-kind", raw(&stranger, &unknown));
+    pair(
+        "kind-13-by-a-stranger",
+        "a kind of later is named whoever signs it",
+        "unknown-kind",
+        raw(&stranger, &unknown),
+    );
     let unknown = Entry { chain: elsewhere.chain, ..unknown };
-    pair("kind-5-of-another-chain", "and whatever chain it names", "unknown-kind", raw(laptop, &unknown));
+    pair("kind-13-of-another-chain", "and whatever chain it names", "unknown-kind", raw(laptop, &unknown));
 }
 
 fn admissions(all: &mut Cases) {
     let chain = family();
     let tablet = chain.asks("tablet");
     let other_code = SyncCode::from_bytes([5; 32]);
+    let agreed = chain.agrees(&keys("phone"), Subject::Closing);
     let mut pair = |name: &str, says: &str, expected: &'static str, change: &dyn Fn(&mut protocol::entry::Admit)| {
         all.after(&chain, name, says, expected, admit_with(&chain, &tablet, &chain.laptop, |admit| change(admit)));
     };
@@ -81,11 +88,12 @@ fn admissions(all: &mut Cases) {
     });
     pair("role-not-allowed-and-quorum", "recovery, and an approval", "role-not-allowed", &|admit| {
         admit.role = Role::Recovery;
-        admit.approvals = vec![Blob(vec![1])];
+        admit.approvals = vec![agreed.clone()];
     });
     let mut small = Chain::founded_with("laptop", Policy { members_max: 2, ..Policy::default() });
     small.joined("phone", Role::Reader);
-    let made = admit_with(&small, &small.asks("tablet"), &small.laptop, |admit| admit.approvals = vec![Blob(vec![1])]);
+    let agreed = small.agrees(&keys("phone"), Subject::Closing);
+    let made = admit_with(&small, &small.asks("tablet"), &small.laptop, |admit| admit.approvals = vec![agreed]);
     all.after(&small, "quorum-and-chain-full", "an approval, where there is no room", "quorum", made);
 }
 
