@@ -209,7 +209,7 @@ class Approver:
         return right
 
     def _admit(self, roster: Roster, request: Signed[JoinRequest], description: bytes, role: int) -> Signed[Entry]:
-        key = self._member.keyring.current
+        key = self._member.keyring.current(roster)
         return admit_entry(roster, request, description, role, key, self._state.signing, milliseconds())
 
     def _deny(self, roster: Roster, request: Signed[JoinRequest]) -> Signed[Entry]:

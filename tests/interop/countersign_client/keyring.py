@@ -37,10 +37,11 @@ class Keyring:
     name_key: bytes
     code: SyncCode  # of the newest epoch
 
-    @property
-    def current(self) -> EpochKey:
-        """The newest key."""
-        return self.keys[max(self.keys)]
+    def current(self, roster: Roster) -> EpochKey:
+        """The key of the epoch that it is: else `not-sealed-here`."""
+        if roster.epoch not in self.keys:
+            raise Problem("not-sealed-here", f"epoch {roster.epoch} began without this device")
+        return self.keys[roster.epoch]
 
     @classmethod
     def of(cls, roster: Roster, device: bytes, sealing: SealingKey, own: EpochKey | None = None) -> Self:

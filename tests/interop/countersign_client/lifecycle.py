@@ -122,7 +122,7 @@ class Author:
             key_id=fresh.key_id,
             join_key=brought.code.join_key.public if brought.code else None,
             recipients=tuple(self._sealed(fresh, *member) for member in sorted(self._after(without, recovery).items())),
-            epoch_key_before=seal.wrap(wrapping, self.keyring.current.secret, b"countersign/v1/wrapped-epoch-key" + chain),
+            epoch_key_before=seal.wrap(wrapping, self.keyring.current(self.roster).secret, b"countersign/v1/wrapped-epoch-key" + chain),
             name_key=seal.wrap(wrapping, self.keyring.name_key, b"countersign/v1/wrapped-name-key" + chain),
             sync_code=seal.wrap(wrapping, code.secret, b"countersign/v1/wrapped-sync-code" + chain),
             recovery=recovery,

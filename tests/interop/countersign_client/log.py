@@ -13,7 +13,9 @@ from .forms import Device, JoinRequest, Signed, open_form
 from .policy import APPROVER, BY_RECOVERY, RECOVERY, TO_ADMIT, TO_CHANGE, TO_CLOSE, TO_REMOVE, check_policy
 from .problems import Problem
 from .quorum import check_approvers_left, check_enough_approvers, check_quorum
-from .roster import Decision, Epoch, Former, InForce, Member, Position, Roster, Span, StandingClosing, writes
+from .roster import (
+    LEFT, REPLACED, Decision, Epoch, Former, InForce, Member, Position, Roster, Span, StandingClosing, writes,
+)
 from .rotation import Cut, Rotation
 
 
@@ -87,6 +89,8 @@ def _follows(roster: Roster, entry: Signed[Entry]) -> None:
 
 def _found(entry: Signed[Entry], found: Found) -> Roster:
     check_policy(found.policy)
+    if max(found.policy.quorums) > 1:
+        raise Problem("too-few-approvers", "there is one")
     by = found.founder.signing
     members = {by: Member(APPROVER, 0, 1, found.founder.sealing, by, None, found.description)}
     if found.recovery:
@@ -97,7 +101,7 @@ def _found(entry: Signed[Entry], found: Found) -> Roster:
         seq=0,
         founded=found,
         in_force=InForce(found.policy, 1, found.join_key),
-        epochs={1: Epoch(found.key_id, found.join_key, by, b"")},
+        epochs={1: Epoch(0, found.key_id, found.join_key, by, b"")},
         members=members,
         former={},
         writing={by: (Span(0),)},
@@ -169,7 +173,7 @@ def _remove(roster: Roster, entry: Signed[Entry], remove: Remove) -> Roster:
         raise Problem("self-removal")
     left = roster
     for device, cut in cuts.items():
-        left = _without(left, device, entry.body.seq, cut)
+        left = _without(left, device, entry, remove.reason, cut)
     check_approvers_left(left, roster.role(entry.signer) == RECOVERY)
     after = _rotated(left, entry, remove.rotation)
     check_quorum(roster, entry, TO_REMOVE, remove.approvals, Subject(4, remove.removals), cuts.keys())
@@ -177,17 +181,17 @@ def _remove(roster: Roster, entry: Signed[Entry], remove: Remove) -> Roster:
 
 
 def _leave(roster: Roster, entry: Signed[Entry], leave: Leave) -> Roster:
-    after = _without(roster, entry.signer, entry.body.seq, leave.cut)
+    after = _without(roster, entry.signer, entry, LEFT, leave.cut)
     if roster.role(entry.signer) == APPROVER:
         check_approvers_left(after, by_recovery=False)
     return after
 
 
-def _without(roster: Roster, device: bytes, seq: int, cut: Cut | None) -> Roster:
+def _without(roster: Roster, device: bytes, entry: Signed[Entry], why: int, cut: Cut | None) -> Roster:
     """A device is a member until here."""
     members = {known: member for known, member in roster.members.items() if known != device}
-    former = {**roster.former, device: Former(roster.members[device], seq)}
-    return replace(_silenced(roster, device, seq, cut), members=members, former=former)
+    former = {**roster.former, device: Former(roster.members[device], entry.body.seq, entry.signer, why)}
+    return replace(_silenced(roster, device, entry.body.seq, cut), members=members, former=former)
 
 
 def _silenced(roster: Roster, device: bytes, seq: int, cut: Cut | None) -> Roster:
@@ -207,7 +211,8 @@ def _rotated(roster: Roster, entry: Signed[Entry], rotation: Rotation) -> Roster
     after = _with_recovery(roster, entry, rotation.recovery, rotation.epoch) if rotation.recovery else roster
     if set(rotation.devices) != after.members.keys():
         raise Problem("wrong-recipients")
-    epoch = Epoch(rotation.key_id, rotation.join_key or roster.join_key, entry.signer, roster.head, rotation)
+    seq, join_key = entry.body.seq, rotation.join_key or roster.join_key
+    epoch = Epoch(seq, rotation.key_id, join_key, entry.signer, roster.head, rotation)
     return replace(after, epochs={**roster.epochs, rotation.epoch: epoch})
 
 
@@ -217,7 +222,7 @@ def _with_recovery(roster: Roster, entry: Signed[Entry], device: Device, epoch: 
     seq = entry.body.seq
     for known, member in roster.members.items():
         if member.role == RECOVERY:
-            roster = _without(roster, known, seq, None)
+            roster = _without(roster, known, entry, REPLACED, None)
     member = Member(RECOVERY, seq, epoch, device.sealing, entry.signer, None)
     return replace(
         roster,

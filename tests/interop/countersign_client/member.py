@@ -195,7 +195,7 @@ class Member:
         self._send_pending()
         self.sync()
         state = self.store.state
-        state.pending = make(Writer(state.signing, self.keyring.name_key, self.keyring.current))
+        state.pending = make(Writer(state.signing, self.keyring.name_key, self.keyring.current(self.roster)))
         self.store.save()
         number = self._send_pending()
         self.sync_records()

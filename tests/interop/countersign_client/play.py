@@ -115,7 +115,7 @@ class Join:
         self._relay("member-ready", Ready, head=after.head, seq=after.seq, knows_head=True)
 
         (seal,) = self._steps["put"]["seals"]
-        made = world.record(after, Feed(), self._form("put"), {"nonce": seal["nonce"], "content": seal["plaintext"]})
+        made = world.record(after, Feed(), {1: key}, self._form("put"), {"nonce": seal["nonce"], "content": seal["plaintext"]})
         self._say("put", Put((made,)))
         collection, name = blind(joined.keyring.name_key, "notes", "first")
         self._derive("put", blinded_collection=collection, blinded_name=name)

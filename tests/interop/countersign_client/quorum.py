@@ -23,7 +23,7 @@ def check_quorum(
     if len(signers) != wanted:
         raise Problem("quorum", f"{len(signers)} approvals, {wanted} needed")
     if signers != sorted(set(signers)):
-        raise Problem("quorum", "approvals ascend by signer, and none signs twice")
+        raise Problem("approval-void", "approvals ascend by signer, and none signs twice")
     for approval in approvals:
         if not _counts(roster, entry, approval, subject, about):
             raise Problem("approval-void", approval.signer.hex())

@@ -80,8 +80,7 @@ class Feed:
         if (before := self.held.get(record.hash)) is not None:
             return before
         check_position(roster, record)
-        if _is(LAST, cut_before(roster, record)):
-            raise Problem("past-cut", "the cut says that the relay has no such record")
+        check_last_cut(roster, record)
         self._check_place(held)
         return self._follow(held)
 
@@ -133,19 +132,42 @@ class Gate(Feed):
             return before
         if self.held and record.body.chain != roster.chain:
             raise Problem("other-chain", "a batch that names two")
-        now = Position(roster.seq, roster.epoch)
-        if record.body.chain != roster.chain or not roster.may_write(record.signer, now):
-            raise Problem("not-a-member")
+        self._check_signer(roster, record)
         check_position(roster, record)
-        if cut_before(roster, record):
-            raise Problem("past-cut")
-        if record.body.epoch != roster.epoch:
-            raise Problem("stale-epoch")
+        self._check_cut(roster, record)
+        self._check_epoch(roster, record)
         self._check_place(held)
         check_ciphertext(held)
         if record.body.operation == PUT and held.ciphertext is None:
             raise Problem("other-ciphertext", "a put without a ciphertext")
         return self._follow(held)
+
+    def _check_signer(self, roster: Roster, record: Signed[Record]) -> None:
+        now = Position(roster.seq, roster.epoch)
+        if record.body.chain != roster.chain or not roster.may_write(record.signer, now):
+            raise Problem("not-a-member")
+
+    def _check_cut(self, roster: Roster, record: Signed[Record]) -> None:
+        if cut_before(roster, record):
+            raise Problem("past-cut")
+
+    def _check_epoch(self, roster: Roster, record: Signed[Record]) -> None:
+        if record.body.epoch != roster.epoch:
+            raise Problem("stale-epoch")
+
+
+@dataclass
+class Refilled(Gate):
+    """The gate for what a relay lost: of those who wrote it, and of the epoch, is asked what was, and not what is."""
+
+    def _check_signer(self, roster: Roster, record: Signed[Record]) -> None:
+        return None
+
+    def _check_cut(self, roster: Roster, record: Signed[Record]) -> None:
+        check_last_cut(roster, record)
+
+    def _check_epoch(self, roster: Roster, record: Signed[Record]) -> None:
+        return None
 
 
 def check_position(roster: Roster, record: Signed[Record]) -> None:
@@ -168,6 +190,12 @@ def cut_before(roster: Roster, record: Signed[Record]) -> Cut | None:
     if cut is None or record.body.counter < cut.counter:
         return None
     return None if record.hash == cut.record else cut
+
+
+def check_last_cut(roster: Roster, record: Signed[Record]) -> None:
+    """Past a cut that says *last* there is nothing at an honest relay."""
+    if _is(LAST, cut_before(roster, record)):
+        raise Problem("past-cut", "the cut says that the relay has no such record")
 
 
 def _is(which: int, cut: Cut | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .changes import DISTRUSTED
 from .entries import Found
 from .policy import APPROVER, RECOVERY, WRITER, Policy
 from .rotation import Cut, Rotation
@@ -23,12 +24,17 @@ class Member:
     description: bytes | None = None
 
 
+LEFT, REPLACED = DISTRUSTED + 1, DISTRUSTED + 2  # what follows the reasons of a removal
+
+
 @dataclass(frozen=True)
 class Former:
-    """A device that was a member, with its last role, and the entry from which it is none."""
+    """A device that was a member, with its last role; the entry from which it is none, by whom, and why."""
 
     member: Member
     until: int
+    by: bytes
+    why: int
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Epoch:
-    """How an epoch began: the key's id, the join key, and the rotation that brought it, if it is not the first."""
+    """How an epoch began: where, the key's id, the join key, and the rotation that brought it, if it is not the first."""
 
+    since: int
     key_id: bytes
     join_key: bytes
     signer: bytes
@@ -117,6 +124,12 @@ class Roster:
     def epoch(self) -> int:
         """The current epoch."""
         return max(self.epochs)
+
+    @property
+    def rotation_owed(self) -> bool:
+        """Whether somebody left since the epoch began, and still has its key."""
+        since = self.epochs[self.epoch].since
+        return any(gone.why == LEFT and gone.until > since for gone in self.former.values())
 
     @property
     def policy(self) -> Policy:

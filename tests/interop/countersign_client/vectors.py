@@ -24,6 +24,7 @@ from .forms import (
 )
 from .http import SignedRead
 from .joiner import believe
+from .keyring import Keyring
 from .keys import SealingKey, SigningKey, hkdf
 from .member import replay
 from .messages import (
@@ -58,6 +59,7 @@ _RULES = {
     "rows": "record-row",
     "removals": "removal",
     "recipients": "recipient",
+    "rotation/recovery": "device",
 }
 # The rule of what stands beside a kind: of an entry, and of what is approved. An array there has the field's name.
 _KINDS = {
@@ -65,7 +67,7 @@ _KINDS = {
         1: "found", 2: "admit", 3: "deny", 4: "remove", 5: "rotate", 6: "leave", 7: "change-role", 8: "change-policy",
         9: "closing", 10: "veto", 11: "close", 12: "settle",
     },
-    "subject": {2: "admission", 4: "removals", 7: "role-change", 8: "policy", 9: "nothing"},
+    "subject": {2: "admit-subject", 4: "removals", 7: "role-subject", 8: "policy", 9: "closing-subject"},
 }
 
 
@@ -191,7 +193,7 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
 
     def value(name: str, given: Any) -> Raw:
         if isinstance(given, dict):
-            return raw_of(names, _RULES.get(name, name), given)
+            return raw_of(names, _RULES.get(f"{form}/{name}") or _RULES.get(name, name), given)
         if name in _KINDS:
             return [given[0], value(_KINDS[name][given[0]], given[1])]
         if isinstance(given, list):
@@ -248,6 +250,7 @@ def forms(document: Json) -> Json:
 ROLES = ("approver", "writer", "reader", "recovery")
 WAYS = ("typed", "ticket", "totp", "none", "recovery")
 REASONS = ("denied", "wrong-code", "not-me")
+WHY = ("retired", "lost", "distrusted", "left", "replaced")
 
 
 def logs(document: Json, world: World) -> Json:
@@ -280,7 +283,11 @@ def roster_of(roster: Roster) -> Json:
             "by": member.by.hex(),
             "how": None if member.how is None else WAYS[member.how],
         }
-        for signing, member in roster.members.items()
+        for signing, member in sorted(roster.members.items())
+    ]
+    former = [
+        {"signing": signing.hex(), "seq": gone.until, "by": gone.by.hex(), "why": WHY[gone.why]}
+        for signing, gone in sorted(roster.former.items())
     ]
     decisions = [
         {
@@ -299,6 +306,11 @@ def roster_of(roster: Roster) -> Json:
         "key_id": roster.epochs[roster.epoch].key_id.hex(),
         "join_key": roster.join_key.hex(),
         "members": members,
+        "former": former,
+        "rotation_owed": roster.rotation_owed,
+        "closing": roster.closing.hash.hex() if roster.closing else None,
+        "closed": roster.closed,
+        "totp_step": None if roster.totp_step < 0 else roster.totp_step,
         "decisions": decisions,
     }
 
@@ -316,27 +328,49 @@ def records(document: Json, world: World) -> Json:
     """records.json: the cases whose every record is one that a writer of ours writes."""
     headers: Json = {}
     cases = []
-    for case in document["cases"]:
-        if not case["relay"]["error"] and all(item["state"] != "damaged" for item in case["items"]):
-            cases.append(only(case, "log", "relay", "reader") | _feed(document, world, case, headers))
+    for case in filter(is_written, document["cases"]):
+        inputs = only(case, "log", "relay", "reader", "refill", "epoch_key")
+        cases.append(inputs | _feed(document, world, case, headers))
     return {"records": headers, "cases": cases}
+
+
+def is_written(case: Json) -> bool:
+    """Whether writers of ours make all of its records: each was good once, and none is damaged."""
+    verdicts = [case["relay"], case.get("refill", case["relay"])]
+    good = any(verdict["error"] is None for verdict in verdicts)
+    return good and all(item["state"] != "damaged" for item in case["items"])
+
+
+def keys_of(document: Json, case: Json, roster: Roster) -> dict[int, EpochKey]:
+    """The keys that the records of a case are opened with: the first one, and that of the last epoch."""
+    given = {1: document["epoch_key"], roster.epoch: case.get("epoch_key", document["epoch_key"])}
+    return {epoch: EpochKey(bytes.fromhex(key), epoch) for epoch, key in given.items()}
 
 
 def _feed(document: Json, world: World, case: Json, headers: Json) -> Json:
     entries, roster = world.log([document["entries"][name] for name in case["log"]])
-    feed, lines = Feed(), []
+    feed, lines, keys = Feed(), [], keys_of(document, case, roster)
     for given in case["records"]:
         header = document["records"][given["record"]]
         head = cbor.parse(*unhex(header, "payload"))[8]
         at = 1 + [entry.hash for entry in entries].index(head)
-        made = world.record(replay(tuple(entry.raw for entry in entries[:at])), feed, header, given)
+        made = world.record(replay(tuple(entry.raw for entry in entries[:at])), feed, keys, header, given)
         if given in case["records"][: len(lines)]:
             made = SealedRecord(*unhex(headers[given["record"]], "bytes"), *unhex(given, "ciphertext"))
         headers[given["record"]] = form_told(world, open_form(Record, made.header))
         lines.append(given | {"ciphertext": made.ciphertext.hex() if made.ciphertext else None})
         feed.take(roster, RecordRow(len(lines), made))
-    items = [item_of(world.name_key, {1: world.epoch_key}, feed.current[place]) for place in sorted(feed.current)]
-    return {"records": lines, "items": items}
+    return {"records": lines, "items": items_of(world.name_key, keys, feed, roster)}
+
+
+def items_of(name_key: bytes, keys: Mapping[int, EpochKey], feed: Feed, roster: Roster) -> list[Json]:
+    """What a reader has."""
+    disputed = [held.place for held in feed.disputed(roster)]
+    items = []
+    for place in sorted(feed.current):
+        item = item_of(name_key, keys, feed.current[place])
+        items.append(item | {"disputed": True} if place in disputed and item["state"] == "there" else item)
+    return items
 
 
 def item_of(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Json:
@@ -352,6 +386,35 @@ def item_of(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Json:
     except Problem:
         return known | {"state": "damaged"}
     return known | {"state": "there", "names": [content.collection, content.name], "value": content.value.hex()}
+
+
+# Epochs
+
+
+def epochs(document: Json, world: World) -> Json:
+    """epochs.json: the keys that a device has."""
+    entries: Json = {}
+
+    def keys(given: Json) -> Json:
+        made, roster = world.log([document["entries"][name] for name in given["log"]])
+        entries.update((name, form_told(world, entry)) for name, entry in zip(given["log"], made, strict=True))
+        ring = keyring_of(document, given, roster)
+        known = [ring.keys[epoch].secret.hex() for epoch in sorted(ring.keys)]
+        return {"epoch_keys": known, "name_key": ring.name_key.hex(), "sync_code": ring.code.secret.hex()}
+
+    cases = _each(document["cases"], keys, "device", "epoch_key", "log")
+    return {"entries": entries, "cases": cases}
+
+
+def keyring_of(document: Json, given: Json, roster: Roster) -> Keyring:
+    """What a device has whose own epoch key is that of any epoch, or none: else what is wrong with it."""
+    key, own = document["keys"][given["device"]], given["epoch_key"]
+    signing, sealing_secret = unhex(key, "signing", "sealing_secret")
+    candidates = [EpochKey(bytes.fromhex(own), epoch) for epoch in roster.epochs] if own else []
+    mine = next((known for known in candidates if known.key_id == roster.epochs[known.epoch].key_id), None)
+    ring = Keyring.of(roster, signing, SealingKey(sealing_secret), mine)
+    ring.current(roster)
+    return ring
 
 
 # Rounds
@@ -482,13 +545,14 @@ def everything(folder: Path) -> dict[str, Json]:
     """Every file of a folder of vectors, as far as it is good."""
     told = {name: json.loads((folder / f"{name}.json").read_text()) for name in FILES}
     told["join"]["names"] = told["forms"]["names"] | told["join"]["names"]
-    world = World(told["derivations"], told["sealing"], told["logs"]["keys"])
+    keys = {name: key for file in ("forms", "logs", "epochs", "records") for name, key in told[file]["keys"].items()}
+    world = World(told["derivations"], told["sealing"], keys)
     makers = (derivations, sealing, forms, messages, reads)
     made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
-    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, records, rounds, join)}
+    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, epochs, records, rounds, join)}
 
 
-FILES = ("derivations", "sealing", "forms", "logs", "records", "rounds", "reads", "messages", "join")
+FILES = ("derivations", "sealing", "forms", "logs", "epochs", "records", "rounds", "reads", "messages", "join")
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ class Family:
     ) -> Signed[Entry]:
         """The entry that admits. Its description is that of the device's name."""
         description = describe(self.people[request.body.device.signing].name).encoded()
-        key = self.keyring(by).current
+        key = self.keyring(by).current(self.roster)
         return admit_entry(self.roster, request, description, role, key, by.signing, 6, how, approvals, step)
 
     def admit(

@@ -44,7 +44,7 @@ class Line:
     def write(self, name: str, value: bytes = b"", feed: Feed | None = None) -> RecordRow:
         """The next record, of which only a feed that is given hears nothing."""
         ring = self.family.keyring(self.person)
-        writer = Writer(self.person.signing, ring.name_key, ring.current)
+        writer = Writer(self.person.signing, ring.name_key, ring.current(self.family.roster))
         sealed = writer.put(self.family.roster, feed or self.feed, Content("c", name, value), len(self.rows))
         row = RecordRow(len(self.rows) + 1, sealed)
         if feed is None:
@@ -153,7 +153,7 @@ def test_records_of_every_epoch_are_opened_and_only_those_of_the_current_one_sto
 
 
 def test_a_record_in_another_epoch_than_its_head_is_stale(family: Family, line: Line) -> None:
-    old = family.keyring(line.person).current
+    old = family.keyring(line.person).current(family.roster)
     family.rotate(family.laptop)
     sealed = Writer(line.person.signing, family.name_key, old).put(family.roster, line.feed, Content("c", "x", b""), 1)
     row = RecordRow(4, SealedRecord(sealed.header, sealed.ciphertext))

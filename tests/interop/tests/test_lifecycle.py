@@ -174,7 +174,7 @@ def play_change_policy(family: Family, by: Person) -> bool:
         return False
     if family.random.random() < 0.5:
         mode = family.random.randint(0, 1)
-        policy = family.with_totp(policy, family.keyring(by).current, family.roster.chain, mode)
+        policy = family.with_totp(policy, family.keyring(by).current(family.roster), family.roster.chain, mode)
     family.add(family.author(by).change_policy(policy, family.agree(agree, Subject(8, policy))))
     return True
 

@@ -116,7 +116,7 @@ def test_sealing() -> None:
 def test_keys() -> None:
     """Every file that lists keys lists the same, and each public half belongs to its secret."""
     seen: dict[str, Any] = {}
-    for name in ("forms", "logs"):
+    for name in ("forms", "logs", "epochs", "records", "rounds"):
         for who, key in load(name)["keys"].items():
             assert seen.setdefault(who, key) == key
     for key in map(Case, seen.values()):
