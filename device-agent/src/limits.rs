@@ -26,6 +26,8 @@ pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Events kept for one slow listener; a slower one is told that it missed some and reads the state anew.
 pub(crate) const EVENTS_KEPT: usize = 256;
+/// Entries that a daemon tells at its start because nobody was told of them: the latest. All of them are in the diary.
+pub(crate) const UNTOLD: u64 = 100;
 /// Open requests of one chain that are kept in memory: the relay holds back more than three a join key already.
 pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 /// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what

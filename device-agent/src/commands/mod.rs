@@ -316,6 +316,7 @@ pub(crate) fn description(name: Option<&str>) -> Description {
         name: if name.is_empty() { "device".to_owned() } else { name },
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        totp: None,
     }
 }
 

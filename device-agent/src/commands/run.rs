@@ -38,6 +38,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let door = Door::within(&agent, Place::Daemon);
     // Before the session begins, so that nothing of it goes untold.
     let events = door.events().await?;
+    agent.core(|core| core.begin_telling()).await??;
     let telling = terminal::tell(&door, events, output, args.plain.writing());
     let ended = tokio::select! {
         error = session::keep(agent.clone()) => Err(error),

@@ -15,7 +15,7 @@ use crate::told::Exit;
 #[command(after_help = format!("Example:\n  countersign status\n\n{EXIT_CODES}"))]
 pub(super) struct Args {}
 
-/// Shows. A fork is told by the exit code too.
+/// Shows. A fork, a key that is not the chain's and the end of the membership are told by the exit code too.
 pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
     let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
     context.result("countersign.status/1", &status, |output| {
@@ -42,11 +42,18 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 status.records_aside
             ));
         }
+        for said in status.gone.iter().chain(&status.alarm) {
+            output.line(said);
+        }
         if let Some(seq) = status.fork_at {
             output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));
         }
     });
-    Ok(if status.fork_at.is_some() { Exit::Verification } else { Exit::Done })
+    Ok(match (status.fork_at.is_some() || status.alarm.is_some(), &status.gone) {
+        (_, Some(_)) => Exit::NotAMember,
+        (true, None) => Exit::Verification,
+        (false, None) => Exit::Done,
+    })
 }
 
 /// What is said of the relay, without its address, which stands beside it.

@@ -10,7 +10,7 @@ use protocol::wire::{RecordPage, SealedRecord};
 use std::collections::HashMap;
 
 use super::view::{Event, ItemView};
-use super::{Core, entries};
+use super::{Core, replay};
 use crate::clock;
 use crate::error::AgentError;
 use crate::limits;
@@ -130,6 +130,7 @@ impl Core {
 
     /// Seals and signs the next record of this device's line, and keeps it before it is sent.
     pub(crate) fn write(&mut self, draft: &Draft) -> Result<SealedRecord, AgentError> {
+        self.must_hold_keys()?;
         let line = self.store.line(&self.keys.id())?;
         let collection = blind_collection(self.keyring.name_key(), &draft.collection);
         let base = self.store.current(&collection, &blind_id(self.keyring.name_key(), &collection, &draft.id))?;
@@ -176,8 +177,10 @@ impl Core {
             match self.open_row(&row) {
                 Ok(Some(item)) if collection.is_none_or(|wanted| wanted == item.collection) => items.push(item),
                 Ok(_) => {}
-                // One member's garbage must not hide what the others wrote.
-                Err(error @ AgentError::Sealed { .. }) => tracing::warn!(%error, "passed over"),
+                // One member's garbage, or one epoch whose key was withheld, must not hide the rest.
+                Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. })) => {
+                    tracing::warn!(%error, "passed over")
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -198,6 +201,11 @@ impl Core {
     }
 
     fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
+        if self.keyring.epoch_key_of(record.epoch).is_none()
+            && let Some(alarm) = self.key_alarm()
+        {
+            return Err(alarm);
+        }
         let content = record::open(&self.keyring, record, ciphertext)
             .map_err(|_| AgentError::Sealed { writer: self.name_of(&record.signer()) })?;
         Ok(ItemView {
@@ -231,7 +239,7 @@ impl Core {
 
     /// Verifies everything that is kept, from the first byte: the log from `found`, every record, every writer's line.
     pub(crate) fn verify_all(&self) -> Result<(u64, u64), AgentError> {
-        let (_, roster) = entries::replay(&self.store.log()?)?;
+        let (_, roster) = replay::replay(&self.store.log()?)?;
         if roster.head() != self.roster.head() {
             return Err(AgentError::Damaged { what: "the pinned log is not the one in use" });
         }
@@ -251,7 +259,9 @@ impl Core {
                 *line = line.follow(&record).map_err(AgentError::BadRecord)?;
                 match row.ciphertext.as_deref().map(|ciphertext| self.open_record(&record, ciphertext)) {
                     // Its line and its hash hold; what its writer put into it is its writer's.
-                    Some(Err(error @ AgentError::Sealed { .. })) => tracing::warn!(%error, "verified, and not opened"),
+                    Some(Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. }))) => {
+                        tracing::warn!(%error, "verified, and not opened")
+                    }
                     Some(Err(other)) => return Err(other),
                     Some(Ok(_)) | None => {}
                 }

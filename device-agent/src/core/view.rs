@@ -129,6 +129,55 @@ pub(crate) struct StepView {
     pub(crate) at: u64,
     /// In words.
     pub(crate) what: String,
+    /// Verified: the devices that it is about; their names are claimed.
+    pub(crate) devices: Vec<DeviceView>,
+    /// Claimed by the signer: why.
+    pub(crate) reason: Option<String>,
+    /// Verified: what has another value since.
+    pub(crate) fields: Vec<FieldView>,
+}
+
+/// A change of the membership that decided no request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeView {
+    /// Verified: position of its entry.
+    pub(crate) seq: u64,
+    /// Verified: the kind of its entry.
+    pub(crate) kind: String,
+    /// Verified: who signed it; the name is claimed, and quoted.
+    pub(crate) by: String,
+    /// Whether that is this device.
+    pub(crate) here: Here,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: the devices that it is about; their names are claimed.
+    pub(crate) devices: Vec<DeviceView>,
+    /// Claimed by the signer: why.
+    pub(crate) reason: Option<String>,
+    /// Verified: what has another value since.
+    pub(crate) fields: Vec<FieldView>,
+    /// The one sentence that every screen shows.
+    pub(crate) sentence: String,
+}
+
+/// A device that is or was a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeviceView {
+    /// Verified.
+    pub(crate) device: String,
+    /// Claimed by the device; not quoted.
+    pub(crate) name: String,
+}
+
+/// One thing that has another value than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FieldView {
+    /// What.
+    pub(crate) field: String,
+    /// Its value before.
+    pub(crate) from: String,
+    /// Its value now.
+    pub(crate) to: String,
 }
 
 /// An item.
@@ -223,11 +272,16 @@ pub(crate) enum Event {
         /// How.
         decision: Box<DecisionView>,
     },
+    /// The membership changed otherwise, here or elsewhere.
+    Changed {
+        /// How.
+        change: Box<ChangeView>,
+    },
     /// A request is no longer open, undecided.
     Ended {
         /// Its id.
         request: String,
-        /// `expired` or `withdrawn`.
+        /// `expired`, `withdrawn`, or `stale`: the sync code that it was made with is dead.
         ending: String,
     },
     /// An item has a new version.

@@ -108,6 +108,10 @@ pub(crate) struct Status {
     pub(crate) link: String,
     /// Position of a fork, if there is one.
     pub(crate) fork_at: Option<u64>,
+    /// Why this device is a member no more, if the pinned log says so.
+    pub(crate) gone: Option<String>,
+    /// Verified: the current epoch's key was withheld from this device, and by which entry.
+    pub(crate) alarm: Option<String>,
     /// Records that wait for the log.
     pub(crate) records_aside: u64,
     /// Open requests.

@@ -116,6 +116,8 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
+            gone: core.gone().map(|gone| gone.to_string()),
+            alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             requests: core.requests()?,
             prompts_again_at: core.prompts_again_at(clock::now())?,
@@ -150,7 +152,12 @@ async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
 
 async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
-    Ok(Json(local.agent.core(move |core| body::Code { words: core.keyring().code().words(), relay }).await?))
+    let shown = move |core: &mut crate::core::Core| {
+        core.must_hold_keys()?;
+        Ok::<_, AgentError>(body::Code { words: core.keyring().code().words(), relay })
+    };
+    fresh_if_reachable(local.agent.catch_up_log().await)?;
+    Ok(Json(local.agent.core(shown).await??))
 }
 
 async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
@@ -176,7 +183,7 @@ async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) 
 
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
     fresh_if_reachable(local.agent.catch_up_log().await)?;
-    Ok(Json(local.agent.core(|core| core.diary()).await?))
+    Ok(Json(local.agent.core(|core| core.diary()).await??))
 }
 
 async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {

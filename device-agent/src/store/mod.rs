@@ -63,6 +63,8 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
+    /// Position of the last entry that a person was told of.
+    Told,
     /// There once a relay took the request to join that is under way.
     Asked,
 }
@@ -74,6 +76,7 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
+            Self::Told => "told",
             Self::Asked => "asked",
         }
     }
@@ -144,6 +147,20 @@ impl Store {
     pub(crate) fn unset(&self, setting: Setting) -> Result<(), AgentError> {
         self.db.execute("DELETE FROM settings WHERE name = ?1", [setting.name()])?;
         Ok(())
+    }
+
+    /// Position of the last entry that a person was told of.
+    pub(crate) fn told(&self) -> Result<Option<u64>, AgentError> {
+        let bytes = self.setting(Setting::Told)?;
+        let number = |bytes: Vec<u8>| bytes.try_into().map(u64::from_be_bytes);
+        bytes
+            .map(|bytes| number(bytes).map_err(|_| AgentError::Damaged { what: "a position is no number" }))
+            .transpose()
+    }
+
+    /// Remembers the last entry that a person was told of.
+    pub(crate) fn keep_told(&self, seq: u64) -> Result<(), AgentError> {
+        self.set(Setting::Told, &seq.to_be_bytes())
     }
 
     /// Where this device stands in the relay's feed.

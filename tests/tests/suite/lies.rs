@@ -654,6 +654,7 @@ fn false_chain(relay: &countersign_tests::relay::Relay, code: &SyncCode) -> Memb
         name: "laptop".to_owned(),
         platform: "test".to_owned(),
         version: "0".to_owned(),
+        totp: None,
     };
     found.description = wrap(Wrapped::Description, &[&anchor, device.as_bytes()], &described.to_bytes());
     let entry = Verified::sign(form, &evil.keys.signing, &[&join]).unwrap();
