@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from . import cbor
@@ -28,14 +28,19 @@ class Description:
     name: str
     platform: str
     version: str
+    one_time_code: str | None = None
 
     def to_raw(self) -> Raw:
-        return {0: self.name, 1: self.platform, 2: self.version}
+        return present({0: self.name, 1: self.platform, 2: self.version, 3: self.one_time_code})
 
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        return cls(field(fields, 0, a_text), field(fields, 1, a_text), field(fields, 2, a_text))
+        return cls(field(fields, 0, a_text), field(fields, 1, a_text), field(fields, 2, a_text), maybe(fields, 3, a_text))
+
+    def without_code(self) -> Description:
+        """What is sealed for the log: the code was for the members' eyes before the admission."""
+        return replace(self, one_time_code=None)
 
     def encoded(self) -> bytes:
         if len(self.name) > 64:

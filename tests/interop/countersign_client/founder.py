@@ -210,7 +210,8 @@ class Approver:
 
     def _admit(self, roster: Roster, request: Signed[JoinRequest], description: bytes, role: int) -> Signed[Entry]:
         key = self._member.keyring.current(roster)
-        return admit_entry(roster, request, description, role, key, self._state.signing, milliseconds())
+        said = Description.decoded(description).without_code().encoded()
+        return admit_entry(roster, request, said, role, key, self._state.signing, milliseconds())
 
     def _deny(self, roster: Roster, request: Signed[JoinRequest]) -> Signed[Entry]:
         return deny_entry(roster, request, WRONG_CODE, self._state.signing, milliseconds())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from . import cbor
 from .entries import Entry
-from .forms import PUT, Cursor, Signed, open_form
+from .forms import PUT, Cursor, Refill, Signed, open_form, sign_form
 from .http import Relay
 from .keyring import Keyring
 from .log import apply
@@ -139,7 +139,7 @@ class Member:
         now = self.store.state.cursor
         if before and now and now.store != before.store:
             for held in list(self.feed.held.values()):
-                self._put(SealedRecord(held.record.raw, held.ciphertext))
+                self._put(SealedRecord(held.record.raw, held.ciphertext), self._refill(held))
             self._follow_records()
 
     def _follow_records(self) -> None:
@@ -214,8 +214,12 @@ class Member:
         self._drop_pending()
         return number
 
-    def _put(self, record: SealedRecord) -> int:
-        return self.relay.post("/v1/records", cbor.encode(Put((record,)).to_raw()), Stored).numbers[0]
+    def _put(self, record: SealedRecord, refill: bytes | None = None) -> int:
+        return self.relay.post("/v1/records", cbor.encode(Put((record,), refill).to_raw()), Stored).numbers[0]
+
+    def _refill(self, held: Held) -> bytes:
+        """Says that this member gives a record back."""
+        return sign_form(Refill.of(self.roster.chain, (held.record.hash,)), self.store.state.signing).raw
 
     def _drop_pending(self) -> None:
         self.store.state.pending = None

@@ -124,10 +124,12 @@ class SealedRecord(Wire):
 
 @dataclass(frozen=True)
 class Put(Wire):
-    """Records to store."""
+    """Records to store: new ones, or with a refill what the relay lost."""
 
-    READS = (many(SealedRecord.from_raw, 256, 1),)
+    READS = (many(SealedRecord.from_raw, 256, 1), a_bytes)
+    OPTIONAL = frozenset({1})
     records: tuple[SealedRecord, ...]
+    refill: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from . import cbor
 from .cbor import Raw
 from .code import EpochKey
-from .forms import DELETE, PUT, Record, Signed, open_form, sign_form
+from .forms import DELETE, PUT, Record, Refill, Signed, open_form, sign_form
 from .keys import SigningKey, hmac_sha256, sha256
 from .messages import RecordRow, SealedRecord
 from .problems import Problem
@@ -154,6 +154,15 @@ class Gate(Feed):
     def _check_epoch(self, roster: Roster, record: Signed[Record]) -> None:
         if record.body.epoch != roster.epoch:
             raise Problem("stale-epoch")
+
+
+def check_refill(roster: Roster, refill: Signed[Refill], records: Sequence[Signed[Record]]) -> None:
+    """What a relay asks of a refill before it asks of the records beside it what held where they were written."""
+    if refill.signer not in roster.members:
+        raise Problem("not-a-member")
+    chains = {roster.chain, *(record.body.chain for record in records)}
+    if chains != {refill.body.chain} or refill.body != Refill.of(roster.chain, (record.hash for record in records)):
+        raise Problem("bad-field", "a refill names the records beside it, in their order")
 
 
 @dataclass

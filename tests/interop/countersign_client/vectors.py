@@ -16,7 +16,7 @@ from typing import Any
 from . import cbor, seal
 from .approval import Approval
 from .cbor import Raw, Shape
-from .code import EpochKey, SyncCode
+from .code import EpochKey, RecoveryCode, SyncCode
 from .cose import Envelope, Sign1, sig_structure
 from .entries import Entry
 from .forms import (
@@ -36,6 +36,7 @@ from .problems import Problem
 from .records import Feed, Held, blind, open_record
 from .roster import Roster
 from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
+from .totp import one_time_code, time_step
 from .world import World, drawn, unhex
 
 Json = dict[str, Any]
@@ -96,6 +97,18 @@ def _sync_code(given: Json) -> Json:
     return {"words": code.words(), "derived": derived, "join_key": code.join_key.public.hex()}
 
 
+def _recovery_code(given: Json) -> Json:
+    code = RecoveryCode(*unhex(given, "recovery_code"))
+    names = {"signing seed": "countersign/v1/recovery-signing", "sealing secret": "countersign/v1/recovery-sealing"}
+    keys = {"signing": code.signing.public.hex(), "sealing": code.sealing.public.hex()}
+    return {"words": code.words(), "derived": _derived(code.secret, b"", names)} | keys
+
+
+def _one_time_code(given: Json) -> Json:
+    step = time_step(given["now_s"])
+    return {"code": one_time_code(*unhex(given, "secret"), step), "step": step}
+
+
 def _epoch_key(given: Json) -> Json:
     names = {name: f"countersign/v1/{name.replace(' ', '-')}" for name in ("key id", "wrap key", "record key")}
     return {"derived": _derived(*unhex(given, "epoch_key"), given["epoch"].to_bytes(8), names)}
@@ -134,6 +147,8 @@ def derivations(document: Json) -> Json:
     """derivations.json."""
     made = {
         "sync_codes": _each(document["sync_codes"], _sync_code, "sync_code"),
+        "recovery_codes": _each(document["recovery_codes"], _recovery_code, "recovery_code"),
+        "one_time_codes": _each(document["one_time_codes"], _one_time_code, "secret", "now_s"),
         "epoch_keys": _each(document["epoch_keys"], _epoch_key, "epoch_key", "epoch"),
         "blinded_names": _each(document["blinded_names"], _blinded_name, "name_key", "collection", "id"),
         "check_codes": _each(document["check_codes"], _check_code, "c", "nonce", "request", "nonce_hash"),
