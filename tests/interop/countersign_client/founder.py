@@ -14,7 +14,7 @@ from .http import Relay
 from .joiner import describe, description_place, welcome_info
 from .keyring import recovery_info, wrapped_description_place
 from .keys import SealingKey, SigningKey, sha256
-from .lifecycle import Approvals, Brought, NewRecovery, in_order
+from .lifecycle import Approvals, Author, Brought, NewRecovery, in_order
 from .member import Member, milliseconds
 from .messages import NEW, Appended, OpenRequest
 from .policy import TYPED, Policy
@@ -145,6 +145,14 @@ class Approver:
                 self._append(lambda roster: self._deny(roster, request))
                 raise Problem("wrong-code", "three wrong codes: the request is denied")
         raise Problem("wrong-code", "no right code was typed")
+
+    def change(self, make: Callable[[Author], Signed[Entry]]) -> None:
+        """Appends an entry of any other kind, made again where another one was first."""
+        if self._state.forked:
+            raise Alarm("fork", "there was a fork: membership changes stop on this device")
+        self._member.sync_log()
+        self._send_kept()
+        self._append(lambda roster: make(Author(roster, self._member.keyring, self._state.signing, milliseconds())))
 
     def _choose(self, prefix: str) -> OpenRequest:
         requests = [r for r in self._member.open_requests() if open_form(JoinRequest, r.request).hash.hex().startswith(prefix)]

@@ -59,6 +59,7 @@ class FakeRelay(Relay):
         super().__init__(ORIGIN)
         self.entries: list[bytes] = []
         self.rows: list[RecordRow] = []
+        self.refills: list[bytes | None] = []
         self.store = 7
         self.roster: Roster | None = None
         self.ask: Ask | None = None
@@ -98,7 +99,9 @@ class FakeRelay(Relay):
             ]
             return None
         if path == "/v1/records":
-            (record,) = cbor.decode_as(Put, body, 1 << 22).records
+            put = cbor.decode_as(Put, body, 1 << 22)
+            (record,) = put.records
+            self.refills.append(put.refill)
             for row in self.rows:
                 if row.record.header == record.header:
                     return Stored((row.number,))
