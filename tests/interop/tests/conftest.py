@@ -193,7 +193,7 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def family() -> Family:
-    return three_approvers()
+    return three_approvers(Family(1))
 
 
 @pytest.fixture

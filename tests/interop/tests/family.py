@@ -24,7 +24,7 @@ from countersign_client.policy import (
 from countersign_client.roster import Roster, writes
 from countersign_client.rotation import EARLIER, LAST, NOTHING, Cut, Removal
 
-WAYS = replace(POLICY, ways=(TYPED, NONE))
+WAYS = replace(POLICY, ways=(TYPED, NONE), closing_delay=0)
 
 
 @dataclass
@@ -104,6 +104,9 @@ class Family:
         self.rosters.append(apply(self.roster if self.rosters else None, again))
         self.entries.append(entry)
         return self.roster
+
+    def heard(self, entry: Signed[Entry], refusal: str) -> None:
+        """Somebody else may be asked about an entry that was refused."""
 
     # Joining
 
@@ -195,9 +198,8 @@ class Family:
         return roster
 
 
-def three_approvers() -> Family:
+def three_approvers(made: Family) -> Family:
     """Three approvers, a writer, a reader, and a recovery device."""
-    made = Family(1)
     made.policy = made.with_totp(WAYS, made.laptop.own, made.code.join_key.public)
     made.found()
     made.phone = made.admit(made.laptop, "phone", APPROVER)

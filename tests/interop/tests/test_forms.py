@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from family import three_approvers
+from family import Family, three_approvers
 
 from countersign_client import cbor
 from countersign_client.approval import Approval, Nothing, Subject
@@ -43,7 +43,7 @@ def an_id() -> bytes:
 @cache
 def living() -> tuple[dict[str, Signed], list[SigningKey]]:
     """A form of each kind that changes a chain, and the keys that sign and prove them."""
-    family = three_approvers()
+    family = three_approvers(Family(1))
     forms = family.one_of_each()
     return forms, [person.signing for person in family.people.values()] + [code.join_key for code in family.codes]
 

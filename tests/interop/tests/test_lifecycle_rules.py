@@ -31,6 +31,8 @@ def refused(family: Family, code: str, entry: Signed[Entry], roster: Roster | No
     """The entry is one, and the log refuses it, with this code."""
     on = family.roster if roster is None else roster
     assert refusal(lambda: apply(on, open_form(Entry, entry.raw))) == code
+    if roster is None:
+        family.heard(entry, code)
 
 
 def signed(family: Family, by: Person, body: Known, brought: Brought = NOTHING_NEW) -> Signed[Entry]:
@@ -285,8 +287,8 @@ def test_refusals_of_change_policy(family) -> None:
 def test_approvals_that_do_not_count(family) -> None:
     laptop, phone, tablet = family.laptop, family.phone, family.tablet
     subject = Subject(9, Nothing())
+    family.add(family.author(laptop).change_policy(replace(family.policy, quorums=(1, 1, 1, 2))))
     in_force = family.roster.in_force
-    family.rosters[-1] = replace(family.roster, in_force=replace(in_force, policy=replace(family.policy, quorums=(1, 1, 1, 2))))
     early = family.agree([phone], subject)
 
     def closing(*approvals: Signed) -> Signed[Entry]:
@@ -331,16 +333,24 @@ def test_a_closing_stands_until_something_ends_it(family) -> None:
     second = family.author(phone).closing()
     family.add(second)
     family.add(family.author(laptop).change_role(phone.id, WRITER))
-    family.add(family.author(laptop).change_role(phone.id, APPROVER))
     refused(family, "no-such-closing", family.author(laptop).close(second.hash))
-    third = family.author(phone).closing()
+    third = family.author(tablet).closing()
     family.add(third)
-    family.add(family.author(phone).leave(NOTHING))
+    family.add(family.author(tablet).leave(NOTHING))
     assert family.roster.closing is None
     fourth = family.author(laptop).closing()
     family.add(fourth)
-    family.add(family.author(tablet).close(fourth.hash))
+    family.add(family.author(laptop).close(fourth.hash))
     refused(family, "chain-closed", family.author(laptop).rotate())
+
+
+def test_a_closing_that_ended_with_a_role_stays_ended_when_the_role_is_given_back(family) -> None:
+    laptop, phone = family.laptop, family.phone
+    closing = family.author(phone).closing()
+    family.add(closing)
+    family.add(family.author(laptop).change_role(phone.id, WRITER))
+    family.add(family.author(laptop).change_role(phone.id, APPROVER))
+    refused(family, "no-such-closing", family.author(laptop).close(closing.hash))
 
 
 @pytest.mark.parametrize("place", range(4))

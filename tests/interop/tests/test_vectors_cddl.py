@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cddl_verifier import Validator
-from family import three_approvers
+from family import Family, three_approvers
 from vectors_of import FOLDER, NAMED, load
 
 from countersign_client import cbor, vectors
@@ -62,7 +62,7 @@ def test_every_name_is_defined() -> None:
 
 
 def test_what_the_client_makes_of_each_kind() -> None:
-    family = three_approvers()
+    family = three_approvers(Family(1))
     policies = [family.policy, replace(family.policy, ways=(3,), totp=(1, family.policy.totp[1]))]
     made = [*family.entries, *family.one_of_each().values(), *map(family.author(family.laptop).change_policy, policies)]
     made.append(sign_form(Refill.of(bytes(32), []), family.laptop.signing))
