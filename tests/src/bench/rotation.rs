@@ -45,7 +45,12 @@ pub(super) async fn run(bench: &mut Bench) {
     }
     let middle = |of: fn(&Parts) -> f64| 1000.0 * Times::of(parts.iter().map(of).collect()).p50();
     let table = &mut bench.table;
-    table.plain("one rotation: signed, landed, and followed by a member", middle(|it| it.signed + it.landed + it.followed), "ms", Aim::AtMost(1000.0));
+    table.plain(
+        "one rotation: signed, landed, and followed by a member",
+        middle(|it| it.signed + it.landed + it.followed),
+        "ms",
+        Aim::AtMost(1000.0),
+    );
     table.plain("of it: 64 keys sealed, signed", middle(|it| it.signed), "ms", Aim::None);
     table.plain("of it: appended, durable", middle(|it| it.landed), "ms", Aim::None);
     table.plain("of it: a member reads, verifies and opens its key", middle(|it| it.followed), "ms", Aim::None);
