@@ -22,4 +22,5 @@ mod durability;
 mod corpora;
 mod sockets;
 mod people;
+mod losing;
 mod lies;
