@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use protocol::FormError;
+use protocol::keyring::KeyringError;
 use protocol::record::RecordRefusal;
 use protocol::roster::Refusal;
 
@@ -30,6 +31,27 @@ pub(crate) enum AgentError {
         /// The state directory.
         home: PathBuf,
     },
+    /// The log removed this device.
+    #[error("this device was removed from the chain by {by}, at entry {seq} of the log ({reason})")]
+    Removed {
+        /// Name of the device that signed that, quoted.
+        by: String,
+        /// The signer's reason.
+        reason: &'static str,
+        /// Position of the entry.
+        seq: u64,
+    },
+    /// This device left by itself.
+    #[error("this device left the chain, at entry {seq} of the log")]
+    Left {
+        /// Position of the entry.
+        seq: u64,
+    },
+    /// Only the relay says that this device is no member: it shows no entry that says so.
+    #[error(
+        "the relay says that this device is not a member of the chain (any more); the log that this device has does not say so"
+    )]
+    ShutOut,
     /// `init` was interrupted before the relay acknowledged the chain.
     #[error("the chain was drawn but the relay has not acknowledged it yet")]
     Unfounded,
@@ -66,6 +88,9 @@ pub(crate) enum AgentError {
     /// The joiner took its request back.
     #[error("the request was withdrawn by the device that asked")]
     Withdrawn,
+    /// The sync code has been changed since the request was made.
+    #[error("the request was made with a sync code that is dead now")]
+    StaleRequest,
     /// A code was given for a request whose prompt this device never opened.
     #[error("the prompt of this request was not opened on this device, so it has no code to compare with")]
     NotOpened {
@@ -119,6 +144,9 @@ pub(crate) enum AgentError {
     /// Others kept moving the head.
     #[error("other devices kept changing the log; nothing was decided here")]
     HeadKeepsMoving,
+    /// Too many own writes wait for the relay.
+    #[error("so many writes wait for the relay that this one was not queued")]
+    OutboxFull,
     /// The log is forked: membership stands still.
     #[error("the log of this chain is forked: membership changes are refused until that is settled")]
     Forked,
@@ -173,6 +201,20 @@ pub(crate) enum AgentError {
     Fork {
         /// Position of the two entries.
         seq: u64,
+    },
+    /// A rotation handed this device another key than the log names.
+    #[error(
+        "ALARM: entry {seq} of the log ({hash}), signed by {by}, handed this device a key that is not the chain's ({why}): what was written before can be read, nothing else"
+    )]
+    OtherEpochKey {
+        /// Its position.
+        seq: u64,
+        /// Its hash, short: it is the evidence.
+        hash: String,
+        /// Name of its signer, quoted.
+        by: String,
+        /// What does not hold.
+        why: KeyringError,
     },
     /// Anything else that does not verify.
     #[error("verification failed: {what}")]

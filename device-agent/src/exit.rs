@@ -14,6 +14,9 @@ pub(crate) fn tell(error: &AgentError) -> Told {
     Told { exit, code: code.to_owned(), message: error.to_string(), hint }
 }
 
+/// What a device that is out of its chain can do: its state directory stays, a new membership needs another.
+const ELSEWHERE: &str = "countersign join --home DIR   (in another state directory; this one keeps what it has)";
+
 fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
     use AgentError as E;
     let hint = |text: &str| Some(text.to_owned());
@@ -23,6 +26,15 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             Exit::NotAMember,
             "not-a-member",
             hint("countersign init --relay URL   (a new chain)   or   countersign join --relay URL"),
+        ),
+        E::Removed { .. } => (Exit::NotAMember, "removed", hint(ELSEWHERE)),
+        E::Left { .. } => (Exit::NotAMember, "left", hint(ELSEWHERE)),
+        E::ShutOut => (
+            Exit::NotAMember,
+            "not-a-member",
+            hint(
+                "countersign log show   (on another device of the chain: it says who removed this one, if anybody did)",
+            ),
         ),
         E::HomeInUse { .. } => {
             (Exit::Refused, "home-in-use", hint("countersign status   (or another state directory: --home DIR)"))
@@ -37,6 +49,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Decided { .. } => (Exit::NotFound, "already-decided", hint("countersign log show")),
         E::Expired => (Exit::Expired, "expired", hint("countersign join   (on the new device: it asks anew)")),
         E::Withdrawn => (Exit::NotFound, "withdrawn", None),
+        E::StaleRequest => (
+            Exit::Expired,
+            "stale-join-key",
+            hint("countersign code show   (and join on the new device with these words)"),
+        ),
         E::NotOpened { id } => (Exit::Refused, "not-opened", Some(format!("countersign requests show {id}"))),
         E::NoAnswer { id } => (
             Exit::Expired,
@@ -59,6 +76,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::ChangedMeanwhile => (Exit::Refused, "changed-meanwhile", hint("countersign requests list")),
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
+        E::OutboxFull => {
+            (Exit::Refused, "outbox-full", hint("countersign status   (is the relay reached, does run run?)"))
+        }
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
         E::Unreachable { why, .. } if why.starts_with("proxy ") => (
             Exit::Unreachable,
@@ -100,6 +120,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Fork { .. } => {
             (Exit::Verification, "fork", hint("compare the heads with your other devices: countersign status"))
         }
+        E::OtherEpochKey { why, .. } => (
+            Exit::Verification,
+            why.code(),
+            hint("countersign code rotate   (on a device that you trust; and remove the one that signed that entry)"),
+        ),
         E::Lie { .. } => (Exit::Verification, "verification-failed", None),
         E::File { .. } => (Exit::Failed, "file", None),
         E::OpenToOthers { path, .. } => (Exit::Failed, "open-to-others", Some(format!("chmod 600 {}", path.display()))),

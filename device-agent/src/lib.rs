@@ -25,6 +25,7 @@ mod joiner;
 mod session;
 mod local;
 mod door;
+mod hook;
 mod doctor;
 mod terminal;
 mod commands;

@@ -26,11 +26,23 @@ pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
 /// Events kept for one slow listener; a slower one is told that it missed some and reads the state anew.
 pub(crate) const EVENTS_KEPT: usize = 256;
+/// Entries that a daemon tells at its start because nobody was told of them: the latest. All of them are in the diary.
+pub(crate) const UNTOLD: u64 = 100;
 /// Open requests of one chain that are kept in memory: the relay holds back more than three a join key already.
 pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 /// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what
 /// is here.
 pub(crate) const ASIDE_KEPT: u64 = 1024;
+/// Time for the program of `--on-event`, for one event. Then it is killed, with everything that it started.
+pub(crate) const HOOK_WAIT: Duration = Duration::from_secs(30);
+/// Events that wait for the program of `--on-event`. Then the oldest record makes way, or the oldest event, with a warning.
+pub(crate) const HOOK_EVENTS_KEPT: usize = 256;
+/// Items of an export that are opened at a time: two of the largest are less than what the local socket takes at once.
+pub(crate) const EXPORT_PAGE: usize = 2;
+/// Own writes that wait for the relay. One more is refused, and its person told: the disk is not a spool for a relay that never comes back.
+pub(crate) const DRAFTS_KEPT: u64 = 1024;
+/// Writes set aside that `status` names one by one; more are counted.
+pub(crate) const REFUSED_SHOWN: usize = 3;
 /// Bytes of a body on the local socket: a record's value in base64 and some.
 pub(crate) const LOCAL_BODY_BYTES: usize = 1024 * 1024;
 /// Pause before an exchange is tried again, times the tries so far: a relay that restarts is back by then.

@@ -27,6 +27,15 @@ pub(crate) enum Color {
     Never,
 }
 
+/// Whether somebody still reads a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// As far as is known.
+    There,
+    /// Not any more: it has what it wanted.
+    Gone,
+}
+
 /// Log lines that wait for a block of the terminal to let them scroll by; nothing while there is no block.
 static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
@@ -95,6 +104,24 @@ impl Output {
     pub(crate) fn bytes(&self, bytes: &[u8]) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
+    /// A piece of a result that must not be cut unnoticed: a full disk is an error.
+    pub(crate) fn stream(&self, bytes: &[u8]) -> std::io::Result<Reader> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(Reader::There),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The content of a record. A terminal gets a line; a file or a pipe gets the bytes that were put.
+    pub(crate) fn value(&self, bytes: &[u8]) {
+        self.bytes(bytes);
+        if std::io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
+            self.bytes(b"\n");
+        }
     }
 
     /// One object on one line.

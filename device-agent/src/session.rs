@@ -10,8 +10,16 @@ use crate::limits;
 use crate::relay_client::{Identity, Socket};
 use crate::told::Exit;
 
-/// Keeps a session until what the relay sends does not verify, or this device is a member no more. Returns why.
+/// Keeps a session, and sends what waits to be sent, until what the relay sends does not verify, or this device is a member no more.
+/// Returns why.
 pub(crate) async fn keep(agent: Agent) -> AgentError {
+    tokio::select! {
+        error = dial_again_and_again(&agent) => error,
+        never = agent.keep_sending() => match never {},
+    }
+}
+
+async fn dial_again_and_again(agent: &Agent) -> AgentError {
     loop {
         let (shortest, longest) = limits::RECONNECT_WAIT;
         let waits = ExponentialBuilder::default()
@@ -22,15 +30,17 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
             .without_max_times()
             .build();
         for wait in waits {
-            let error = match connect(&agent).await {
-                Ok(socket) => pump(&agent, socket).await,
+            let error = match connect(agent).await {
+                Ok(socket) => pump(agent, socket).await,
                 Err(error) => error,
             };
-            let told = exit::tell(&error);
-            if is_final(&error, told.exit) && !is_let_in_again(&agent, told.exit).await {
-                agent.set_link(Link::Stopped { told });
-                return error;
-            }
+            let error = match passes(agent, error).await {
+                Ok(error) => error,
+                Err(last) => {
+                    agent.set_link(Link::Stopped { told: exit::tell(&last) });
+                    return last;
+                }
+            };
             let was_up = agent.link() == Link::Connected;
             agent.set_link(Link::Away { why: error.to_string() });
             tracing::info!(%error, "the session with the relay ended");
@@ -42,18 +52,24 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
     }
 }
 
-/// A lie, or the end of the membership, is never retried by itself; a fork only stops changes of membership.
-fn is_final(error: &AgentError, exit: Exit) -> bool {
-    match exit {
-        Exit::Verification => !matches!(error, AgentError::Fork { .. } | AgentError::Forked),
-        Exit::NotAMember => true,
-        _ => false,
+/// The error after which the relay is dialled again; as an error, the one that ends the session for good. A lie, or the end of the
+/// membership, is never retried by itself; a fork only stops changes of membership.
+async fn passes(agent: &Agent, error: AgentError) -> Result<AgentError, AgentError> {
+    match exit::tell(&error).exit {
+        Exit::Verification if !matches!(error, AgentError::Fork { .. } | AgentError::Forked) => Err(error),
+        Exit::NotAMember => is_let_in_again(agent, error).await,
+        _ => Ok(error),
     }
 }
 
-/// A relay that lost this member's admission shuts it out of its socket. Following the log tells it again.
-async fn is_let_in_again(agent: &Agent, exit: Exit) -> bool {
-    exit == Exit::NotAMember && agent.catch_up_log().await.is_ok()
+/// A relay that lost this member's admission shuts it out of its socket. Following the log tells it again; where that does not help, the
+/// log says more of why than the relay did.
+async fn is_let_in_again(agent: &Agent, error: AgentError) -> Result<AgentError, AgentError> {
+    match agent.catch_up_log().await {
+        Ok(()) => Ok(error),
+        Err(why) if matches!(exit::tell(&why).exit, Exit::NotAMember | Exit::Verification) => Err(why),
+        Err(away) => Ok(away),
+    }
 }
 
 /// Between a half and one and a half, so that devices do not return all at once.

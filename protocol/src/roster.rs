@@ -177,6 +177,7 @@ pub struct Roster {
     policy: Policy,
     /// The epoch at the entry that brought the policy.
     policy_epoch: u64,
+    policy_seq: u64,
     members: BTreeMap<DeviceId, Member>,
     former: BTreeMap<DeviceId, Former>,
     writing: BTreeMap<DeviceId, Vec<Writing>>,
@@ -239,6 +240,7 @@ impl Roster {
             sync_code: found.sync_code.clone(),
             policy: found.policy.clone(),
             policy_epoch: 1,
+            policy_seq: 0,
             members: BTreeMap::new(),
             former: BTreeMap::new(),
             writing: BTreeMap::new(),
@@ -508,6 +510,12 @@ impl Roster {
     #[must_use]
     pub fn policy_epoch(&self) -> u64 {
         self.policy_epoch
+    }
+
+    /// Position of the entry that brought the policy in force.
+    #[must_use]
+    pub fn policy_seq(&self) -> u64 {
+        self.policy_seq
     }
 
     /// The time step of the last one-time code that admitted a device.

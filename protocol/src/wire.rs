@@ -192,6 +192,9 @@ pub struct Put {
     /// Records in order, of one chain and one signer, at most [`limits::BATCH_RECORDS_MAX`]. All are taken, or none.
     #[cbor(n(0), decode_with = "cbor::at_most::<_, _, RECORDS>")]
     pub records: Vec<SealedRecord>,
+    /// A signed [`Refill`](crate::refill::Refill) of a member that gives back what the relay lost. Absent where the writer writes.
+    #[n(1)]
+    pub refill: Option<Blob>,
 }
 
 /// Answer to a put.

@@ -1,11 +1,11 @@
 //! Why the relay does not do what it was asked, sorted by blame.
 
-use protocol::Hash;
 use protocol::error::FormError;
 use protocol::http_signature::ReadRefusal;
 use protocol::record::RecordRefusal;
 use protocol::roster;
 use protocol::round::RoundError;
+use protocol::{DeviceId, Hash};
 
 /// Where a log stands, for whoever must catch up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,18 @@ pub enum Refusal {
     /// The log moved on. The compare-and-swap lost.
     #[error("the log has moved on: fetch what is missing, verify it, and sign again")]
     HeadMoved(Stand),
+    /// A cut says that it is the last record of a line, and is not.
+    #[error(
+        "the cut is not the device's last record here: fetch the records, verify them, and sign again, or cut earlier"
+    )]
+    CutBehind {
+        /// Whose line it is.
+        device: DeviceId,
+        /// Counter of its last record here; 0 if there is none.
+        counter: u64,
+        /// Hash of it.
+        last: Option<Hash>,
+    },
     /// A record is not taken, and with it none of its batch.
     #[error("record {index}: {refusal}")]
     Record {

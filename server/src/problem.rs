@@ -93,6 +93,13 @@ impl From<Refusal> for Problem {
             Refusal::HeadMoved(stand) => {
                 problem.with("head", json!(stand.head.to_string())).with("seq", json!(stand.seq))
             }
+            Refusal::CutBehind { device, counter, last } => {
+                let problem = problem.with("device", json!(device.to_string())).with("counter", json!(counter));
+                match last {
+                    Some(last) => problem.with("hash", json!(last.to_string())),
+                    None => problem,
+                }
+            }
             Refusal::Log { index, .. } | Refusal::Record { index, .. } => problem.with("index", json!(index)),
             Refusal::RoundTaken { next, .. } => problem.with("next", json!(next)),
             Refusal::TooMany { retry_after } | Refusal::TooManyPending { retry_after } => {
@@ -114,6 +121,7 @@ fn outside(refusal: &Refusal) -> (StatusCode, &'static str) {
         }
         Refusal::Log { refusal: error, .. } => (StatusCode::CONFLICT, error.code()),
         Refusal::HeadMoved(_) => (StatusCode::CONFLICT, "head-moved"),
+        Refusal::CutBehind { .. } => (StatusCode::CONFLICT, "cut-behind"),
         Refusal::Record { refusal: error @ RecordRefusal::NotAMember, .. } => (StatusCode::FORBIDDEN, error.code()),
         Refusal::Record { refusal: error, .. } => (StatusCode::CONFLICT, error.code()),
         Refusal::Round(error) => (StatusCode::CONFLICT, error.code()),

@@ -120,7 +120,7 @@ pub struct Joiner {
 pub const COLLECTION: &str = "quiet-collection";
 
 fn described(name: &str) -> Description {
-    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned() }
+    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned(), totp: None }
 }
 
 impl Member {
@@ -293,7 +293,7 @@ impl Member {
     /// Puts records.
     #[must_use]
     pub fn put(&self, records: &[SealedRecord]) -> Answer {
-        self.line.caller.post("/v1/records", &cbor::encode(&Put { records: records.to_vec() }))
+        self.line.caller.post("/v1/records", &cbor::encode(&Put { records: records.to_vec(), refill: None }))
     }
 
     /// Writes a new item and follows its line.

@@ -18,18 +18,16 @@ impl Agent {
         if self.core(|core| core.fork().is_some()).await? {
             return Err(AgentError::Forked);
         }
+        self.must_be_member().await?;
         loop {
             let (keys, chain, head, seq) = self.place().await?;
             let page = match self.relay().log(&keys, chain, Some(seq)).await {
                 Ok(page) => page,
-                Err(AgentError::Problem { code, status, detail }) if code == SHUT_OUT => {
-                    let shut_out = AgentError::Problem { code, status, detail };
-                    return self.refill(shut_out).await;
-                }
+                Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => return self.refill().await,
                 Err(other) => return Err(other),
             };
             if page.head == head {
-                return Ok(());
+                return self.must_be_member().await;
             }
             let entries = page.entries.clone();
             let (divergence, now) =
@@ -45,8 +43,16 @@ impl Agent {
     pub(crate) async fn take_pushed(&self, page: LogPage) -> Result<(), AgentError> {
         let entries = page.entries.clone();
         match self.core(move |core| core.take_entries(&entries)).await?? {
-            Divergence::None => Ok(()),
+            Divergence::None => self.must_be_member().await,
             Divergence::NotNext => self.catch_up_log().await,
+        }
+    }
+
+    /// Ends where the pinned log says that this device is a member no more: it reads nothing, and tells no relay anything.
+    async fn must_be_member(&self) -> Result<(), AgentError> {
+        match self.core(|core| core.gone()).await? {
+            Some(gone) => Err(gone),
+            None => Ok(()),
         }
     }
 
@@ -83,7 +89,7 @@ impl Agent {
 
     /// A relay says "not a member" to whoever asks for a chain that it does not know, or whose admission it lost: it is told the
     /// whole log again, and passes over what it has. Only if it then still says so is this device shut out.
-    async fn refill(&self, shut_out: AgentError) -> Result<(), AgentError> {
+    async fn refill(&self) -> Result<(), AgentError> {
         tracing::warn!("the relay does not know this member: telling it the log again");
         let (found, own_seq) = self
             .core(|core| {
@@ -99,10 +105,13 @@ impl Agent {
         match told {
             Ok(()) => {
                 let (keys, chain, _, seq) = self.place().await?;
-                self.relay().log(&keys, chain, Some(seq)).await.map(|_| ())
+                match self.relay().log(&keys, chain, Some(seq)).await {
+                    Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => Err(AgentError::ShutOut),
+                    answer => answer.map(|_| ()),
+                }
             }
             // Its refusal of the log says less than its refusal of the member.
-            Err(AgentError::Problem { .. }) => Err(shut_out),
+            Err(AgentError::Problem { .. }) => Err(AgentError::ShutOut),
             Err(other) => Err(other),
         }
     }

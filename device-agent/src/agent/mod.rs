@@ -6,6 +6,7 @@ mod follow;
 mod append;
 mod requests;
 mod refill;
+mod outbox;
 mod records;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ struct Shared {
     appending: tokio::sync::Mutex<()>,
     /// One own line of records.
     writing: tokio::sync::Mutex<()>,
+    /// Rung when there may be something to send.
+    outbox: tokio::sync::Notify,
     /// One reader of the log and the feed.
     following: tokio::sync::Mutex<()>,
 }
@@ -67,6 +70,7 @@ impl Agent {
             link: watch::Sender::new(Link::NoSession),
             appending: tokio::sync::Mutex::default(),
             writing: tokio::sync::Mutex::default(),
+            outbox: tokio::sync::Notify::new(),
             following: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -111,6 +115,9 @@ impl Agent {
             changed
         });
         if changed {
+            if self.link() == Link::Connected {
+                self.shared.outbox.notify_one();
+            }
             let _ = self.shared.events.send(event);
         }
     }

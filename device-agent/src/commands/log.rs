@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
                 for step in &entries {
                     let at = clock::show(step.at);
                     output.line(&format!(
-                        "{:>4}  {}  {at}  {:6}  {}",
+                        "{:>4}  {}  {at}  {:13}  {}",
                         step.seq,
                         short(&step.hash),
                         step.kind,

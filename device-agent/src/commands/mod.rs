@@ -4,12 +4,14 @@ mod init;
 mod join_screen;
 mod join;
 mod run;
+mod queue;
 mod status;
 mod requests;
 mod approve;
 mod deny;
 mod devices;
 mod code;
+mod export;
 mod record;
 mod log;
 mod doctor;
@@ -316,6 +318,7 @@ pub(crate) fn description(name: Option<&str>) -> Description {
         name: if name.is_empty() { "device".to_owned() } else { name },
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        totp: None,
     }
 }
 

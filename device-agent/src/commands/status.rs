@@ -2,10 +2,12 @@
 
 use protocol::limits::PROMPTS_PER_DAY_MAX;
 
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, queue};
 use crate::clock;
+use crate::core::view::OutboxView;
 use crate::door::Session;
 use crate::error::AgentError;
+use crate::limits;
 use crate::local::body::Status;
 use crate::text;
 use crate::told::Exit;
@@ -15,7 +17,7 @@ use crate::told::Exit;
 #[command(after_help = format!("Example:\n  countersign status\n\n{EXIT_CODES}"))]
 pub(super) struct Args {}
 
-/// Shows. A fork is told by the exit code too.
+/// Shows. A fork, a key that is not the chain's and the end of the membership are told by the exit code too.
 pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
     let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
     context.result("countersign.status/1", &status, |output| {
@@ -36,17 +38,48 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 clock::show(again_at)
             ));
         }
+        outbox(&status.outbox).iter().for_each(|line| output.line(line));
         if status.records_aside > 0 {
             output.line(&format!(
                 "records  {} set aside: they cite a head that this device does not know",
                 status.records_aside
             ));
         }
+        for said in status.gone.iter().chain(&status.alarm) {
+            output.line(said);
+        }
         if let Some(seq) = status.fork_at {
             output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));
         }
     });
-    Ok(if status.fork_at.is_some() { Exit::Verification } else { Exit::Done })
+    Ok(match (status.fork_at.is_some() || status.alarm.is_some(), &status.gone) {
+        (_, Some(_)) => Exit::NotAMember,
+        (true, None) => Exit::Verification,
+        (false, None) => Exit::Done,
+    })
+}
+
+/// What waits for the relay, and what waits for its person.
+fn outbox(outbox: &OutboxView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(oldest_at) = outbox.oldest_at {
+        lines.push(format!(
+            "queued   {}, the oldest written {}   (sent when the relay is reached)",
+            match outbox.queued {
+                1 => "1 write".to_owned(),
+                more => format!("{more} writes"),
+            },
+            clock::show(oldest_at)
+        ));
+    }
+    for queued in outbox.refused.iter().take(limits::REFUSED_SHOWN) {
+        lines.push(format!("UNSENT   {}", queue::refused(queued)));
+    }
+    if outbox.refused.len() > limits::REFUSED_SHOWN {
+        let more = outbox.refused.len() - limits::REFUSED_SHOWN;
+        lines.push(format!("UNSENT   {more} more   (countersign record queue)"));
+    }
+    lines
 }
 
 /// What is said of the relay, without its address, which stands beside it.

@@ -3,11 +3,17 @@
 //! Everything here is synchronous. A function that changes something has it on the disk before it returns.
 
 pub(crate) mod view;
+mod replay;
+mod deed;
+mod keys;
+mod diary;
 mod entries;
 mod requests;
 mod prompt;
 mod decide;
 mod records;
+mod outbox;
+mod export;
 #[cfg(test)]
 mod tests;
 
@@ -31,9 +37,11 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
-pub(crate) use entries::{Divergence, next_of};
+pub(crate) use entries::Divergence;
+pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
+pub(crate) use replay::{next_of, replay_verified};
 pub(crate) use requests::Listing;
 use requests::Pending;
 use view::Event;
@@ -52,6 +60,9 @@ pub(crate) struct Core {
     claims: BTreeMap<RequestId, Description>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
+    /// The rotation whose key this device cannot open, if the latest is one.
+    unopened: Option<keys::Unopened>,
+    telling: Telling,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -68,6 +79,15 @@ enum LogStanding {
     },
 }
 
+/// Whether somebody is told what happens: then what was told is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// A command that looks at something else.
+    Nobody,
+    /// The daemon.
+    Daemon,
+}
+
 impl Core {
     /// Opens the state of a member: keys, the pinned log applied from `found`, and what the epoch key opens.
     pub(crate) fn open(home: &Home) -> Result<Self, AgentError> {
@@ -82,9 +102,11 @@ impl Core {
             let founding = store.setting(Setting::Founding)?;
             return Err(if founding.is_some() { AgentError::Unfounded } else { nobody() });
         }
-        let (log, roster) = entries::replay(&bytes)?;
-        let keyring = Keyring::open(&roster, epoch_key)
-            .map_err(|error| AgentError::Lie { what: format!("the own epoch key: {error}") })?;
+        let (log, roster) = replay::replay(&bytes)?;
+        let (keyring, unopened) = keys::open(&log, &roster, &secrets.keys, &epoch_key)?;
+        if keyring.epoch_key().key_id(keyring.epoch()) != epoch_key.key_id(keyring.epoch()) {
+            keys::keep(home, &secrets.keys, &keyring);
+        }
         let standing = match store.evidence()? {
             None => LogStanding::Whole,
             Some((entry, _)) => {
@@ -94,7 +116,7 @@ impl Core {
         };
         store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
-        Ok(Self {
+        let mut core = Self {
             home: home.clone(),
             keys: secrets.keys,
             keyring,
@@ -105,8 +127,12 @@ impl Core {
             claims: BTreeMap::new(),
             events,
             standing,
+            unopened,
+            telling: Telling::Nobody,
             own_address: None,
-        })
+        };
+        core.adopt_staged()?;
+        Ok(core)
     }
 
     /// Everything that happens from now on.
@@ -156,25 +182,35 @@ impl Core {
         if self.fork().is_some() {
             return Err(AgentError::Forked);
         }
-        match self.roster.member(&self.keys.id()) {
-            Some(member) if member.role == Role::Approver => Ok(()),
-            Some(_) => Err(AgentError::NotAnApprover),
-            None => Err(AgentError::NotAMember { home: self.home.dir().to_owned() }),
+        self.must_hold_keys()?;
+        match self.roster.approver(&self.keys.id()) {
+            Some(_) => Ok(()),
+            None => Err(AgentError::NotAnApprover),
         }
     }
 
-    /// A member's name, cleaned and quoted; the short id of one that is no member or whose name does not open.
+    /// The name of a device that is or was a member, cleaned and quoted; the short id of any other, or of one whose name does not open.
     pub(crate) fn name_of(&self, device: &DeviceId) -> String {
-        self.plain_name(device).map_or_else(|| format!("device {}", device.short()), |name| text::quote(&name))
+        match self.plain_name(device) {
+            Some(name) => text::quote(&name),
+            None => self.nameless(device),
+        }
     }
 
     /// The same for programs: not quoted.
     pub(crate) fn bare_name_of(&self, device: &DeviceId) -> String {
-        self.plain_name(device).unwrap_or_else(|| format!("device {}", device.short()))
+        self.plain_name(device).unwrap_or_else(|| self.nameless(device))
+    }
+
+    fn nameless(&self, device: &DeviceId) -> String {
+        match self.roster.known(device) {
+            Some(member) if member.role == Role::Recovery => "the recovery device".to_owned(),
+            _ => format!("device {}", device.short()),
+        }
     }
 
     fn plain_name(&self, device: &DeviceId) -> Option<String> {
-        let opened = self.roster.member(device).and_then(|member| self.keyring.describe(&self.roster, member).ok());
+        let opened = self.roster.known(device).and_then(|member| self.keyring.describe(&self.roster, member).ok());
         opened.map(|description| text::clean(&description.name)).filter(|name| !name.is_empty())
     }
 

@@ -1,7 +1,6 @@
 //! Opening a prompt and typing its code: what this device signs, how often, and what it counts.
 
 use protocol::id::Random;
-use protocol::policy::Role;
 use protocol::request::{Description, JoinRequest};
 use protocol::round::{Attempt, Confirmed, Nonce, Prompt, Reveal};
 use protocol::signed::Verified;
@@ -128,7 +127,8 @@ impl Core {
         Ok(Nonced { nonce, answered: Answered::NotYet })
     }
 
-    /// One more than the rounds whose nonces verify and are signed by approvers.
+    /// One more than the rounds whose nonces verify and are signed by devices of this log. A signer may have been removed, or have lost
+    /// its role, since: its round is taken all the same.
     fn next_free_round(&self, id: &RequestId) -> Result<u8, AgentError> {
         let Some(pending) = self.pending.get(id) else {
             return Ok(1);
@@ -136,10 +136,10 @@ impl Core {
         let mut next = 1;
         for round in &pending.rounds {
             let nonce = Verified::<Nonce>::from_bytes(&round.nonce).map_err(AgentError::BadForm)?;
-            let by_approver = self.roster.member(&nonce.signer()).is_some_and(|member| member.role == Role::Approver);
-            if !by_approver || nonce.request != *id || nonce.round != next {
+            let by_member = self.roster.known(&nonce.signer()).is_some();
+            if !by_member || nonce.request != *id || nonce.round != next {
                 return Err(AgentError::Lie {
-                    what: "the relay shows a code round that no approver opened".to_owned(),
+                    what: "the relay shows a code round that no device of this chain opened".to_owned(),
                 });
             }
             next += 1;
@@ -163,12 +163,23 @@ impl Core {
             (Some(0), _) => Err(AgentError::Expired),
             (Some(_), _) => Ok(()),
             (None, None) => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
+            (None, Some(_)) if self.is_stale(id)? => Err(AgentError::StaleRequest),
             (None, Some(first)) => {
                 let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
                 let over = clock::now().saturating_sub(first).saturating_add(SLACK) >= lifetime;
                 Err(if over { AgentError::Expired } else { AgentError::Withdrawn })
             }
         }
+    }
+
+    /// Whether the prompt of a request was opened here that was made with a sync code of before.
+    fn is_stale(&self, id: &RequestId) -> Result<bool, AgentError> {
+        let Some(opened) = self.store.opened(id)? else {
+            return Ok(false);
+        };
+        let request = Verified::<JoinRequest>::from_bytes(&opened.ask)
+            .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
+        Ok(request.join_key != self.roster.join_key())
     }
 
     /// The error that says how a request was decided, if it was.
@@ -209,8 +220,10 @@ impl Core {
         let request = Verified::<JoinRequest>::from_bytes(&opened.ask).map_err(damaged)?;
         let nonce = Verified::<Nonce>::from_bytes(&opened.nonce).map_err(damaged)?;
         let reveal = Verified::<Reveal>::from_bytes(reveal).map_err(damaged)?;
-        let description = Description::open(self.keyring.code(), &request.device.signing, &opened.description)
-            .unwrap_or_else(|_| Description { name: String::new(), platform: String::new(), version: String::new() });
+        let description =
+            Description::open(self.keyring.code(), &request.device.signing, &opened.description).unwrap_or_else(|_| {
+                Description { name: String::new(), platform: String::new(), version: String::new(), totp: None }
+            });
         let prompt = Prompt::new(request, nonce, &reveal)
             .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
         Ok((prompt, description))

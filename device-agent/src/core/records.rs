@@ -1,4 +1,4 @@
-//! Records: verified as the relay's, sealed and signed as our own, opened for whoever asks here.
+//! Records: verified as the relay's, opened for whoever asks here.
 
 use data_encoding::BASE64;
 use protocol::DeviceId;
@@ -10,14 +10,12 @@ use protocol::wire::{RecordPage, SealedRecord};
 use std::collections::HashMap;
 
 use super::view::{Event, ItemView};
-use super::{Core, entries};
-use crate::clock;
+use super::{Core, replay};
 use crate::error::AgentError;
 use crate::limits;
 use crate::store::ItemRow;
 
 /// What a caller wants to write.
-#[derive(Clone)]
 pub(crate) struct Draft {
     /// Name of the collection.
     pub(crate) collection: String,
@@ -128,35 +126,6 @@ impl Core {
         Ok(())
     }
 
-    /// Seals and signs the next record of this device's line, and keeps it before it is sent.
-    pub(crate) fn write(&mut self, draft: &Draft) -> Result<SealedRecord, AgentError> {
-        let line = self.store.line(&self.keys.id())?;
-        let collection = blind_collection(self.keyring.name_key(), &draft.collection);
-        let base = self.store.current(&collection, &blind_id(self.keyring.name_key(), &collection, &draft.id))?;
-        if draft.value.is_none() && self.item(&draft.collection, &draft.id)?.is_none() {
-            return Err(AgentError::NotFound { what: "this record".to_owned() });
-        }
-        let value = draft.value.as_ref().map(|value| value.as_slice());
-        let drafted = record::Draft { collection: &draft.collection, id: &draft.id, value, base, at: clock::now() };
-        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let (record, ciphertext) =
-            record::write(self.acting(), line, &drafted, &mut rng).map_err(AgentError::OwnForm)?;
-        self.store.stage_record(&record, ciphertext.as_deref())?;
-        Ok(SealedRecord { record: record.bytes().to_vec().into(), ciphertext })
-    }
-
-    /// Own records under way, oldest first.
-    pub(crate) fn staged_records(&self) -> Result<Vec<SealedRecord>, AgentError> {
-        let rows = self.store.staged_records()?;
-        let sealed = |row: ItemRow| SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) };
-        Ok(rows.into_iter().map(sealed).collect())
-    }
-
-    /// Destroys own records that the relay refused for good.
-    pub(crate) fn drop_staged_records(&self) -> Result<(), AgentError> {
-        self.store.unstage_records()
-    }
-
     /// Where this device stands in the feed.
     pub(crate) fn cursor(&self) -> Result<Option<Cursor>, AgentError> {
         self.store.cursor()
@@ -176,8 +145,10 @@ impl Core {
             match self.open_row(&row) {
                 Ok(Some(item)) if collection.is_none_or(|wanted| wanted == item.collection) => items.push(item),
                 Ok(_) => {}
-                // One member's garbage must not hide what the others wrote.
-                Err(error @ AgentError::Sealed { .. }) => tracing::warn!(%error, "passed over"),
+                // One member's garbage, or one epoch whose key was withheld, must not hide the rest.
+                Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. })) => {
+                    tracing::warn!(%error, "passed over")
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -185,7 +156,7 @@ impl Core {
         Ok(items)
     }
 
-    fn open_row(&self, row: &ItemRow) -> Result<Option<ItemView>, AgentError> {
+    pub(super) fn open_row(&self, row: &ItemRow) -> Result<Option<ItemView>, AgentError> {
         let record = Verified::<Record>::from_bytes(&row.header)
             .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
         if record.kind == Kind::Delete {
@@ -197,7 +168,12 @@ impl Core {
         self.open_record(&record, ciphertext).map(Some)
     }
 
-    fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
+    pub(super) fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
+        if self.keyring.epoch_key_of(record.epoch).is_none()
+            && let Some(alarm) = self.key_alarm()
+        {
+            return Err(alarm);
+        }
         let content = record::open(&self.keyring, record, ciphertext)
             .map_err(|_| AgentError::Sealed { writer: self.name_of(&record.signer()) })?;
         Ok(ItemView {
@@ -219,7 +195,7 @@ impl Core {
     }
 
     /// A delete carries no names: they are those of the version that it replaced, if that was kept with its content.
-    fn deleted_item(&self, record: &Verified<Record>) -> Option<ItemView> {
+    pub(super) fn deleted_item(&self, record: &Verified<Record>) -> Option<ItemView> {
         let row = self.store.record_by_hash(&record.base.filter(|_| record.kind == Kind::Delete)?).ok()??;
         let mut item = self.open_row(&row).ok()??;
         item.value = String::new();
@@ -231,7 +207,7 @@ impl Core {
 
     /// Verifies everything that is kept, from the first byte: the log from `found`, every record, every writer's line.
     pub(crate) fn verify_all(&self) -> Result<(u64, u64), AgentError> {
-        let (_, roster) = entries::replay(&self.store.log()?)?;
+        let (_, roster) = replay::replay(&self.store.log()?)?;
         if roster.head() != self.roster.head() {
             return Err(AgentError::Damaged { what: "the pinned log is not the one in use" });
         }
@@ -251,7 +227,9 @@ impl Core {
                 *line = line.follow(&record).map_err(AgentError::BadRecord)?;
                 match row.ciphertext.as_deref().map(|ciphertext| self.open_record(&record, ciphertext)) {
                     // Its line and its hash hold; what its writer put into it is its writer's.
-                    Some(Err(error @ AgentError::Sealed { .. })) => tracing::warn!(%error, "verified, and not opened"),
+                    Some(Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. }))) => {
+                        tracing::warn!(%error, "verified, and not opened")
+                    }
                     Some(Err(other)) => return Err(other),
                     Some(Ok(_)) | None => {}
                 }

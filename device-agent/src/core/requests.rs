@@ -242,8 +242,8 @@ impl Core {
     /// The request that a prefix of an id names, among open, opened and decided ones.
     pub(crate) fn find(&self, prefix: &str) -> Result<RequestId, AgentError> {
         let wanted = prefix.trim().to_ascii_lowercase();
-        let decided = self.log.iter().filter_map(|entry| self.decision_of(entry)?.request.parse().ok());
-        let mut found: Vec<RequestId> = self.store.sightings()?.into_iter().chain(decided).collect();
+        let sighted = self.store.sightings()?;
+        let mut found: Vec<RequestId> = sighted.into_iter().chain(self.decided_requests()).collect();
         found.sort();
         found.dedup();
         found.retain(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));

@@ -1,14 +1,19 @@
 //! A member's state without a network: what it counts, keeps, repeats and refuses.
 
+mod diary;
 mod entries;
+mod epochs;
 mod records;
 mod aside;
+mod outbox;
+mod export;
 mod requests;
 
 use protocol::cbor::Blob;
 use protocol::code::SyncCode;
 use protocol::entry::{DenyReason, Entry, found};
 use protocol::id::Random;
+use protocol::keyring::Acting;
 use protocol::keys::DeviceKeys;
 use protocol::policy::Policy;
 use protocol::record::Record;
@@ -16,7 +21,7 @@ use protocol::request::{Description, JoinRequest};
 use protocol::round::{Commitments, JoinerRounds, Nonce};
 use protocol::signed::Verified;
 use protocol::wire::{OpenRequest, Round, SealedRecord, Seen};
-use protocol::{RequestId, decision};
+use protocol::{DeviceId, RequestId, decision};
 
 use super::prompt::Shown;
 use super::{Answered, Core, Divergence, Draft, Listing, Typed};
@@ -31,7 +36,7 @@ fn rng() -> impl rand_core::CryptoRng {
 }
 
 fn named(name: &str) -> Description {
-    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned() }
+    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned(), totp: None }
 }
 
 /// A laptop that founded a chain, in a folder of its own.
@@ -95,6 +100,28 @@ impl Laptop {
         let entry = self.core.admit(&shown, &terms).unwrap();
         self.core.take_entries(&[entry.bytes().to_vec().into()]).unwrap();
         phone
+    }
+
+    /// Takes an entry as the relay hands it over.
+    fn takes(&mut self, entry: &Verified<Entry>) {
+        assert_eq!(self.core.take_entries(&[entry.bytes().to_vec().into()]).unwrap(), Divergence::None);
+    }
+
+    /// As a device acts that stands where this one stands.
+    fn acting<'a>(&'a self, keys: &'a DeviceKeys) -> Acting<'a> {
+        Acting { keys, roster: self.core.roster(), keyring: self.core.keyring() }
+    }
+
+    /// Writes an item, and has it back from the relay.
+    fn writes(&mut self, id: &str, value: &[u8]) -> SealedRecord {
+        let value = Some(zeroize::Zeroizing::new(value.to_vec()));
+        let sealed = self.core.write(&Draft { collection: "notes".to_owned(), id: id.to_owned(), value }).unwrap();
+        self.core.take_record(&sealed).unwrap();
+        sealed
+    }
+
+    fn reads(&self, id: &str) -> Option<String> {
+        self.core.item("notes", id).unwrap().map(|item| item.value)
     }
 
     /// Sees a second entry where it has pinned another.

@@ -129,6 +129,55 @@ pub(crate) struct StepView {
     pub(crate) at: u64,
     /// In words.
     pub(crate) what: String,
+    /// Verified: the devices that it is about; their names are claimed.
+    pub(crate) devices: Vec<DeviceView>,
+    /// Claimed by the signer: why.
+    pub(crate) reason: Option<String>,
+    /// Verified: what has another value since.
+    pub(crate) fields: Vec<FieldView>,
+}
+
+/// A change of the membership that decided no request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeView {
+    /// Verified: position of its entry.
+    pub(crate) seq: u64,
+    /// Verified: the kind of its entry.
+    pub(crate) kind: String,
+    /// Verified: who signed it; the name is claimed, and quoted.
+    pub(crate) by: String,
+    /// Whether that is this device.
+    pub(crate) here: Here,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: the devices that it is about; their names are claimed.
+    pub(crate) devices: Vec<DeviceView>,
+    /// Claimed by the signer: why.
+    pub(crate) reason: Option<String>,
+    /// Verified: what has another value since.
+    pub(crate) fields: Vec<FieldView>,
+    /// The one sentence that every screen shows.
+    pub(crate) sentence: String,
+}
+
+/// A device that is or was a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeviceView {
+    /// Verified.
+    pub(crate) device: String,
+    /// Claimed by the device; not quoted.
+    pub(crate) name: String,
+}
+
+/// One thing that has another value than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FieldView {
+    /// What.
+    pub(crate) field: String,
+    /// Its value before.
+    pub(crate) from: String,
+    /// Its value now.
+    pub(crate) to: String,
 }
 
 /// An item.
@@ -152,6 +201,92 @@ impl std::fmt::Debug for ItemView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ItemView(secret, version {})", self.version)
     }
+}
+
+/// What stands above the items of an export. `docs/export.md` has each field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ExportHeader {
+    /// Name and version of the form.
+    pub(crate) schema: String,
+    /// Verified: the chain.
+    pub(crate) chain: String,
+    /// Verified: hash of the pinned head.
+    pub(crate) head: String,
+    /// This device's clock, unix milliseconds.
+    pub(crate) at: u64,
+    /// Whether the relay's records were read first.
+    pub(crate) relay: Freshness,
+}
+
+/// Whether the relay was asked for what is new before its records were shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Freshness {
+    /// Everything that it had is in.
+    CaughtUp,
+    /// It is what this device has.
+    NotReached,
+}
+
+/// An item of an export.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ExportedView {
+    /// Name of its collection, where its content opens or the collection was asked for.
+    pub(crate) collection: Option<String>,
+    /// Name within the collection, where its content opens.
+    pub(crate) id: Option<String>,
+    /// Base64 of the content, where it opens.
+    pub(crate) value: Option<String>,
+    /// Verified: the device that wrote this version.
+    pub(crate) writer: String,
+    /// Claimed by the writer: its name.
+    pub(crate) writer_name: String,
+    /// Claimed by the writer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: hash of this version.
+    pub(crate) version: String,
+    /// Why there is no content: `sealed` or `withheld`.
+    pub(crate) damaged: Option<String>,
+    /// Whether it was written on one branch of a forked log.
+    pub(crate) disputed: bool,
+}
+
+impl std::fmt::Debug for ExportedView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ExportedView(secret, version {})", self.version)
+    }
+}
+
+/// An own write that the relay has not acknowledged, without its content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueuedView {
+    /// Name of its collection.
+    pub(crate) collection: String,
+    /// Name within the collection.
+    pub(crate) id: String,
+    /// `put` or `delete`.
+    pub(crate) kind: String,
+    /// When it was written, unix milliseconds.
+    pub(crate) at: u64,
+    /// Stable code of why it is set aside: `conflict` where somebody wrote the item meanwhile. Nothing while it waits for the relay.
+    pub(crate) refused: Option<String>,
+}
+
+impl std::fmt::Debug for QueuedView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QueuedView(secret, {}, refused {:?})", self.kind, self.refused)
+    }
+}
+
+/// Own writes that the relay has not acknowledged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutboxView {
+    /// How many wait for the relay.
+    pub(crate) queued: u64,
+    /// When the oldest of those was written, unix milliseconds.
+    pub(crate) oldest_at: Option<u64>,
+    /// Those that are set aside until their person decides.
+    pub(crate) refused: Vec<QueuedView>,
 }
 
 /// How a request ended.
@@ -204,6 +339,9 @@ impl DecisionView {
     }
 }
 
+/// Name and version of the form in which events are told to programs.
+pub(crate) const EVENT_SCHEMA: &str = "countersign.event/1";
+
 /// Something that happened. Each is stored before it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
@@ -223,11 +361,16 @@ pub(crate) enum Event {
         /// How.
         decision: Box<DecisionView>,
     },
+    /// The membership changed otherwise, here or elsewhere.
+    Changed {
+        /// How.
+        change: Box<ChangeView>,
+    },
     /// A request is no longer open, undecided.
     Ended {
         /// Its id.
         request: String,
-        /// `expired` or `withdrawn`.
+        /// `expired`, `withdrawn`, or `stale`: the sync code that it was made with is dead.
         ending: String,
     },
     /// An item has a new version.

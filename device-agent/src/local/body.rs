@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::core::view::RequestView;
+use crate::core::view::{OutboxView, RequestView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +47,13 @@ pub(crate) struct Write {
     /// Its name in it.
     pub(crate) id: String,
     /// Base64 of the content; nothing to delete.
+    pub(crate) value: Option<Zeroizing<String>>,
+}
+
+/// The content of a write that waits.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct QueuedValue {
+    /// Base64; nothing for a delete.
     pub(crate) value: Option<Zeroizing<String>>,
 }
 
@@ -108,8 +115,14 @@ pub(crate) struct Status {
     pub(crate) link: String,
     /// Position of a fork, if there is one.
     pub(crate) fork_at: Option<u64>,
+    /// Why this device is a member no more, if the pinned log says so.
+    pub(crate) gone: Option<String>,
+    /// Verified: the current epoch's key was withheld from this device, and by which entry.
+    pub(crate) alarm: Option<String>,
     /// Records that wait for the log.
     pub(crate) records_aside: u64,
+    /// Own writes that the relay has not acknowledged.
+    pub(crate) outbox: OutboxView,
     /// Open requests.
     pub(crate) requests: Vec<RequestView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.

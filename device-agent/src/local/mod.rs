@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 mod serve;
+mod export;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, RequestView, StepView};
+use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -77,6 +78,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
+        .route("/records/export", post(export::export))
+        .route("/records/queue", post(queue))
+        .route("/records/queued", get(queued))
+        .route("/records/queued/get", post(queued_value))
+        .route("/records/queued/replace", post(replace_with_queued))
+        .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
         .route("/events", get(events))
@@ -116,7 +123,10 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
+            gone: core.gone().map(|gone| gone.to_string()),
+            alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
+            outbox: core.outbox()?,
             requests: core.requests()?,
             prompts_again_at: core.prompts_again_at(clock::now())?,
         })
@@ -150,18 +160,47 @@ async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
 
 async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
-    Ok(Json(local.agent.core(move |core| body::Code { words: core.keyring().code().words(), relay }).await?))
+    let shown = move |core: &mut crate::core::Core| {
+        core.must_hold_keys()?;
+        Ok::<_, AgentError>(body::Code { words: core.keyring().code().words(), relay })
+    };
+    fresh_if_reachable(local.agent.catch_up_log().await)?;
+    Ok(Json(local.agent.core(shown).await??))
 }
 
 async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
+    Ok(Json(local.agent.write(draft(write)?).await?))
+}
+
+async fn queue(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
+    Ok(Json(local.agent.queue(draft(write)?).await?))
+}
+
+fn draft(write: body::Write) -> Result<Draft, AgentError> {
     let decode = |text: Zeroizing<String>| BASE64.decode(text.as_bytes()).map(Zeroizing::new);
     let value = write
         .value
         .map(decode)
         .transpose()
         .map_err(|_| AgentError::Usage { what: "the value is not base64".to_owned(), hint: String::new() })?;
-    local.agent.write(Draft { collection: write.collection, id: write.id, value }).await?;
-    Ok(Json(()))
+    Ok(Draft { collection: write.collection, id: write.id, value })
+}
+
+async fn queued(State(local): State<Local>) -> Answer<Vec<QueuedView>> {
+    Ok(Json(local.agent.core(|core| core.queued()).await??))
+}
+
+async fn queued_value(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<body::QueuedValue> {
+    let value = local.agent.core(move |core| core.queued_value(&item.collection, &item.id)).await??;
+    Ok(Json(body::QueuedValue { value: value.map(|value| Zeroizing::new(BASE64.encode(&value))) }))
+}
+
+async fn replace_with_queued(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<()> {
+    Ok(Json(local.agent.replace_with_queued(item.collection, item.id).await?))
+}
+
+async fn drop_queued(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<()> {
+    Ok(Json(local.agent.core(move |core| core.drop_queued(&item.collection, &item.id)).await??))
 }
 
 async fn read(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<ItemView> {
@@ -176,7 +215,7 @@ async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) 
 
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
     fresh_if_reachable(local.agent.catch_up_log().await)?;
-    Ok(Json(local.agent.core(|core| core.diary()).await?))
+    Ok(Json(local.agent.core(|core| core.diary()).await??))
 }
 
 async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {

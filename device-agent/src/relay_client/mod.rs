@@ -134,7 +134,7 @@ impl RelayClient {
 
     /// Writes records.
     pub(crate) async fn put(&self, records: Vec<SealedRecord>) -> Result<Stored, AgentError> {
-        self.post("/v1/records", cbor::encode(&Put { records })).await
+        self.post("/v1/records", cbor::encode(&Put { records, refill: None })).await
     }
 
     /// Reads records after a place in the feed.

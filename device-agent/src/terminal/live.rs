@@ -109,7 +109,11 @@ impl Live<'_> {
             Event::Requested { request } | Event::Answered { request } => self.keep(*request),
             Event::Decided { decision } => self.decided(&decision),
             Event::Ended { request, ending } => self.gone(&request, &ending),
-            Event::Record { .. } | Event::Link { .. } | Event::Stopped { .. } | Event::Alarm { .. } => {}
+            Event::Changed { .. }
+            | Event::Record { .. }
+            | Event::Link { .. }
+            | Event::Stopped { .. }
+            | Event::Alarm { .. } => {}
         }
         Action::Nothing
     }

@@ -9,7 +9,7 @@ use std::io::IsTerminal as _;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::core::view::{DecisionView, Event, PromptView, RequestView, short};
+use crate::core::view::{DecisionView, EVENT_SCHEMA, Event, PromptView, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::output::{Format, Output};
@@ -119,6 +119,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             PromptView::Closed => format!("CODE {}  the new device shows a code", short(&request.id)),
         },
         Event::Decided { decision } => decision.sentence(),
+        Event::Changed { change } => change.sentence.clone(),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
         Event::Link { state } => format!("RELAY {state}"),
         Event::Alarm { message } => message.clone(),
@@ -149,7 +150,7 @@ async fn json(mut events: Events, output: Output) -> Result<(), AgentError> {
     }
     while let Some(event) = events.next().await {
         if !matches!(event, Event::Record { .. }) {
-            output.json(&Told { schema: "countersign.event/1", event: &event });
+            output.json(&Told { schema: EVENT_SCHEMA, event: &event });
         }
         if let Event::Stopped { told } = event {
             return Err(AgentError::Told(told));
@@ -173,7 +174,11 @@ pub(crate) async fn ended_elsewhere(events: &mut Events, request: &str) -> Agent
         match events.next().await {
             Some(Event::Decided { decision }) if decision.request == request => return decided(&decision),
             Some(Event::Ended { request: ended, ending }) if ended == request => {
-                return if ending == "withdrawn" { AgentError::Withdrawn } else { AgentError::Expired };
+                return match ending.as_str() {
+                    "withdrawn" => AgentError::Withdrawn,
+                    "stale" => AgentError::StaleRequest,
+                    _ => AgentError::Expired,
+                };
             }
             Some(_) => {}
             None => return AgentError::Daemon { what: "it ended".to_owned() },

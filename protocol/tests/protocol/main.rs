@@ -31,3 +31,4 @@ mod shown;
 mod oracle;
 mod properties;
 mod secrets;
+mod totp;

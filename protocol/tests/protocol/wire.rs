@@ -69,7 +69,7 @@ fn every_wire_message_has_one_encoding_and_none_is_half() {
     body("appended", &Appended { head, seq: 1 });
     body("ask", &Ask { request: blob(all.request.bytes()), description: all.description.clone() });
     body("open-requests", &OpenRequests { requests: vec![open.clone()] });
-    body("put", &Put { records: vec![sealed, tombstone] });
+    body("put", &Put { records: vec![sealed, tombstone], refill: None });
     body("stored", &Stored { numbers: vec![9, 10] });
     body("challenge", &ToDevice::Challenge(Challenge { nonce: Random([0x11; 32]), at: AT }));
     body("ready", &ToDevice::Ready(Ready { head, seq: 1, knows_your_head: true }));

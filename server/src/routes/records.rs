@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use http::StatusCode;
+use protocol::error::FormError;
 use protocol::id::{BlindedCollection, BlindedId};
 use protocol::keys::LastKey;
 use protocol::record::{Record, RecordRefusal};
+use protocol::refill::{self, Refill};
 use protocol::wire::{Put, Stored};
-use protocol::{ChainId, DeviceId, Verified, limits};
+use protocol::{ChainId, DeviceId, Form as _, Verified, limits};
 
 use super::body::{self, Named};
 use super::{Answer, cbor};
@@ -17,7 +19,7 @@ use crate::registry::{News, Wake};
 use crate::relay::Relay;
 use crate::signed_read;
 use crate::store::chains;
-use crate::store::records::{self, Incoming};
+use crate::store::records::{self, Giver, Incoming};
 
 /// Records of a put that are verified on the thread that serves the socket. More go to a thread of their own, or the sockets
 /// beside it would wait.
@@ -35,14 +37,14 @@ async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
     if put.records.is_empty() || put.records.len() > limits::BATCH_RECORDS_MAX {
         return Err(Refusal::BadRequest("a put has 1 to 256 records").into());
     }
-    let batch = if put.records.len() <= VERIFIED_IN_PLACE_MAX {
+    let (batch, giver) = if put.records.len() <= VERIFIED_IN_PLACE_MAX {
         verify(put)?
     } else {
         let verified = tokio::task::spawn_blocking(move || verify(put)).await;
         verified.map_err(|_| Failure::Broken("the verification of a put panicked"))??
     };
     let (chain, signer) = one_line(&batch)?;
-    let job = move |tx: crate::store::Tx<'_>| records::put(tx, &chain, &signer, &batch);
+    let job = move |tx: crate::store::Tx<'_>| records::put(tx, &chain, &signer, &batch, giver);
     let put = relay.change(job, move |put| put.change.is_fresh().then(|| Wake::all(chain, News::RECORDS))).await?;
     if put.change.is_fresh() {
         tracing::debug!(chain = %chain.short(), device = %signer.short(), records = put.stored.numbers.len(), "stored");
@@ -50,13 +52,31 @@ async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
     Ok(put.stored)
 }
 
-fn verify(put: Put) -> Result<Vec<Incoming>, Failure> {
+fn verify(put: Put) -> Result<(Vec<Incoming>, Giver), Failure> {
     let mut key = LastKey::default();
     let verify = |sealed: protocol::wire::SealedRecord| {
         let record = Verified::<Record>::from_bytes_after(&sealed.record, &mut key)?;
         Ok(Incoming { record, ciphertext: sealed.ciphertext })
     };
-    put.records.into_iter().map(verify).collect()
+    let batch: Vec<Incoming> = put.records.into_iter().map(verify).collect::<Result<_, Failure>>()?;
+    let giver = match put.refill {
+        None => Giver::Writer,
+        Some(refill) => Giver::Member(vouched(&batch, &refill)?),
+    };
+    Ok((batch, giver))
+}
+
+/// Who vouches for exactly these records. Whether it is a member, the transaction asks.
+fn vouched(batch: &[Incoming], refill: &[u8]) -> Result<DeviceId, Failure> {
+    let refill = Verified::<Refill>::from_bytes(refill)?;
+    let bad = |what| FormError::BadField { form: Refill::NAME, what };
+    if batch.iter().any(|incoming| incoming.record.chain != refill.chain) {
+        return Err(bad("the refill is for another chain").into());
+    }
+    if refill::hash_of(batch.iter().map(|incoming| &incoming.record)) != refill.records {
+        return Err(bad("the refill names other records than those beside it").into());
+    }
+    Ok(refill.signer())
 }
 
 /// The chain and the signer that all records of a batch have in common.

@@ -1,14 +1,14 @@
 //! The log of a chain: founded, appended to by compare-and-swap, and read.
 
-use protocol::entry::{Body, Entry};
+use protocol::entry::Entry;
 use protocol::limits;
 use protocol::roster::{Refusal as LogRefusal, Roster};
 use protocol::wire::{Appended, LogPage, Purpose};
-use protocol::{ChainId, RequestId, Verified};
+use protocol::{ChainId, Verified};
 use rusqlite::params;
 
 use super::chains::{Chain, Change, find, find_join_key, roster};
-use super::{Tx, int, requests};
+use super::{Tx, consequences, int};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -65,7 +65,7 @@ fn insert_entry(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>) -> Result<(), F
 /// # Errors
 ///
 /// [`Refusal::HeadMoved`], a refusal of the log, [`Refusal::RequestClosed`] or [`Refusal::RequestUnknown`] for an admission of
-/// a request that is not open here, or a [`Failure`] of the store.
+/// a request that is not open here, [`Refusal::CutBehind`], [`Refusal::JoinKeyTaken`], or a [`Failure`] of the store.
 pub fn append(
     tx: Tx<'_>,
     id: &ChainId,
@@ -92,7 +92,7 @@ pub fn append(
     let mut after = (*before).clone();
     for (index, entry) in (known..).zip(fresh) {
         after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
-        decide(tx, chain.number, entry, purpose, now)?;
+        consequences::carry(tx, &chain, entry, purpose, now)?;
         insert_entry(tx, chain.number, entry)?;
     }
     let appended = Appended { head: after.head(), seq: after.seq() };
@@ -103,15 +103,6 @@ pub fn append(
     ])?;
     tx.rosters.keep(after);
     Ok(Extended { appended, change: Change::Fresh })
-}
-
-/// Carries a decision of the log over to the request that it decides.
-fn decide(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>, purpose: Purpose, now: Moment) -> Result<(), Failure> {
-    match (&entry.body, entry.evidence().request()) {
-        (Body::Admit(_), Some(request)) => requests::admit(tx, chain, &RequestId::from(request.hash()), purpose, now),
-        (Body::Deny(deny), _) => requests::deny(tx, chain, deny, now),
-        _ => Ok(()),
-    }
 }
 
 /// A page of a log, after a position; from the founding entry without one.

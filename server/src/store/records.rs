@@ -37,15 +37,36 @@ struct Writer {
     line: Line,
 }
 
+/// Who gives records to the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Giver {
+    /// Their writer: they are new.
+    Writer,
+    /// A member that vouches for them: the relay lost them, and their writer may be none any more.
+    Member(DeviceId),
+}
+
+/// [`record::gate`] or [`record::gate_refill`].
+type Gate = fn(&Roster, Line, Option<Hash>, &Verified<Record>, Option<&[u8]>) -> Result<Line, RecordRefusal>;
+
 /// Stores records of one signer: all, or none. The gate runs on the roster of the head that this same transaction sees.
 ///
 /// # Errors
 ///
-/// [`Refusal::Record`] naming the record and what does not hold, or a [`Failure`] of the store.
-pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming]) -> Result<Put, Failure> {
+/// [`Refusal::Record`] naming the record and what does not hold, [`Refusal::NotAMember`] where somebody vouches who is none, or a
+/// [`Failure`] of the store.
+pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming], giver: Giver) -> Result<Put, Failure> {
     let refused = |index| move |refusal| Refusal::Record { index, refusal };
-    let chain = chains::find(tx, id)?.ok_or_else(|| refused(0)(RecordRefusal::NotAMember))?;
-    let roster = chains::roster(tx, &chain)?;
+    let (chain, roster, gate) = match giver {
+        Giver::Writer => {
+            let chain = chains::find(tx, id)?.ok_or_else(|| refused(0)(RecordRefusal::NotAMember))?;
+            (chain, chains::roster(tx, &chain)?, record::gate as Gate)
+        }
+        Giver::Member(device) => {
+            let (chain, roster) = chains::for_member(tx, id, &device)?;
+            (chain, roster, record::gate_refill as Gate)
+        }
+    };
     let mut writer = writer(tx, &chain, signer)?;
     let (mut last, mut collection) = (chain.records, None);
     let mut numbers = Vec::with_capacity(batch.len());
@@ -63,7 +84,9 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming]) -> R
             Some((blinded, number)) if blinded == record.collection => number,
             _ => collection.insert((record.collection, self::collection(tx, &chain, record)?)).1,
         };
-        writer.line = insert(tx, (&roster, collection), &writer, incoming, (&chain, last))?.map_err(refused(index))?;
+        let judge = |current| gate(&roster, writer.line, current, record, incoming.ciphertext.as_deref());
+        writer.line =
+            insert(tx, collection, writer.number, incoming, (&chain, last), judge)?.map_err(refused(index))?;
         numbers.push(last);
     }
     let change = if last == chain.records { Change::Replay } else { Change::Fresh };
@@ -71,6 +94,15 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming]) -> R
         finish(tx, &chain, &writer, last)?;
     }
     Ok(Put { stored: Stored { numbers }, change })
+}
+
+/// Where a device's line ends.
+pub(super) fn line(tx: Tx<'_>, chain: i64, device: &DeviceId) -> Result<Line, Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT counter, last FROM writers WHERE chain = ?1 AND device = ?2")?;
+    let line = statement.query_row(params![chain, device.as_bytes()], |row| {
+        Ok(Line { counter: uint(row.get(0)?), last: Some(Hash(row.get(1)?)) })
+    });
+    Ok(line.optional()?.unwrap_or_default())
 }
 
 fn writer(tx: Tx<'_>, chain: &Chain, device: &DeviceId) -> Result<Writer, Failure> {
@@ -102,10 +134,11 @@ type Gated = Result<Line, RecordRefusal>;
 
 fn insert(
     tx: Tx<'_>,
-    (roster, collection): (&Roster, i64),
-    writer: &Writer,
+    collection: i64,
+    writer: i64,
     incoming: &Incoming,
     (chain, number): (&Chain, u64),
+    judge: impl FnOnce(Option<Hash>) -> Gated,
 ) -> Result<Gated, Failure> {
     let record = &incoming.record;
     let mut statement = tx.sql.prepare_cached(
@@ -115,7 +148,7 @@ fn insert(
         .query_row(params![collection, record.id.as_bytes()], |row| Ok((row.get::<_, i64>(0)?, Hash(row.get(1)?))))
         .optional()?;
     let ciphertext = incoming.ciphertext.as_deref();
-    let line = match record::gate(roster, writer.line, current.map(|(_, hash)| hash), record, ciphertext) {
+    let line = match judge(current.map(|(_, hash)| hash)) {
         Ok(line) => line,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -126,7 +159,7 @@ fn insert(
         .execute(params![
             chain.number,
             int(number),
-            writer.number,
+            writer,
             int(record.counter),
             record.hash().as_bytes(),
             &record.bytes()[..],

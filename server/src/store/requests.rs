@@ -1,6 +1,6 @@
 //! Join requests: asked, withdrawn, decided, and what each side is told of them.
 //!
-//! A request that was denied, muted or blocked is shown to no member and looks to its joiner as if nobody had looked at it: the
+//! A request that was denied, muted or blocked, or whose sync code was replaced, is shown to no member and looks to its joiner as if nobody had looked at it: the
 //! same answers, the same slot, until its lifetime ends. Whoever probes with a stolen sync code must not learn that it was noticed.
 
 mod ask;
@@ -36,7 +36,7 @@ pub enum Decided {
 pub enum Shown {
     /// They are.
     ToMembers,
-    /// Nobody is: too many prompts today, a blocked address, or a device that was denied before.
+    /// Nobody is: too many prompts today, a blocked address, a device that was denied before, or a sync code that was replaced.
     ToNobody,
 }
 
@@ -180,6 +180,12 @@ pub(super) fn deny(tx: Tx<'_>, chain: i64, deny: &Deny, now: Moment) -> Result<(
             .execute(params![request.number, int(now.steady + u64::from(deny.block) * 1000)])?;
     }
     set_decision(tx, request.number, 2)
+}
+
+/// The sync code that these were asked with is dead: members see them no more, and their joiners notice nothing.
+pub(super) fn mute_undecided(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
+    tx.sql.prepare_cached("UPDATE requests SET muted = 1 WHERE chain = ?1 AND decision = 0")?.execute([chain])?;
+    Ok(())
 }
 
 fn set_decision(tx: Tx<'_>, number: i64, decision: i64) -> Result<(), Failure> {

@@ -43,7 +43,7 @@ struct Desk {
 }
 
 fn described() -> Description {
-    Description { name: "x".into(), platform: "x".into(), version: "x".into() }
+    Description { name: "x".into(), platform: "x".into(), version: "x".into(), totp: None }
 }
 
 fn founding(keys: &DeviceKeys) -> protocol::entry::Founding {
@@ -139,7 +139,7 @@ impl Desk {
 
     async fn puts(&self, batch: Vec<Incoming>) -> Result<records::Put, Failure> {
         let (chain, signer) = (self.chain(), self.keys.id());
-        self.store.change(move |tx| records::put(tx, &chain, &signer, &batch)).await
+        self.store.change(move |tx| records::put(tx, &chain, &signer, &batch, records::Giver::Writer)).await
     }
 }
 
@@ -244,7 +244,8 @@ async fn a_record_is_gated_in_the_transaction_and_a_batch_is_all_or_nothing() {
     assert_eq!(desk.puts(vec![second]).await.unwrap().stored.numbers, [2]);
     let stranger = DeviceKeys::draw(&mut rng()).id();
     let (chain, batch) = (desk.chain(), vec![again(&first)]);
-    let refused = desk.store.change(move |tx| records::put(tx, &chain, &stranger, &batch)).await;
+    let refused =
+        desk.store.change(move |tx| records::put(tx, &chain, &stranger, &batch, records::Giver::Writer)).await;
     assert!(matches!(refusal(refused), Refusal::Record { index: 0, .. }));
 }
 

@@ -143,24 +143,26 @@ impl House {
         answer.starts_with(b"HTTP/1.1 200")
     }
 
-    async fn send(&self, from: IpAddr, request: http::Request<Full<axum::body::Bytes>>) -> Answer {
+    /// A connection that stays open.
+    pub(crate) async fn connection(&self) -> Connection {
+        self.connection_from(IpAddr::from([127, 0, 0, 1])).await
+    }
+
+    async fn connection_from(&self, from: IpAddr) -> Connection {
         let stream = TokioIo::new(self.dial(from).await);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
-        let drive = tokio::spawn(connection);
-        let response = tokio::time::timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
-        drive.abort();
-        Answer { status, headers, body }
+        let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        let drive = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Connection { sender, drive, host: self.address }
+    }
+
+    async fn send(&self, from: IpAddr, request: http::Request<Full<axum::body::Bytes>>) -> Answer {
+        self.connection_from(from).await.send(request).await
     }
 
     pub(crate) async fn post_from(&self, from: IpAddr, path: &str, body: &[u8]) -> Answer {
-        let request = http::Request::post(path)
-            .header("host", self.address.to_string())
-            .header("content-type", wire::MEDIA_TYPE)
-            .body(Full::new(body.to_vec().into()))
-            .unwrap();
-        self.send(from, request).await
+        self.send(from, post_request(self.address, path, body)).await
     }
 
     /// A post as a proxy would hand it on.
@@ -214,6 +216,40 @@ impl House {
             other => panic!("expected a challenge, got {other:?}"),
         }
     }
+}
+
+/// A device's end of an HTTP connection.
+pub(crate) struct Connection {
+    sender: hyper::client::conn::http1::SendRequest<Full<axum::body::Bytes>>,
+    drive: JoinHandle<()>,
+    host: SocketAddr,
+}
+
+impl Connection {
+    async fn send(&mut self, request: http::Request<Full<axum::body::Bytes>>) -> Answer {
+        let response = tokio::time::timeout(PATIENCE, self.sender.send_request(request)).await.unwrap().unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, headers, body }
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+        self.send(post_request(self.host, path, body)).await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.drive.abort();
+    }
+}
+
+fn post_request(host: SocketAddr, path: &str, body: &[u8]) -> http::Request<Full<axum::body::Bytes>> {
+    http::Request::post(path)
+        .header("host", host.to_string())
+        .header("content-type", wire::MEDIA_TYPE)
+        .body(Full::new(body.to_vec().into()))
+        .unwrap()
 }
 
 /// A device's end of a WebSocket.
@@ -279,7 +315,7 @@ pub(crate) struct Joiner {
 }
 
 pub(crate) fn description(name: &str) -> Description {
-    Description { name: name.into(), platform: "test".into(), version: "0".into() }
+    Description { name: name.into(), platform: "test".into(), version: "0".into(), totp: None }
 }
 
 /// A founding entry and its member, not sent yet.

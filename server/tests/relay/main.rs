@@ -8,6 +8,7 @@
 )]
 
 mod harness;
+mod members;
 mod straight_line;
 mod denied;
 mod decisions;
@@ -17,3 +18,5 @@ mod strangers;
 mod restart;
 mod tls;
 mod announced;
+mod removed;
+mod refill;

@@ -58,7 +58,7 @@ async fn the_feed_comes_in_pages_and_begins_anew_for_a_cursor_of_another_store()
     let house = House::start().await;
     let mut laptop = Member::founds(&house).await;
     let records = (0..5).map(|number| laptop.writes(&format!("note {number}"), Some(b"x"), None)).collect();
-    let put = protocol::cbor::encode(&Put { records });
+    let put = protocol::cbor::encode(&Put { records, refill: None });
     let mut seat = house.relay.registry.register(laptop.chain(), Standing::Member);
     for rings in [Poll::Ready(News::ALL), Poll::Pending] {
         let stored: protocol::wire::Stored = house.post("/v1/records", &put).await.decode();
@@ -89,7 +89,7 @@ async fn a_refused_batch_says_which_record_and_why() {
     let mut laptop = Member::founds(&house).await;
     let good = laptop.writes("a", Some(b"1"), None);
     let conflict = laptop.writes("a", Some(b"2"), None);
-    let put = Put { records: vec![good, conflict] };
+    let put = Put { records: vec![good, conflict], refill: None };
     let refused = house.post("/v1/records", &protocol::cbor::encode(&put)).await;
     assert_eq!((told(&refused), &refused.json()["index"]), ((409, "conflict".to_owned()), &1.into()));
     let stranger = Joiner::new(laptop.keyring.code());
@@ -97,6 +97,7 @@ async fn a_refused_batch_says_which_record_and_why() {
     laptop.line = Default::default();
     let forged = laptop.writes("b", Some(b"3"), None);
     laptop.keys = keys;
-    let refused = house.post("/v1/records", &protocol::cbor::encode(&Put { records: vec![forged] })).await;
+    let refused =
+        house.post("/v1/records", &protocol::cbor::encode(&Put { records: vec![forged], refill: None })).await;
     assert_eq!(told(&refused), (403, "not-a-member".to_owned()));
 }

@@ -73,7 +73,7 @@ async fn a_silent_socket_is_refused_and_a_deaf_one_too_slow() {
     assert_eq!(silent.closed().await.0, close::REFUSED);
     let mut deaf = laptop.connects(&house, None).await;
     let record = laptop.writes("a", Some(b"1"), None);
-    house.post("/v1/records", &protocol::cbor::encode(&Put { records: vec![record] })).await;
+    house.post("/v1/records", &protocol::cbor::encode(&Put { records: vec![record], refill: None })).await;
     assert_eq!(deaf.closed().await.0, close::TOO_SLOW, "it never acknowledged");
 }
 
@@ -85,7 +85,8 @@ async fn at_most_four_messages_are_on_their_way_and_the_rest_follows_the_acknowl
     let big = vec![7; 70_000];
     for number in 0..6 {
         let record = laptop.writes(&format!("note {number}"), Some(&big), None);
-        let answer = house.post("/v1/records", &protocol::cbor::encode(&Put { records: vec![record] })).await;
+        let answer =
+            house.post("/v1/records", &protocol::cbor::encode(&Put { records: vec![record], refill: None })).await;
         assert_eq!(answer.status, 200);
     }
     let mut socket = laptop.connects(&house, None).await;
@@ -113,7 +114,7 @@ async fn a_member_resumes_by_head_and_cursor_and_a_foreign_cursor_begins_anew() 
     let mut laptop = Member::founds(&house).await;
     let founding_head = laptop.roster.head();
     let records = vec![laptop.writes("a", Some(b"1"), None), laptop.writes("b", Some(b"2"), None)];
-    house.post("/v1/records", &protocol::cbor::encode(&Put { records })).await;
+    house.post("/v1/records", &protocol::cbor::encode(&Put { records, refill: None })).await;
     admitted(&house, &mut laptop).await;
     let store = house.relay.store.identity();
     let mut behind = laptop.says_connect(&house, founding_head, Some(Cursor { store, number: 1 })).await;

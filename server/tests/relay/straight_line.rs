@@ -49,7 +49,7 @@ async fn a_phone_asks_is_shown_with_its_address_is_admitted_and_writes() {
     .unwrap();
     let mut phone = Member { keys: phone.keys, roster: laptop.roster.clone(), keyring, line: Default::default() };
     let record = phone.writes("first", Some(b"hello"), None);
-    let put = wire::Put { records: vec![record.clone()] };
+    let put = wire::Put { records: vec![record.clone()], refill: None };
     let stored: Stored = house.post("/v1/records", &protocol::cbor::encode(&put)).await.decode();
     assert_eq!(stored.numbers, [1]);
 

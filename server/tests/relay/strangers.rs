@@ -44,16 +44,16 @@ async fn an_entry_of_a_kind_that_does_not_exist_yet_is_refused_by_name() {
     let phone = Joiner::new(laptop.keyring.code());
     let deny = laptop.denies(&phone, 0);
     let mut bytes = deny.bytes().to_vec();
-    // The body of an entry is `[kind, {…}]`; kind 3 becomes kind 5, and the signature no longer holds.
+    // The body of an entry is `[kind, {…}]`; kind 3 becomes kind 13, and the signature no longer holds.
     let at = bytes.windows(3).position(|window| window == [0x82, 0x03, 0xa4]).unwrap();
-    bytes[at + 1] = 5;
+    bytes[at + 1] = 13;
     let append = protocol::wire::Append { entries: vec![bytes.into()], purpose: protocol::wire::Purpose::New };
     assert_eq!(told(&house.post("/v1/log", &protocol::cbor::encode(&append)).await), (400, "bad-signature".into()));
     let mut form = (*deny).clone();
-    form.body = protocol::entry::Body::Unknown { kind: 5, raw: vec![0xa0].into() };
+    form.body = protocol::entry::Body::Unknown { kind: 13, raw: vec![0xa0].into() };
     assert!(matches!(
         Verified::sign(form, &laptop.keys.signing, &[]),
-        Err(protocol::FormError::UnknownKind { kind: 5, name: "rotate" })
+        Err(protocol::FormError::UnknownKind { kind: 13, name: "unknown" })
     ));
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Device {
 }
 
 pub(super) fn described() -> Description {
-    Description { name: "benchmark".into(), platform: "Linux".into(), version: "1".into() }
+    Description { name: "benchmark".into(), platform: "Linux".into(), version: "1".into(), totp: None }
 }
 
 /// A device that is about to ask.
@@ -159,7 +159,7 @@ impl Device {
     /// The body of a put of new items, so many from a number on.
     pub(super) fn puts(&mut self, from: usize, count: usize) -> Bytes {
         let records = (from..from + count).map(|number| self.writes(&format!("item {number}"))).collect();
-        cbor::encode(&Put { records }).into()
+        cbor::encode(&Put { records, refill: None }).into()
     }
 
     /// A signed read of an item: path and headers.

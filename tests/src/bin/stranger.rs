@@ -57,7 +57,7 @@ fn record(key: &SigningKey, chain: ChainId, head: Hash) -> anyhow::Result<Vec<u8
         ciphertext_hash: None,
     };
     let record = Blob(Verified::sign(form, key, &[])?.bytes().to_vec());
-    Ok(cbor::encode(&Put { records: vec![SealedRecord { record, ciphertext: None }] }))
+    Ok(cbor::encode(&Put { records: vec![SealedRecord { record, ciphertext: None }], refill: None }))
 }
 
 fn post(relay: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {

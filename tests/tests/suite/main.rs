@@ -23,3 +23,6 @@ mod corpora;
 mod sockets;
 mod people;
 mod lies;
+mod queue;
+mod export;
+mod hooks;

@@ -36,7 +36,7 @@ fn in_append(form: &[u8]) -> Vec<u8> {
 
 fn in_put(form: &[u8]) -> Vec<u8> {
     let record = protocol::wire::SealedRecord { record: Blob(form.to_vec()), ciphertext: Some(Blob(vec![2; 60])) };
-    cbor::encode(&Put { records: vec![record] })
+    cbor::encode(&Put { records: vec![record], refill: None })
 }
 
 fn in_ask(form: &[u8]) -> Vec<u8> {
@@ -75,7 +75,7 @@ fn scene() -> Scene {
         action("/v1/records", &record.record, in_put, limits::RECORD_BYTES_MAX),
     ];
     actions[2].body = tablet.body();
-    actions[6].body = cbor::encode(&Put { records: vec![record] });
+    actions[6].body = cbor::encode(&Put { records: vec![record], refill: None });
     Scene { relay, laptop, actions }
 }
 

@@ -32,7 +32,7 @@ fn a_stranger_with_the_sync_code_writes_nothing() {
     let draft = Draft { collection: "notes", id: "mine", value: Some(b"x"), base: None, at: 1 };
     let (record, ciphertext) =
         record::write(acting, Line::default(), &draft, &mut countersign_tests::actor::rng()).unwrap();
-    let put = Put { records: vec![SealedRecord { record: Blob(record.bytes().to_vec()), ciphertext }] };
+    let put = Put { records: vec![SealedRecord { record: Blob(record.bytes().to_vec()), ciphertext }], refill: None };
     assert_eq!(relay.post("/v1/records", &cbor::encode(&put)).told(), "403 not-a-member");
     assert_eq!(laptop.feed().last, 1);
 }

@@ -79,7 +79,7 @@ fn good(cases: &mut Cases) {
     cases.good("log-page", "log-page", "what follows found", &page);
     cases.good("open-requests", "open-requests", "one request", &OpenRequests { requests: vec![open.clone()] });
     cases.good("open-requests-none", "open-requests", "none", &OpenRequests { requests: Vec::new() });
-    cases.good("put", "put", "a put and a delete", &Put { records: vec![sealed, tombstone] });
+    cases.good("put", "put", "a put and a delete", &Put { records: vec![sealed, tombstone], refill: None });
     cases.good("stored", "stored", "their numbers in the feed", &Stored { numbers: vec![9, 10] });
     cases.good("record-row", "record-row", "one record", &row);
     cases.good("record-page", "record-page", "a version that was replaced, and its tombstone", &rows);

@@ -4,8 +4,8 @@ use protocol::wire::{self, OpenRequest, Round, Stage, Standing};
 use protocol::{RequestId, limits};
 use rusqlite::params;
 
-use super::super::{Tx, int, uint};
-use super::{COLUMNS, Decided, Kept, Request};
+use super::super::{Tx, chains, int, uint};
+use super::{COLUMNS, Decided, Kept, Request, chain_of};
 use crate::clock::{Moment, millis};
 use crate::failure::Failure;
 
@@ -22,8 +22,12 @@ pub struct Open {
 ///
 /// # Errors
 ///
+/// [`Refusal::NotAMember`] for a device that was admitted and is a member no more: it is told nothing, not even who is online. Or a
 /// [`Failure`] of the store.
 pub fn standing(tx: Tx<'_>, request: &Request, now: Moment) -> Result<Standing, Failure> {
+    if request.decided == Decided::Admitted {
+        chains::for_member(tx, &chain_of(tx, request)?, &request.device)?;
+    }
     let nonces: Vec<_> = rounds(tx, request.number)?.into_iter().map(|round| round.nonce).collect();
     let remaining = request.remaining(now);
     // A denial is not looked at here: the answer after it must be, byte for byte, the one before.

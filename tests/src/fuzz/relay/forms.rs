@@ -5,6 +5,7 @@ use protocol::entry::{Admit, Body, Deny, DenyReason, Entry, WelcomePlace, seal_w
 use protocol::keyring::Acting;
 use protocol::policy::{How, Role};
 use protocol::record::{self, Draft, Line};
+use protocol::refill::{self, Refill};
 use protocol::request::Withdrawal;
 use protocol::roster::Roster;
 use protocol::round::{Nonce, Reveal};
@@ -149,7 +150,7 @@ impl World {
         let roster = if how & 8 == 0 { roster } else { old };
         let acting = Acting { keys: &device.keys, roster: &roster, keyring: &chain.keyring };
         let content = [how; 3];
-        let mut records = Vec::new();
+        let (mut records, mut signed) = (Vec::new(), Vec::new());
         for step in 0..=(how >> 6) {
             let id = if how & 0x10 == 0 { "first" } else { "second" };
             let id = if step == 0 { id.to_owned() } else { format!("{id} {step}") };
@@ -163,7 +164,13 @@ impl World {
             }
             line = Line { counter: line.counter + 1, last: Some(record.hash()) };
             records.push(SealedRecord { record: Blob(record.bytes().to_vec()), ciphertext });
+            signed.push(record);
         }
-        self.posts(Route::Records, &cbor::encode(&Put { records }));
+        // Somebody gives them back, who may be a member, and may name others.
+        let form = Refill { version: VERSION, chain: roster.chain(), records: refill::hash_of(&signed) };
+        let form = if which & 0x20 == 0 { form } else { Refill { records: roster.head(), ..form } };
+        let refill = Verified::sign(form, &self.cast.device(which >> 3).keys.signing, &[]).ok();
+        let refill = refill.filter(|_| which & 0x40 != 0).map(|refill| Blob(refill.bytes().to_vec()));
+        self.posts(Route::Records, &cbor::encode(&Put { records, refill }));
     }
 }

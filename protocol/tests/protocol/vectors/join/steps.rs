@@ -281,7 +281,7 @@ fn writing(story: &Story) -> Vec<Step> {
         "HMAC(name key, `countersign/v1/record-id` ‖ blinded collection ‖ `first`)",
         hex(record::blind_id(name_key, &collection, "first").0),
     )
-    .carries("put", cbor::encode(&Put { records: vec![sealed.clone()] }));
+    .carries("put", cbor::encode(&Put { records: vec![sealed.clone()], refill: None }));
     let stored = Step::new("stored", "relay", "phone", "200", "it passed the gate")
         .carries("stored", cbor::encode(&Stored { numbers: vec![1] }));
     let page =

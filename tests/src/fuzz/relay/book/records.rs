@@ -2,6 +2,7 @@
 
 use protocol::cbor::{self, Blob};
 use protocol::record::{self, Line, Record};
+use protocol::refill::{self, Refill};
 use protocol::wire::{Put, Stored};
 use protocol::{DeviceId, Hash, Verified, limits};
 
@@ -34,14 +35,17 @@ impl Chain {
     }
 
     /// Takes one record: its number.
-    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>) -> Option<u64> {
+    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given) -> Option<u64> {
         let line = self.line(&record.signer());
         if record.counter <= line.counter {
             let known = self.feed.iter().position(|kept| kept.record.hash() == record.hash())?;
             return Some(known as u64 + 1);
         }
         let base = self.base(&record);
-        record::gate(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?;
+        match given {
+            Given::ByWriter => record::gate(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
+            Given::ByMember => record::gate_refill(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
+        };
         if let Some(replaced) = self.current(&record) {
             self.feed[replaced].ciphertext = None;
         }
@@ -50,9 +54,17 @@ impl Chain {
     }
 }
 
+/// Who gives a record.
+#[derive(Clone, Copy)]
+enum Given {
+    ByWriter,
+    ByMember,
+}
+
 impl Book {
     pub(super) fn put(&mut self, bytes: &[u8]) -> Option<Stored> {
         let put: Put = cbor::decode("put", bytes, limits::BODY_BYTES_MAX).ok()?;
+        let refill = put.refill.map(|refill| Verified::<Refill>::from_bytes(&refill).ok());
         let batch = put.records.into_iter();
         let batch = batch.map(|sealed| Some((Verified::<Record>::from_bytes(&sealed.record).ok()?, sealed.ciphertext)));
         let batch: Vec<(Verified<Record>, Option<Blob>)> = batch.collect::<Option<_>>()?;
@@ -62,9 +74,20 @@ impl Book {
             return None;
         }
         let chain = self.chains.iter_mut().find(|chain| chain.roster.chain() == id)?;
+        let given = match refill {
+            None => Given::ByWriter,
+            Some(refill) => {
+                let named = refill::hash_of(batch.iter().map(|(record, _)| record));
+                refill.filter(|refill| {
+                    let is_member = chain.roster.member(&refill.signer()).is_some();
+                    refill.chain == id && refill.records == named && is_member
+                })?;
+                Given::ByMember
+            }
+        };
         let before = chain.feed.clone();
         let numbers: Option<Vec<u64>> =
-            batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext)).collect();
+            batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given)).collect();
         if numbers.is_none() {
             chain.feed = before;
         }

@@ -1,0 +1,263 @@
+//! The diary: every entry in words, as `log show` lists it and as it is told when it comes.
+
+use protocol::entry::{Entry, VetoOf};
+use protocol::roster::{Outcome, Roster};
+use protocol::signed::Verified;
+
+use super::deed::{Code, Deed, NewEpoch, disputed};
+use super::view::{ChangeView, DecisionView, DeviceView, Event, FieldView, StepView, short};
+use super::{Core, Telling};
+use crate::error::AgentError;
+use crate::store::Ended;
+use crate::{clock, limits, text};
+
+/// An entry that was pinned just now.
+pub(super) struct Fresh {
+    pub(super) entry: Verified<Entry>,
+    pub(super) deed: Deed,
+    /// Members after it.
+    pub(super) members: usize,
+}
+
+/// A sentence in its parts: in the diary the verb stands second, where it is told at once it comes first, in capitals.
+struct Words {
+    subject: String,
+    verb: &'static str,
+    rest: String,
+}
+
+impl Core {
+    /// From now on what happens is told to a person. What was pinned since that was so the last time, by commands that looked at
+    /// something else, is told first.
+    pub(crate) fn begin_telling(&mut self) -> Result<(), AgentError> {
+        self.telling = Telling::Daemon;
+        let head = self.roster.seq();
+        let told = self.store.told()?.unwrap_or(head).max(head.saturating_sub(limits::UNTOLD));
+        let mut roster: Option<Roster> = None;
+        for entry in &self.log {
+            let deed = Deed::of(roster.as_ref(), entry);
+            let after = match roster {
+                None => Roster::found(entry),
+                Some(roster) => roster.apply(entry),
+            };
+            let after = after.map_err(AgentError::BadEntry)?;
+            if entry.seq > told {
+                self.tell_entry(&Fresh { entry: entry.clone(), deed, members: after.people_count() });
+            }
+            roster = Some(after);
+        }
+        self.store.keep_told(head)
+    }
+
+    fn tell_entry(&self, Fresh { entry, deed, members }: &Fresh) {
+        match self.decision_of(entry, *members) {
+            Some(decision) => self.emit(Event::Decided { decision: Box::new(decision) }),
+            None => self.emit(Event::Changed { change: Box::new(self.change_view(entry, deed, *members)) }),
+        }
+    }
+
+    /// Tells an entry that was pinned.
+    pub(super) fn announce(&mut self, fresh: &Fresh) -> Result<(), AgentError> {
+        let Fresh { entry, deed, .. } = fresh;
+        if let Some(request) = deed.request() {
+            self.pending.remove(&request);
+            let admitted = matches!(deed, Deed::Admitted { .. });
+            self.store.end_round(&request, if admitted { Ended::Admitted } else { Ended::Denied })?;
+        }
+        self.tell_entry(fresh);
+        if self.telling == Telling::Daemon {
+            self.store.keep_told(entry.seq)?;
+        }
+        self.end_stale_requests()
+    }
+
+    /// Requests that were made with a sync code that is dead now.
+    fn end_stale_requests(&mut self) -> Result<(), AgentError> {
+        let current = self.roster.join_key();
+        let stale = self.pending.iter().filter(|(_, pending)| pending.request.join_key != current);
+        for id in stale.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.end_request(&id, "stale")?;
+        }
+        Ok(())
+    }
+
+    fn change_view(&self, entry: &Verified<Entry>, deed: &Deed, members: usize) -> ChangeView {
+        let Words { subject, verb, rest } = self.words(entry, deed);
+        let counted = match deed {
+            Deed::Removed { .. } | Deed::Left => {
+                format!("; {members} device{} now", if members == 1 { "" } else { "s" })
+            }
+            _ => String::new(),
+        };
+        ChangeView {
+            seq: entry.seq,
+            kind: entry.body.name().to_owned(),
+            by: self.name_of(&entry.signer()),
+            here: self.here(&entry.signer()),
+            at: entry.at,
+            devices: self.device_views(entry, deed),
+            reason: reason(deed),
+            fields: field_views(deed),
+            sentence: format!("{} {subject} {rest}{counted}", verb.to_uppercase()),
+        }
+    }
+
+    fn device_views(&self, entry: &Verified<Entry>, deed: &Deed) -> Vec<DeviceView> {
+        let devices = deed.devices(entry.signer());
+        devices
+            .iter()
+            .map(|device| DeviceView { device: device.to_string(), name: self.bare_name_of(device) })
+            .collect()
+    }
+
+    /// The diary, from the founding on.
+    pub(crate) fn diary(&self) -> Result<Vec<StepView>, AgentError> {
+        let mut roster: Option<Roster> = None;
+        let mut steps = Vec::with_capacity(self.log.len());
+        for entry in &self.log {
+            let deed = Deed::of(roster.as_ref(), entry);
+            let Words { subject, verb, rest } = self.words(entry, &deed);
+            steps.push(StepView {
+                seq: entry.seq,
+                hash: entry.hash().to_string(),
+                kind: entry.body.name().to_owned(),
+                by: self.name_of(&entry.signer()),
+                at: entry.at,
+                what: format!("{subject} {verb} {rest}").trim().to_owned(),
+                devices: self.device_views(entry, &deed),
+                reason: reason(&deed),
+                fields: field_views(&deed),
+            });
+            let after = match roster {
+                None => Roster::found(entry),
+                Some(roster) => roster.apply(entry),
+            };
+            roster = Some(after.map_err(AgentError::BadEntry)?);
+        }
+        Ok(steps)
+    }
+
+    fn words(&self, entry: &Verified<Entry>, deed: &Deed) -> Words {
+        let by = self.name_of(&entry.signer());
+        let one = |subject: &str, verb, rest| Words { subject: subject.to_owned(), verb, rest };
+        match deed {
+            Deed::Founded => one("", "founded", format!("by {by}")),
+            Deed::Admitted { device, role, .. } => {
+                let role = if *role == protocol::policy::Role::Approver { "" } else { role.name() };
+                let role = if role.is_empty() { String::new() } else { format!(" as {role}") };
+                one(&self.name_of(device), "admitted", format!("by {by}{role}"))
+            }
+            Deed::Denied { device, reason, .. } => {
+                let device = format!("device {}", short(&device.to_string()));
+                one(&device, "denied", format!("by {by} ({})", reason.name()))
+            }
+            Deed::Removed { devices, reason, epoch } => {
+                let names: Vec<String> = devices.iter().map(|(device, _)| self.name_of(device)).collect();
+                let mut rest = format!("by {by} ({}); {}", reason.name(), epoch_words(epoch));
+                for (device, counter) in disputed(devices) {
+                    rest += &match counter {
+                        0 => format!("; everything that {} wrote is disputed", self.name_of(&device)),
+                        counter => {
+                            format!("; what {} wrote after its record {counter} is disputed", self.name_of(&device))
+                        }
+                    };
+                }
+                Words { subject: list(&names), verb: "removed", rest }
+            }
+            Deed::Rotated { epoch } => one("the keys", "rotated", format!("by {by}; {}", epoch_words(epoch))),
+            Deed::Left => one(&by, "left", "by itself; the next approver begins a new epoch".to_owned()),
+            Deed::RoleChanged { device, from, to } => {
+                let from = from.map(|role| format!("from {} ", role.name())).unwrap_or_default();
+                one(&self.name_of(device), "changed", format!("{from}to {} by {by}", to.name()))
+            }
+            Deed::PolicyChanged { fields } => {
+                let fields: Vec<String> =
+                    fields.iter().map(|field| format!("{} from {} to {}", field.name, field.from, field.to)).collect();
+                one("the policy", "changed", format!("by {by}: {}", fields.join("; ")))
+            }
+            Deed::Closing { delay } => {
+                let delay = clock::span(u64::from(*delay) * 1000);
+                one("the end of the chain", "announced", format!("by {by}: it may be carried out after {delay}"))
+            }
+            Deed::Vetoed { of: VetoOf::Closing } => one("the end of the chain", "stopped", format!("by {by}")),
+            Deed::Vetoed { of: VetoOf::Reset } => one("a reset", "stopped", format!("by {by}")),
+            Deed::Closed => one("the chain", "closed", format!("by {by}")),
+            Deed::Settled { epoch } => {
+                one("the fork", "settled", format!("by {by}: this branch goes on; {}", epoch_words(epoch)))
+            }
+            Deed::Unknown => one("something", "done", format!("by {by}")),
+        }
+    }
+
+    /// What an entry decided, as it is shown; nothing for one that decided no request.
+    pub(super) fn decision_of(&self, entry: &Verified<Entry>, members: usize) -> Option<DecisionView> {
+        let deed = Deed::of(None, entry);
+        let (request, device) = match &deed {
+            Deed::Admitted { request, device, .. } | Deed::Denied { request, device, .. } => (*request, *device),
+            _ => return None,
+        };
+        let decision = self.roster.decision(&request)?;
+        let outcome = match decision.outcome {
+            Outcome::Admitted => "admitted",
+            Outcome::Denied(_) => "denied",
+        };
+        let member = self.roster.known(&device);
+        let description = member.and_then(|member| self.keyring.describe(&self.roster, member).ok());
+        let described = description.or_else(|| self.claims.get(&request).cloned());
+        let name = described.as_ref().map(|described| text::clean(&described.name)).filter(|name| !name.is_empty());
+        Some(DecisionView {
+            request: request.to_string(),
+            device: device.to_string(),
+            outcome: outcome.to_owned(),
+            reason: reason(&deed),
+            name: name.map_or_else(|| "a device".to_owned(), |name| text::quote(&name)),
+            platform: described.map(|described| text::clean(&described.platform)).unwrap_or_default(),
+            by: self.name_of(&entry.signer()),
+            here: self.here(&entry.signer()),
+            seq: entry.seq,
+            members: members as u64,
+        })
+    }
+
+    /// How a request was decided, if it was.
+    pub(crate) fn decision_view(&self, id: &protocol::RequestId) -> Option<DecisionView> {
+        let decision = self.roster.decision(id)?;
+        self.decision_of(self.log.get(usize::try_from(decision.seq).ok()?)?, self.roster.people_count())
+    }
+
+    /// Requests that the log decided.
+    pub(super) fn decided_requests(&self) -> impl Iterator<Item = protocol::RequestId> {
+        self.log.iter().filter_map(|entry| Deed::of(None, entry).request())
+    }
+}
+
+fn reason(deed: &Deed) -> Option<String> {
+    match deed {
+        Deed::Denied { reason, .. } => Some(reason.name().to_owned()),
+        Deed::Removed { reason, .. } => Some(reason.name().to_owned()),
+        _ => None,
+    }
+}
+
+fn field_views(deed: &Deed) -> Vec<FieldView> {
+    let view = |field: super::deed::Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
+    deed.fields().into_iter().map(view).collect()
+}
+
+fn epoch_words(epoch: &NewEpoch) -> String {
+    let code = match epoch.code {
+        Code::New => "new sync code",
+        Code::Kept => "the sync code stays",
+    };
+    let recovery = if epoch.recovery.is_some() { ", new recovery device" } else { "" };
+    format!("epoch {}, {code}{recovery}", epoch.number)
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}

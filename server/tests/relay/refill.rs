@@ -1,0 +1,110 @@
+//! Records that a relay lost, given back by a member.
+
+use protocol::change::CodeChange;
+use protocol::cut::CutAt;
+use protocol::keys::DeviceKeys;
+use protocol::record::Record;
+use protocol::refill::{Refill, hash_of};
+use protocol::wire::{Purpose, Put, RecordRow, SealedRecord, Stored, ToDevice};
+use protocol::{ChainId, VERSION, Verified};
+
+use crate::harness::{Answer, House, Member, rng};
+use crate::members::{phone_of, put};
+
+/// Records of one writer, with a member's word for them.
+fn vouched(by: &DeviceKeys, chain: ChainId, records: &[SealedRecord]) -> Put {
+    let verified: Vec<Verified<Record>> =
+        records.iter().map(|sealed| Verified::from_bytes(&sealed.record).unwrap()).collect();
+    let form = Refill { version: VERSION, chain, records: hash_of(&verified) };
+    let refill = Verified::sign(form, &by.signing, &[]).unwrap();
+    Put { records: records.to_vec(), refill: Some(refill.bytes().to_vec().into()) }
+}
+
+async fn gives(house: &House, put: &Put) -> Answer {
+    house.post("/v1/records", &protocol::cbor::encode(put)).await
+}
+
+/// A chain in which a phone wrote, was removed, and the laptop wrote on: the laptop, the phone, and the feed of its relay.
+async fn lived(house: &House) -> (Member, Member, Vec<RecordRow>) {
+    let mut laptop = Member::founds(house).await;
+    let mut phone = phone_of(house, &mut laptop).await;
+    assert_eq!(phone.puts(house, "a").await.status, 200);
+    assert_eq!(laptop.puts(house, "b").await.status, 200);
+    assert_eq!(phone.puts(house, "c").await.status, 200);
+    let removal = laptop.removes(&[(&phone, CutAt::Last)]);
+    assert_eq!(house.append(&removal).await.status, 200);
+    laptop.opens(&removal);
+    let rotate = laptop.rotates(CodeChange::Keep);
+    assert_eq!(house.append(&rotate).await.status, 200);
+    laptop.opens(&rotate);
+    assert_eq!(laptop.puts(house, "d").await.status, 200);
+    let feed = laptop.feed(house).await;
+    (laptop, phone, feed)
+}
+
+/// A relay that has the log again, and nothing else.
+async fn emptied(full: &House, laptop: &Member) -> House {
+    let empty = House::start().await;
+    let log = laptop.log(full).await;
+    assert_eq!(empty.post("/v1/chains", log[0].bytes()).await.status, 201);
+    let rest: Vec<_> = log[1..].iter().collect();
+    assert_eq!(empty.append_as(&rest, Purpose::Heal).await.status, 200);
+    empty
+}
+
+#[tokio::test]
+async fn an_emptied_relay_is_filled_again_with_records_of_who_is_gone_and_of_epochs_that_are_over() {
+    let full = House::start().await;
+    let (laptop, phone, feed) = lived(&full).await;
+    let empty = emptied(&full, &laptop).await;
+    let mut screen = laptop.connects(&empty, None).await;
+    for (number, row) in (1..).zip(&feed) {
+        let given = vouched(&laptop.keys, laptop.chain(), std::slice::from_ref(&row.sealed));
+        for _ in 0..2 {
+            assert_eq!(
+                gives(&empty, &given).await.decode::<Stored>().numbers,
+                [number],
+                "the same bytes, the same answer"
+            );
+        }
+        assert!(matches!(screen.next_acknowledged().await, ToDevice::Records(page) if page.rows == [row.clone()]));
+    }
+    assert_eq!(laptop.feed(&empty).await, feed);
+    let mut phone = phone;
+    let late = vouched(&laptop.keys, laptop.chain(), &[phone.writes("late", Some(b"1"), None)]);
+    assert_eq!(gives(&empty, &late).await.code(), "past-cut", "no word of a member revives a line that was cut");
+}
+
+#[tokio::test]
+async fn without_a_members_word_for_exactly_these_records_nothing_lost_comes_back() {
+    let full = House::start().await;
+    let (laptop, phone, feed) = lived(&full).await;
+    let empty = emptied(&full, &laptop).await;
+    let chain = laptop.chain();
+    let sealed = |number: usize| feed[number - 1].sealed.clone();
+    let told = |answer: Answer| (answer.status, answer.code());
+    let plain = empty.post("/v1/records", &put(sealed(1))).await;
+    assert_eq!(told(plain), (403, "not-a-member".into()));
+    let plain = empty.post("/v1/records", &put(sealed(2))).await;
+    assert_eq!(told(plain), (409, "stale-epoch".into()));
+    for stranger in [&phone.keys, &DeviceKeys::draw(&mut rng())] {
+        let refused = gives(&empty, &vouched(stranger, chain, &[sealed(1)])).await;
+        assert_eq!(told(refused), (403, "not-a-member".into()));
+    }
+    let mut other = vouched(&laptop.keys, chain, &[sealed(1)]);
+    other.records = vec![sealed(2)];
+    assert_eq!(told(gives(&empty, &other).await), (400, "bad-field".into()));
+    other.records = vec![sealed(1), sealed(3)];
+    assert_eq!(told(gives(&empty, &other).await), (400, "bad-field".into()), "nor some besides");
+    let elsewhere = vouched(&laptop.keys, Member::founds(&empty).await.chain(), &[sealed(1)]);
+    assert_eq!(told(gives(&empty, &elsewhere).await), (400, "bad-field".into()));
+    let out_of_order = gives(&empty, &vouched(&laptop.keys, chain, &[sealed(3)])).await;
+    assert_eq!(told(out_of_order), (409, "broken-line".into()));
+    let mixed = gives(&empty, &vouched(&laptop.keys, chain, &[sealed(1), sealed(2)])).await;
+    assert_eq!(told(mixed), (400, "malformed".into()), "each writer's in a put of its own");
+    let mut without = sealed(1);
+    without.ciphertext = None;
+    let refused = gives(&empty, &vouched(&laptop.keys, chain, &[without])).await;
+    assert_eq!(told(refused), (409, "other-ciphertext".into()));
+    assert!(laptop.feed(&empty).await.is_empty());
+}
