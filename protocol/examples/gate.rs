@@ -211,7 +211,7 @@ mod family {
     }
 
     fn description(name: &str) -> Description {
-        Description { name: name.to_owned(), platform: "Linux".to_owned(), version: "1".to_owned() }
+        Description { name: name.to_owned(), platform: "Linux".to_owned(), version: "1".to_owned(), totp: None }
     }
 
     impl Family {

@@ -12,7 +12,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let rng = &mut rand_core::UnwrapErr(getrandom::SysRng);
 //! let laptop = DeviceKeys::draw(rng);
-//! let description = Description { name: "laptop".into(), platform: "Linux".into(), version: "1".into() };
+//! let description = Description { name: "laptop".into(), platform: "Linux".into(), version: "1".into(), totp: None };
 //! let founding = entry::found(&laptop, &description, Policy::default(), None, 0, rng)?;
 //!
 //! // The device hands this out.
