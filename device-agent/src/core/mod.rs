@@ -21,7 +21,7 @@ mod export;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use protocol::approval::Approval;
@@ -66,6 +66,8 @@ pub(crate) struct Core {
     pending: BTreeMap<RequestId, Pending>,
     /// What devices said of themselves that asked while this process lived: a denied one has no name in the log.
     claims: BTreeMap<RequestId, Description>,
+    /// Requests that ended with their sync code while this process lived.
+    stale: BTreeSet<RequestId>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
     /// The rotation whose key this device cannot open, if the latest is one.
@@ -135,6 +137,7 @@ impl Core {
             log,
             pending: BTreeMap::new(),
             claims: BTreeMap::new(),
+            stale: BTreeSet::new(),
             events,
             standing,
             unopened,

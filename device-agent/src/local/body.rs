@@ -29,6 +29,18 @@ pub(crate) struct DenyRequest {
     pub(crate) id: String,
     /// Seconds for which the relay shows nobody what comes from the address range; 0 for none.
     pub(crate) block: u32,
+    /// Why.
+    pub(crate) reason: Denial,
+}
+
+/// Why a person denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Denial {
+    /// It shall not come in.
+    Denied,
+    /// Nobody here asked: the sync code has leaked, and is replaced.
+    NotMe,
 }
 
 /// Asks what a removal would come to.

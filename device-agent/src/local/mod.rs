@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use data_encoding::BASE64;
 use futures_util::stream;
+use protocol::entry::DenyReason;
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
@@ -88,6 +89,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/policy/set", post(policy::set))
         .route("/leave", post(membership::leave))
         .route("/code", get(code))
+        .route("/code/rotate", post(membership::rotate))
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
@@ -164,7 +166,11 @@ async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {
     let id = local.agent.find(&named.id).await?;
-    Ok(Json(local.agent.deny(id, named.block).await?))
+    let reason = match named.reason {
+        body::Denial::Denied => DenyReason::Denied,
+        body::Denial::NotMe => DenyReason::NotMe,
+    };
+    Ok(Json(local.agent.deny(id, reason, named.block).await?))
 }
 
 async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {

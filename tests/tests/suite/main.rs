@@ -23,6 +23,7 @@ mod corpora;
 mod sockets;
 mod people;
 mod policy;
+mod losing;
 mod lies;
 mod queue;
 mod export;
