@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::ChainId;
 use protocol::code::SyncCode;
-use protocol::decision::accept_admission;
+use protocol::decision::{Accepts, accept_admission};
 use protocol::entry::{Entry, EntryEvidence};
 use protocol::keyring::Keyring;
 use protocol::keys::DeviceKeys;
@@ -220,10 +220,10 @@ impl Joiner {
         let own = self.request.id();
         let admits = |entry: &&Verified<Entry>| entry.evidence().request().is_some_and(|request| request.id() == own);
         let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
-        let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, |device| {
-            self.rounds.showed_code_for(device)
-        })
-        .map_err(|error| AgentError::Lie { what: error.to_string() })?;
+        let showed = |device: &protocol::DeviceId| self.rounds.showed_code_for(device);
+        let accepts = [Accepts::TypedBy(&showed)];
+        let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, &accepts)
+            .map_err(|error| AgentError::Lie { what: error.to_string() })?;
         let by = name_of(&keyring, &roster, &admitting.signer());
         self.store.pin_whole(&log)?;
         let standing = keyfile::Standing::Member(keyring.epoch_key().clone());

@@ -21,4 +21,5 @@ mod announced;
 mod removed;
 mod refill;
 mod approvals;
+mod untold;
 mod ending;
