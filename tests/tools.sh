@@ -3,6 +3,7 @@
 set -euo pipefail
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
+command -v oathtool >/dev/null || missing+=(oathtool)
 command -v script >/dev/null || missing+=(bsdutils)
 python3 -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || missing+=(python3 python3-venv)
 command -v cargo >/dev/null || { echo "cargo is missing: install Rust from your distribution or by rustup, then run this again" >&2; exit 2; }

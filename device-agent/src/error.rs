@@ -162,6 +162,20 @@ pub(crate) enum AgentError {
     /// Membership, policy or keys changed between the prompt and the signature.
     #[error("the chain changed while you decided: look at the request again")]
     ChangedMeanwhile,
+    /// Too many one-time codes failed.
+    #[error(
+        "{failed} one-time codes failed here in total: this device compares none until 'countersign totp unlock'. Somebody who has the sync code may be guessing: 'countersign code rotate' replaces it"
+    )]
+    CodesLocked {
+        /// How many.
+        failed: u64,
+    },
+    /// A code that is not of the authenticator, or not of now.
+    #[error("this is not the code of now: is it of this chain, and is this machine's clock right?")]
+    WrongOneTimeCode,
+    /// The policy asks for no one-time codes.
+    #[error("the policy asks for no one-time codes")]
+    NoOneTimeCodes,
     /// A setting that makes a promise void, and was not asked for by the name of that.
     #[error("{what}")]
     RiskNotTaken {

@@ -101,6 +101,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             hint("countersign devices role NAME approver   (or join with another device, or ask for fewer)"),
         ),
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
+        E::CodesLocked { .. } => (Exit::Refused, "totp-locked", hint("countersign totp unlock")),
+        E::WrongOneTimeCode => (Exit::Refused, "wrong-totp", hint("type the next code that the authenticator shows")),
+        E::NoOneTimeCodes => (Exit::NotFound, "no-totp", hint("countersign totp setup")),
         E::RiskNotTaken { risk, .. } => (
             Exit::Usage,
             "risk-not-taken",

@@ -7,6 +7,7 @@ mod append;
 mod approvals;
 mod membership;
 mod policy;
+mod totp;
 mod requests;
 mod refill;
 mod outbox;

@@ -110,6 +110,13 @@ impl Agent {
         }
     }
 
+    /// Lets a device in of which nothing was checked, where the policy allows it.
+    pub(crate) async fn admit_unchecked(&self, id: RequestId) -> Result<ApprovedView, AgentError> {
+        let terms = self.core(|core| core.terms()).await?;
+        self.append(move |core| core.admit_unchecked(&id, &terms)).await?;
+        Ok(ApprovedView::Decided(Box::new(self.decision(id).await?)))
+    }
+
     /// Denies a request. Where nobody here asked, the sync code has leaked: it is replaced in the same batch.
     pub(crate) async fn deny(&self, id: RequestId, reason: DenyReason, block: u32) -> Result<DecisionView, AgentError> {
         self.refresh_requests().await?;
@@ -146,6 +153,7 @@ impl Agent {
             core.note_address(own);
             core.take_requests(&[open], &Listing::One)
         })
-        .await?
+        .await??;
+        self.admit_by_codes().await
     }
 }

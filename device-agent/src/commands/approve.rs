@@ -26,22 +26,26 @@ pub(super) struct Args {
     /// The six digits that the new device shows
     #[arg(long, value_name = "DIGITS")]
     check_code: Option<String>,
+    /// Take a risk by naming it
+    #[arg(long, value_enum, value_name = "RISK", conflicts_with = "check_code")]
+    accept_risk: Option<Risk>,
+}
+
+/// Risks that are taken by naming them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Risk {
+    /// Let it in without a code, where the policy allows it: whoever has the sync code may be asking
+    NoCheckCode,
 }
 
 /// Approves.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let approved = match args.check_code {
-        Some(code) => {
+        None if args.accept_risk == Some(Risk::NoCheckCode) => {
             let door = context.door(Session::NotNeeded).await?;
-            send(&door, &args.id, Zeroizing::new(code)).await?
+            door.post("/requests/admit-unchecked", &Named { id: args.id }).await?
         }
-        None if std::io::stdin().is_terminal() => ask(context, &args.id).await?,
-        None => {
-            return Err(AgentError::Usage {
-                what: "there is no terminal to ask for the check code".to_owned(),
-                hint: format!("countersign approve {} --check-code DIGITS", args.id),
-            });
-        }
+        checked => with_code(context, &args.id, checked).await?,
     };
     match approved {
         ApprovedView::Decided(decision) => {
@@ -50,6 +54,18 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         ApprovedView::Agreed(proposal) => show_proposal(context, &proposal),
     }
     Ok(Exit::Done)
+}
+
+/// By the code that is given, or asked for.
+async fn with_code(context: &Context, id: &str, code: Option<String>) -> Result<ApprovedView, AgentError> {
+    match code {
+        Some(code) => send(&context.door(Session::NotNeeded).await?, id, Zeroizing::new(code)).await,
+        None if std::io::stdin().is_terminal() => ask(context, id).await,
+        None => Err(AgentError::Usage {
+            what: "there is no terminal to ask for the check code".to_owned(),
+            hint: format!("countersign approve {id} --check-code DIGITS"),
+        }),
+    }
 }
 
 /// Opens the prompt, shows the facts, and asks for the code until it is right, denied, or decided elsewhere.

@@ -1,6 +1,7 @@
 //! `countersign devices`: the members, their roles, and which are to go.
 
 use clap::Subcommand;
+use protocol::policy::Role;
 use serde::Serialize;
 
 use super::{Context, EXIT_CODES, remove, show_outcome};
@@ -39,7 +40,7 @@ enum What {
 
 /// The roles that a person gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum MemberRole {
+pub(super) enum MemberRole {
     /// Decides who comes in, and writes
     Approver,
     /// Writes
@@ -49,7 +50,16 @@ enum MemberRole {
 }
 
 impl MemberRole {
-    const fn name(self) -> &'static str {
+    /// The role of the protocol.
+    pub(super) const fn role(self) -> Role {
+        match self {
+            Self::Approver => Role::Approver,
+            Self::Writer => Role::Writer,
+            Self::Reader => Role::Reader,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Approver => "approver",
             Self::Writer => "writer",

@@ -14,6 +14,7 @@ mod devices;
 mod leave;
 mod code;
 mod policy;
+mod totp;
 mod approvals;
 mod export;
 mod record;
@@ -100,6 +101,7 @@ enum Command {
     Leave(leave::Args),
     Code(code::Args),
     Policy(policy::Args),
+    Totp(totp::Args),
     Approvals(approvals::Args),
     Record(record::Args),
     Log(log::Args),
@@ -200,6 +202,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Leave(args) => leave::run(&context, args).await,
         Command::Code(args) => code::run(&context, args).await,
         Command::Approvals(args) => approvals::run(&context, args).await,
+        Command::Totp(args) => totp::run(&context, args).await,
         Command::Policy(args) => policy::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
@@ -245,6 +248,8 @@ impl PlainArgs {
 pub(crate) enum Risk {
     /// Speak unencrypted HTTP over a network.
     Plaintext,
+    /// Of join: believe an admission for which nothing was checked. Anybody with the sync code could have made it.
+    NoCheckCode,
 }
 
 /// How the relay is reached: options of `init` and `join`.
@@ -269,6 +274,11 @@ impl RelayArgs {
         let plaintext =
             if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
         Ok((Endpoint::parse(url, ca.as_deref(), source, plaintext)?, ca))
+    }
+
+    /// Whether a risk is taken.
+    pub(crate) fn accepts(&self, risk: Risk) -> bool {
+        self.accept_risk.contains(&risk)
     }
 
     /// The certificate authority that is named.

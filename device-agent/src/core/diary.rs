@@ -227,6 +227,7 @@ impl Core {
             reason: reason(&deed),
             name: name.map_or_else(|| "a device".to_owned(), |name| text::quote(&name)),
             platform: described.map(|described| text::clean(&described.platform)).unwrap_or_default(),
+            checked: member.and_then(|member| member.admission.how).map(|how| how.name().to_owned()),
             by: self.name_of(&entry.signer()),
             here: self.here(&entry.signer()),
             seq: entry.seq,

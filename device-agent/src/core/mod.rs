@@ -9,6 +9,7 @@ mod deed;
 mod keys;
 mod diary;
 mod entries;
+mod totp;
 mod requests;
 mod prompt;
 mod decide;
@@ -52,6 +53,7 @@ pub(crate) use records::Draft;
 pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
+pub(crate) use totp::{Allowed, CodeRight};
 use view::Event;
 
 /// A member's state.
@@ -75,6 +77,9 @@ pub(crate) struct Core {
     telling: Telling,
     /// Those that count in the next entry, in the order in which they came.
     approvals: Vec<Verified<Approval>>,
+    /// The role in which this device lets in by a right one-time code alone, if its owner wants that.
+    admits_by_code: Option<Role>,
+    codes_right: Vec<CodeRight>,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -126,7 +131,9 @@ impl Core {
                 LogStanding::Forked { seq }
             }
         };
-        store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
+        let long_ago = clock::now().saturating_sub(limits::SIGHTINGS_KEPT);
+        store.forget_sightings(long_ago)?;
+        store.forget_verdicts(long_ago)?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
         let mut core = Self {
             home: home.clone(),
@@ -143,6 +150,8 @@ impl Core {
             unopened,
             telling: Telling::Nobody,
             approvals: Vec::new(),
+            admits_by_code: None,
+            codes_right: Vec::new(),
             own_address: None,
         };
         core.adopt_staged()?;

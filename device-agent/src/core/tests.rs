@@ -6,6 +6,7 @@ mod epochs;
 mod membership;
 mod policy;
 mod approvals;
+mod totp;
 mod records;
 mod aside;
 mod outbox;

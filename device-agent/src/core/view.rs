@@ -5,6 +5,7 @@
 
 mod approval;
 mod policy;
+mod totp;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ use crate::told::Told;
 
 pub(crate) use approval::{ApprovalView, ApprovedView, OutcomeView, ProposalView, approved};
 pub(crate) use policy::{CautionView, PolicyPlanView, PolicyView, SettingView};
+pub(crate) use totp::{CodeView, NewSecretView, TotpView};
 
 /// An open request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub(crate) struct RequestView {
     pub(crate) remaining: u64,
     /// Where the prompt stands on this device.
     pub(crate) prompt: PromptView,
+    /// Verified: what became of its one-time code here, if codes are asked for: `right`, `wrong`, `used`, `missing`, `not compared`.
+    pub(crate) one_time_code: Option<String>,
     /// Verified: approvers that have approved it; their names are claimed, and quoted.
     pub(crate) approved_by: Vec<String>,
     /// Verified: approvers that must still approve it, if more than one must.
@@ -355,6 +359,8 @@ pub(crate) struct DecisionView {
     pub(crate) name: String,
     /// Platform of the device that had asked; claimed by it.
     pub(crate) platform: String,
+    /// Claimed by the device that decided: how an admission was checked.
+    pub(crate) checked: Option<String>,
     /// Name of the device that decided, quoted.
     pub(crate) by: String,
     /// Whether that is this device.
@@ -370,10 +376,10 @@ impl DecisionView {
     pub(crate) fn sentence(&self) -> String {
         match self.outcome.as_str() {
             "admitted" => format!(
-                "ADDED {} (device {}), approved on {}; {} devices now",
+                "ADDED {} (device {}), {}; {} devices now",
                 self.name,
                 short(&self.device),
-                self.by,
+                self.how(),
                 self.members
             ),
             _ => {
@@ -386,7 +392,13 @@ impl DecisionView {
 
     /// What replaces a prompt: `approved on 'laptop'`.
     pub(crate) fn how(&self) -> String {
-        format!("{} on {}", if self.outcome == "admitted" { "approved" } else { "denied" }, self.by)
+        let done = match (self.outcome.as_str(), self.checked.as_deref()) {
+            ("admitted", Some("totp")) => "let in by a one-time code",
+            ("admitted", Some("none")) => "let in UNCHECKED",
+            ("admitted", _) => "approved",
+            _ => "denied",
+        };
+        format!("{done} on {}", self.by)
     }
 }
 
@@ -426,6 +438,13 @@ pub(crate) enum Event {
     Dropped {
         /// What it was.
         proposal: Box<ProposalView>,
+    },
+    /// The one-time code of a request let nobody in, on a device that lets in by one.
+    CodeFailed {
+        /// The id of the request.
+        request: String,
+        /// Why.
+        why: String,
     },
     /// A request is no longer open, undecided.
     Ended {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::core::PolicyWish;
-use crate::core::view::{OutboxView, ProposalView, RequestView};
+use crate::core::view::{OutboxView, ProposalView, RequestView, TotpView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +83,24 @@ pub(crate) struct Agreed {
     pub(crate) reason: String,
     /// Risks that are taken, by name.
     pub(crate) accepted: Vec<String>,
+}
+
+/// A secret whose code was typed back.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NewSecret {
+    /// The secret, in hexadecimal.
+    pub(crate) secret: Zeroizing<String>,
+    /// What was typed.
+    pub(crate) code: Zeroizing<String>,
+    /// `way` or `before-prompt`.
+    pub(crate) mode: String,
+}
+
+/// A one-time code.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OneTimeCode {
+    /// What was typed.
+    pub(crate) code: Zeroizing<String>,
 }
 
 /// Changes the policy.
@@ -193,6 +211,8 @@ pub(crate) struct Status {
     pub(crate) requests: Vec<RequestView>,
     /// What approvers have agreed to, and more must.
     pub(crate) approvals: Vec<ProposalView>,
+    /// One-time codes, if the policy asks for them.
+    pub(crate) totp: Option<TotpView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
     pub(crate) prompts_again_at: Option<u64>,
 }

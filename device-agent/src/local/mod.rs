@@ -4,6 +4,7 @@ pub(crate) mod body;
 mod approvals;
 mod membership;
 mod policy;
+mod totp;
 mod serve;
 mod export;
 
@@ -76,6 +77,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/requests", get(requests))
         .route("/requests/open", post(open))
         .route("/requests/approve", post(approve))
+        .route("/requests/admit-unchecked", post(admit_unchecked))
         .route("/requests/deny", post(deny))
         .route("/devices", get(devices))
         .route("/devices/removal", post(membership::removal))
@@ -84,6 +86,11 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/approvals", get(approvals::list))
         .route("/approvals/find", post(approvals::find))
         .route("/approvals/agree", post(approvals::agree))
+        .route("/totp/begin", post(totp::begin))
+        .route("/totp/finish", post(totp::finish))
+        .route("/totp/off", post(totp::off))
+        .route("/totp/verify", post(totp::verify))
+        .route("/totp/unlock", post(totp::unlock))
         .route("/policy", get(policy::show))
         .route("/policy/plan", post(policy::plan))
         .route("/policy/set", post(policy::set))
@@ -144,6 +151,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             outbox: core.outbox()?,
             requests: core.requests()?,
             approvals: core.proposals(),
+            totp: core.totp_view()?,
             prompts_again_at: core.prompts_again_at(clock::now())?,
         })
     };
@@ -162,6 +170,11 @@ async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Ans
 async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<ApprovedView> {
     let id = local.agent.find(&typed.id).await?;
     Ok(Json(local.agent.approve(id, typed.code).await?))
+}
+
+async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<ApprovedView> {
+    let id = local.agent.find(&named.id).await?;
+    Ok(Json(local.agent.admit_unchecked(id).await?))
 }
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {

@@ -116,6 +116,7 @@ impl Live<'_> {
             }
             Event::Changed { .. }
             | Event::Dropped { .. }
+            | Event::CodeFailed { .. }
             | Event::Record { .. }
             | Event::Link { .. }
             | Event::Stopped { .. }

@@ -105,6 +105,9 @@ pub(crate) fn facts(request: &RequestView) -> Vec<String> {
     if let Some(proxy) = &request.proxy {
         lines.insert(2, format!("seen by the relay            through the trusted proxy {proxy}"));
     }
+    if let Some(code) = &request.one_time_code {
+        lines.push(format!("checked on this device       one-time code: {code}"));
+    }
     if let Some(more) = request.more_needed {
         lines.push(format!("verified                     {}", approved(&request.approved_by, more)));
     }
@@ -139,6 +142,9 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             let next =
                 if proposal.here == Here::ThisDevice { String::new() } else { format!("   ({})", proposal.next()) };
             format!("APPROVED by {by}: {}; {}{next}", proposal.what, proposal.standing())
+        }
+        Event::CodeFailed { request, why } => {
+            format!("NOT LET IN {}  by its one-time code: {why}", short(request))
         }
         Event::Dropped { proposal } => format!(
             "DROPPED the approval of {}: {}; the chain changed first, so it must be proposed anew",

@@ -23,6 +23,7 @@ mod corpora;
 mod sockets;
 mod people;
 mod policy;
+mod totp;
 mod losing;
 mod lies;
 mod queue;
