@@ -20,3 +20,5 @@ mod tls;
 mod announced;
 mod removed;
 mod refill;
+mod approvals;
+mod ending;
