@@ -15,6 +15,7 @@ mod membership;
 mod records;
 mod outbox;
 mod export;
+mod credential;
 #[cfg(test)]
 mod tests;
 

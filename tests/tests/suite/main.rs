@@ -26,4 +26,5 @@ mod losing;
 mod lies;
 mod queue;
 mod export;
+mod credentials;
 mod hooks;
