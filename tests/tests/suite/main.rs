@@ -9,6 +9,7 @@
 )]
 
 mod layers;
+mod argument;
 mod joining;
 mod refused;
 mod address;
