@@ -86,6 +86,7 @@ pub mod decision;
 pub mod change;
 pub mod record;
 pub mod refill;
+pub mod reset;
 pub mod connect;
 pub mod http_signature;
 pub mod wire;

@@ -14,6 +14,7 @@ pub mod rounds;
 pub mod records;
 pub mod approvals;
 pub mod waits;
+pub mod resets;
 mod consequences;
 pub mod log;
 pub mod feed;

@@ -32,6 +32,8 @@ pub(crate) enum Ended {
     Refused,
     /// The device is not, or no longer, a member.
     NotAMember,
+    /// The chain was reset.
+    Reset,
     /// The device did not read, acknowledge or answer in time.
     TooSlow,
     /// The relay stops.
@@ -48,6 +50,7 @@ impl Ended {
             Self::Protocol => (close::PROTOCOL, "protocol".into()),
             Self::Refused => (close::REFUSED, "refused".into()),
             Self::NotAMember => (close::NOT_A_MEMBER, "not-a-member".into()),
+            Self::Reset => (close::RESET, "reset".into()),
             Self::TooSlow => (close::TOO_SLOW, "too-slow".into()),
             Self::Draining => (close::RESTART, spread_hint().to_string()),
             // RFC 6455 §7.4.1: an unexpected condition.

@@ -36,6 +36,8 @@ pub(crate) struct Session {
     shown: Vec<Shown>,
     /// Number of the last approval that it was sent.
     approval: i64,
+    /// The reset that it was told of.
+    reset: Option<Hash>,
     window: Window,
     pulse: Pulse,
     /// What may be new and was not read yet.
@@ -45,7 +47,19 @@ pub(crate) struct Session {
 impl Session {
     pub(super) fn new(relay: &Arc<Relay>, line: Line, device: DeviceId) -> Self {
         let (relay, window, pulse) = (Arc::clone(relay), Window::new(), Pulse::start());
-        Self { relay, line, device, log: 0, record: 0, shown: Vec::new(), approval: 0, window, pulse, due: News::NONE }
+        Self {
+            relay,
+            line,
+            device,
+            log: 0,
+            record: 0,
+            shown: Vec::new(),
+            approval: 0,
+            reset: None,
+            window,
+            pulse,
+            due: News::NONE,
+        }
     }
 
     /// Says where the relay stands, and finds out where the device does.
@@ -145,6 +159,10 @@ impl Session {
                 self.approval = kept.number;
                 self.line.link.send(&ToDevice::Approved(Approved { approval: kept.form })).await?;
             }
+        }
+        if let Some((hash, standing)) = read.reset.filter(|(hash, _)| self.reset != Some(*hash)) {
+            self.reset = Some(hash);
+            self.line.link.send(&ToDevice::Reset(standing)).await?;
         }
         match read.records {
             Some(feed) => self.tell_records(feed).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::cut::{Cut, CutAt};
-use protocol::entry::{Body, Close, Entry};
+use protocol::entry::{Body, Close, Entry, Veto, VetoOf};
 use protocol::record::Line;
 use protocol::roster::{ClosingTerms, Roster};
 use protocol::wire::Purpose;
@@ -12,7 +12,7 @@ use rusqlite::params;
 
 use super::chains::{self, Chain, find_join_key};
 use super::waits::{self, What};
-use super::{Tx, approvals, records, requests};
+use super::{Tx, approvals, records, requests, resets};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -44,6 +44,7 @@ pub(super) fn carry(
             requests::admit(tx, chain.number, &RequestId::from(request.hash()), purpose, now)
         }
         (Body::Deny(deny), _) => requests::deny(tx, chain.number, deny, now),
+        (Body::Veto(Veto { of: VetoOf::Reset, hash }), _) => resets::veto(tx, chain.number, *hash),
         (Body::Close(close), _) => end(tx, chain, close, now),
         _ => Ok(()),
     }
@@ -79,7 +80,10 @@ fn follow_closing(tx: Tx<'_>, chain: &Chain, closing: Option<&ClosingTerms>, now
 fn end(tx: Tx<'_>, chain: &Chain, close: &Close, now: Moment) -> Result<(), Failure> {
     let left = waits::left(tx, chain.number, (What::Closing, close.closing), now)?;
     match left.ok_or(Failure::Broken("a closing without its delay"))? {
-        0 => chains::empty(tx, chain),
+        0 => {
+            resets::end(tx, chain.number)?;
+            chains::empty(tx, chain)
+        }
         left => Err(Refusal::ClosingTooEarly { left }.into()),
     }
 }
@@ -95,5 +99,7 @@ fn replace_join_key(tx: Tx<'_>, (chain, id): (&Chain, Option<ChainId>), join_key
                 .execute(params![join_key.as_bytes(), chain.number])?;
         }
     }
+    // Whoever has the old code has no word in it any more.
+    resets::end(tx, chain.number)?;
     requests::mute_undecided(tx, chain.number)
 }

@@ -22,3 +22,4 @@ mod removed;
 mod refill;
 mod approvals;
 mod ending;
+mod reset;
