@@ -16,6 +16,7 @@ pub mod approvals;
 pub mod waits;
 pub mod resets;
 mod consequences;
+mod settle;
 pub mod log;
 pub mod feed;
 

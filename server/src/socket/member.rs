@@ -28,6 +28,8 @@ pub(crate) struct Session {
     relay: Arc<Relay>,
     pub(super) line: Line,
     device: DeviceId,
+    /// How often a fork had been settled when it connected.
+    branch: u64,
     /// Position of the last entry that it was sent, or has.
     log: u64,
     /// Number of the last record that it was sent, or has.
@@ -51,6 +53,7 @@ impl Session {
             relay,
             line,
             device,
+            branch: 0,
             log: 0,
             record: 0,
             shown: Vec::new(),
@@ -75,6 +78,7 @@ impl Session {
             .await?;
         // A device whose head is unknown here may be ahead of a relay that lost its tail, or on a fork. Entries pushed to it would
         // not follow its own; it fetches, decides, and heals.
+        self.branch = found.branch;
         self.log = position.map_or(found.stand.seq, |position| position.seq);
         let ours =
             cursor.filter(|cursor| cursor.store == self.relay.store.identity() && cursor.number <= found.records);
@@ -141,6 +145,9 @@ impl Session {
             return self.tell_records(feed).await;
         }
         let read = self.relay.store.glance(Some(chain), move |tx| reading.read(tx, &chain, &device, now)).await?;
+        if read.branch != self.branch {
+            return Err(Ended::Settled);
+        }
         if let Some(page) = read.entries {
             self.log += page.entries.len() as u64;
             // An empty page ends it too: a store that lost entries must not keep this thread busy.

@@ -19,6 +19,8 @@ pub struct Chain {
     pub stand: Stand,
     /// Number of the last record in its feed.
     pub records: u64,
+    /// How often a fork was settled here.
+    pub branch: u64,
 }
 
 /// Whether a request changed anything. What changed nothing wakes nobody.
@@ -44,11 +46,13 @@ impl Change {
 ///
 /// [`Refusal::Reset`] for one that was: every route begins here, so none serves it. Or a [`Failure`] of the store.
 pub fn find(tx: Tx<'_>, id: &ChainId) -> Result<Option<Chain>, Failure> {
-    let mut statement = tx.sql.prepare_cached("SELECT number, head, seq, records, reset FROM chains WHERE id = ?1")?;
+    let mut statement =
+        tx.sql.prepare_cached("SELECT number, head, seq, records, reset, branch FROM chains WHERE id = ?1")?;
     let found = statement.query_row([id.as_bytes()], |row| {
         let stand = Stand { head: Hash(row.get(1)?), seq: uint(row.get(2)?) };
         let reset: Option<Vec<u8>> = row.get(4)?;
-        Ok((Chain { number: row.get(0)?, stand, records: uint(row.get(3)?) }, reset))
+        let (records, branch) = (uint(row.get(3)?), uint(row.get(5)?));
+        Ok((Chain { number: row.get(0)?, stand, records, branch }, reset))
     });
     match found.optional()? {
         Some((_, Some(form))) => Err(Refusal::Reset { form }.into()),

@@ -137,6 +137,15 @@ pub(super) fn end(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
     waits::end_others(tx, chain, What::Reset, None)
 }
 
+/// Ends the reset that stands, unless the head that it names is still one.
+pub(super) fn end_unless(tx: Tx<'_>, chain: i64, is_head: impl FnOnce(&Hash) -> bool) -> Result<(), Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT form FROM resets WHERE chain = ?1 AND form IS NOT NULL")?;
+    let form: Option<Vec<u8>> = statement.query_row([chain], |row| row.get(0)).optional()?;
+    let Some(form) = form else { return Ok(()) };
+    let reset = Signed::<Reset>::decode(&form).map_err(|_| Failure::Broken("a reset that does not decode"))?;
+    if is_head(&reset.claimed().head) { Ok(()) } else { end(tx, chain) }
+}
+
 /// Carries out every reset whose wait has passed: everything of the chain is deleted but its id, its join keys, and the signed form.
 /// Returns the chains.
 ///

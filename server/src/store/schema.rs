@@ -150,6 +150,9 @@ CREATE TABLE resets (
 
 -- The signed form by which the chain was reset. Of such a chain nothing else is left but its join keys.
 ALTER TABLE chains ADD COLUMN reset BLOB;
+
+-- How often its log was replaced from some entry on: a session that was told of another branch begins anew.
+ALTER TABLE chains ADD COLUMN branch INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Why a store cannot be opened.

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 mod closing;
 mod reset;
+mod settle;
 
 use super::chains::Change;
 use super::records::Incoming;
@@ -433,7 +434,7 @@ async fn a_store_of_version_1_goes_on() {
     let file = Connection::open(folder.path().join("relay.db")).unwrap();
     file.execute_batch(
         "DROP TABLE approvals; DROP TABLE waits; DROP TABLE resets; ALTER TABLE identity DROP COLUMN uptime;
-         ALTER TABLE chains DROP COLUMN reset; PRAGMA user_version = 1",
+         ALTER TABLE chains DROP COLUMN reset; ALTER TABLE chains DROP COLUMN branch; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(file);

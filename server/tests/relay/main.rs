@@ -23,3 +23,4 @@ mod refill;
 mod approvals;
 mod ending;
 mod reset;
+mod settle;

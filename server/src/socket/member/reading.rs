@@ -55,6 +55,8 @@ pub(super) struct Reading {
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// How often a fork was settled.
+    pub(super) branch: u64,
     pub(super) entries: Option<LogPage>,
     pub(super) requests: Option<Vec<Open>>,
     pub(super) ended: Vec<Ended>,
@@ -98,7 +100,7 @@ impl Reading {
             None => (Vec::new(), None),
         };
         let records = self.records_after.map(|after| Feed::read(tx, &chain, after)).transpose()?;
-        Ok(Read { entries, requests, ended, approvals, reset, records })
+        Ok(Read { branch: chain.branch, entries, requests, ended, approvals, reset, records })
     }
 }
 
