@@ -12,6 +12,8 @@ pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
 pub(crate) const EXCHANGE_TRIES: u32 = 3;
 /// Tries to land an own entry while others move the head.
 pub(crate) const APPEND_TRIES: usize = 8;
+/// Tries of one write while other devices change the log: each time it is sealed anew.
+pub(crate) const WRITE_TRIES: usize = 8;
 /// Tries to cut a line of records at its end while its writer goes on. Then a lost or distrusted device is cut at the last record that was
 /// read, and what it wrote after that is disputed.
 pub(crate) const CUT_TRIES: usize = 8;

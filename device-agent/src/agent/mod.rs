@@ -8,6 +8,7 @@ mod membership;
 mod requests;
 mod refill;
 mod records;
+mod rekey;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -7,9 +7,7 @@ use super::refill::Refilled;
 use crate::core::Draft;
 use crate::core::view::ItemView;
 use crate::error::AgentError;
-
-/// Tries of one write: another device may move the log in between.
-const WRITE_TRIES: usize = 3;
+use crate::limits;
 
 impl Agent {
     /// Writes one record; when this returns, the relay has it durably.
@@ -24,14 +22,14 @@ impl Agent {
             let sealed = self.core(move |core| core.write(&drafted)).await??;
             match self.send(sealed).await {
                 Err(AgentError::Problem { code, .. })
-                    if tries < WRITE_TRIES && matches!(code.as_str(), "unknown-head" | "stale-epoch") =>
+                    if tries < limits::WRITE_TRIES && matches!(code.as_str(), "unknown-head" | "stale-epoch") =>
                 {
                     tries += 1;
                     self.catch_up_log().await?;
                 }
                 // Our own line is beyond the relay's, or it lacks the version that is replaced: it lost something.
                 Err(AgentError::Problem { status, code, detail })
-                    if tries < WRITE_TRIES && matches!(code.as_str(), "broken-line" | "conflict") =>
+                    if tries < limits::WRITE_TRIES && matches!(code.as_str(), "broken-line" | "conflict") =>
                 {
                     tries += 1;
                     if self.refill_records().await? == Refilled::Nothing {
@@ -49,7 +47,7 @@ impl Agent {
         self.flush_staged_records().await
     }
 
-    async fn flush_staged_records(&self) -> Result<(), AgentError> {
+    pub(super) async fn flush_staged_records(&self) -> Result<(), AgentError> {
         for sealed in self.core(|core| core.staged_records()).await?? {
             match self.send(sealed).await {
                 Ok(()) => {}
@@ -64,7 +62,7 @@ impl Agent {
     }
 
     /// Sends a kept record. A refusal for good destroys it: its counter is free again.
-    async fn send(&self, sealed: SealedRecord) -> Result<(), AgentError> {
+    pub(super) async fn send(&self, sealed: SealedRecord) -> Result<(), AgentError> {
         match self.relay().put(vec![sealed.clone()]).await {
             Ok(_) => {
                 self.core(move |core| core.take_record(&sealed)).await??;

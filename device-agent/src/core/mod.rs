@@ -13,6 +13,7 @@ mod prompt;
 mod decide;
 mod membership;
 mod records;
+mod rekey;
 #[cfg(test)]
 mod tests;
 

@@ -4,12 +4,12 @@ use data_encoding::BASE64;
 use protocol::DeviceId;
 use protocol::cbor::Blob;
 use protocol::connect::Cursor;
-use protocol::record::{self, Kind, Line, Record, RecordRefusal, blind_collection, blind_id};
+use protocol::record::{self, Kind, Line, Record, RecordRefusal, Trust, blind_collection, blind_id};
 use protocol::signed::Verified;
 use protocol::wire::{RecordPage, SealedRecord};
 use std::collections::HashMap;
 
-use super::view::{Event, ItemView};
+use super::view::{Event, ItemStanding, ItemView};
 use super::{Core, replay};
 use crate::clock;
 use crate::error::AgentError;
@@ -130,8 +130,7 @@ impl Core {
 
     /// Seals and signs the next record of this device's line, and keeps it before it is sent.
     pub(crate) fn write(&mut self, draft: &Draft) -> Result<SealedRecord, AgentError> {
-        self.must_hold_keys()?;
-        let line = self.store.line(&self.keys.id())?;
+        self.must_write()?;
         let collection = blind_collection(self.keyring.name_key(), &draft.collection);
         let base = self.store.current(&collection, &blind_id(self.keyring.name_key(), &collection, &draft.id))?;
         if draft.value.is_none() && self.item(&draft.collection, &draft.id)?.is_none() {
@@ -139,9 +138,23 @@ impl Core {
         }
         let value = draft.value.as_ref().map(|value| value.as_slice());
         let drafted = record::Draft { collection: &draft.collection, id: &draft.id, value, base, at: clock::now() };
+        self.seal_next(&drafted)
+    }
+
+    /// Refuses a device that may not write, or not under the current keys.
+    pub(super) fn must_write(&self) -> Result<(), AgentError> {
+        self.must_hold_keys()?;
+        match self.roster.member(&self.keys.id()) {
+            Some(member) if member.role.writes() => Ok(()),
+            _ => Err(AgentError::NotAWriter),
+        }
+    }
+
+    /// Seals and signs a record as the next of this device's line, and keeps it before it is sent.
+    pub(super) fn seal_next(&mut self, draft: &record::Draft<'_>) -> Result<SealedRecord, AgentError> {
+        let line = self.store.line(&self.keys.id())?;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let (record, ciphertext) =
-            record::write(self.acting(), line, &drafted, &mut rng).map_err(AgentError::OwnForm)?;
+        let (record, ciphertext) = record::write(self.acting(), line, draft, &mut rng).map_err(AgentError::OwnForm)?;
         self.store.stage_record(&record, ciphertext.as_deref())?;
         Ok(SealedRecord { record: record.bytes().to_vec().into(), ciphertext })
     }
@@ -215,7 +228,15 @@ impl Core {
             writer: self.name_of(&record.signer()),
             at: record.at,
             version: record.hash().to_string(),
+            standing: self.standing_of(record),
         })
+    }
+
+    fn standing_of(&self, record: &Verified<Record>) -> ItemStanding {
+        match record::trust(&self.roster, record) {
+            Trust::Counts => ItemStanding::Counts,
+            Trust::Disputed => ItemStanding::Disputed,
+        }
     }
 
     fn tell(&self, record: &Verified<Record>, ciphertext: Option<&[u8]>) {
@@ -234,6 +255,7 @@ impl Core {
         item.writer = self.name_of(&record.signer());
         item.at = record.at;
         item.version = record.hash().to_string();
+        item.standing = self.standing_of(record);
         Some(item)
     }
 

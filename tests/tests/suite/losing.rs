@@ -1,5 +1,6 @@
 //! Losing devices and codes, as people live it: removed, left, rotated, and what is readable afterwards.
 
+use countersign_tests::actor::COLLECTION;
 use countersign_tests::home::{Home, failure_of};
 use countersign_tests::relay::{Relay, Setup};
 
@@ -270,4 +271,94 @@ fn a_removal_outlives_the_relay() {
     assert_eq!(phone.gets("old"), "of the removed");
     let tablet = joined(&relay, "tablet", &phone);
     assert_eq!(members(&tablet), ["phone", "tablet"]);
+}
+
+/// Each write is sealed under the keys of the moment; one that a rotation overtakes is sealed anew.
+#[test]
+fn no_write_is_lost_while_the_keys_rotate() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    std::thread::scope(|scope| {
+        let (laptop, phone) = (&laptop, &phone);
+        scope.spawn(move || {
+            for _ in 0..6 {
+                assert_eq!(laptop.types(&["code", "rotate", "--json"]).code(), 0);
+            }
+        });
+        for number in 0..12 {
+            let put = phone.puts(&format!("r{number}"), "kept");
+            assert_eq!(put.code(), 0, "{}{}", put.stdout, put.stderr);
+        }
+    });
+    for number in 0..12 {
+        assert_eq!(laptop.gets(&format!("r{number}")), "kept");
+    }
+    assert_eq!(epoch(&phone), 7);
+    let _ = laptop.reads(&["log", "verify"]);
+}
+
+#[test]
+fn records_of_old_epochs_are_written_anew_while_others_write() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    for number in 0..8 {
+        assert_eq!(laptop.puts(&format!("r{number}"), "old").code(), 0);
+    }
+    assert_eq!(laptop.types(&["code", "rotate", "--json"]).code(), 0);
+    let rekeyed = std::thread::scope(|scope| {
+        let phone = &phone;
+        scope.spawn(move || {
+            for number in 0..8 {
+                // It may lose against the one that is written anew: then it is told so.
+                let put = phone.puts(&format!("r{number}"), "new");
+                assert!(put.code() == 0 || failure_of(&put) == "conflict", "{}{}", put.stdout, put.stderr);
+            }
+        });
+        laptop.reads(&["record", "rekey"])
+    });
+    assert_eq!(rekeyed["epoch"], 2);
+    let (written, overtaken) = (rekeyed["written"].as_u64().unwrap(), rekeyed["overtaken"].as_u64().unwrap());
+    assert!(written + overtaken <= 8, "{rekeyed}");
+    assert_eq!(laptop.reads(&["record", "rekey"])["written"], 0, "all is done");
+    let list = phone.reads(&["record", "list"]);
+    let records = list["records"].as_array().unwrap();
+    assert_eq!(records.len(), 8);
+    assert!(records.iter().all(|record| record["value"] == "old" || record["value"] == "new"));
+    let _ = phone.reads(&["log", "verify"]);
+}
+
+#[test]
+fn what_a_distrusted_device_wrote_is_shown_as_disputed_until_it_is_written_anew() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(laptop.puts("before", "good").code(), 0);
+    assert_eq!(laptop.puts("after", "bad").code(), 0);
+    let version = phone.reads(&["record", "get", COLLECTION, "after"])["version"].clone();
+    let version = &version.as_str().unwrap()[..12];
+    let removed = phone.reads(&["devices", "remove", "laptop", "--from", version]);
+    assert_eq!(removed["reason"], "distrusted");
+    let disputed = |id: &str| phone.reads(&["record", "get", COLLECTION, id])["disputed"].clone();
+    assert_eq!((disputed("before"), disputed("after")), (false.into(), true.into()));
+    assert!(phone.types(&["record", "list"]).stdout.contains("DISPUTED"));
+    assert_eq!(phone.puts("after", "good again").code(), 0);
+    assert_eq!(disputed("after"), false);
+}
+
+#[test]
+fn a_reader_reads_and_does_not_write() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(phone.puts("first", "of an approver").code(), 0);
+    let changed = laptop.reads(&["devices", "role", "phone", "reader"]);
+    assert_eq!(changed["fields"][0]["to"], "reader");
+    assert_eq!(phone.puts("second", "of a reader").code(), 3);
+    assert_eq!(phone.gets("first"), "of an approver");
+    assert_eq!(phone.fails(&["devices", "remove", "laptop"]), (3, "not-an-approver".to_owned()));
+    assert_eq!(laptop.types(&["devices", "role", "phone", "writer"]).code(), 0);
+    assert_eq!(phone.puts("second", "of a writer").code(), 0);
+    assert_eq!(laptop.gets("second"), "of a writer");
 }
