@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::body::Body;
 use bytes::BytesMut;
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -29,8 +29,8 @@ use crate::{clock, limits, session};
 
 /// Bytes of one answer: a list of items may be long.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes of one event: a record of the largest size in base64.
-const EVENT_BYTES: usize = 1024 * 1024;
+/// Bytes of one line, and of what came with it: a record of the largest size in base64.
+const LINE_BYTES: usize = 1024 * 1024;
 
 /// A way to the agent.
 pub(crate) enum Door {
@@ -108,8 +108,21 @@ impl Door {
 
     /// Listens: the open requests first, then everything that happens.
     pub(crate) async fn events(&self) -> Result<Events, AgentError> {
-        let (response, driver) = self.send(Method::GET, "/events", Body::empty()).await?;
-        Ok(Events { body: response.into_body(), buffer: BytesMut::new(), _driver: driver })
+        Ok(Events { lines: self.lines(Method::GET, "/events", Body::empty()).await? })
+    }
+
+    /// Reads what is told line by line.
+    pub(crate) async fn post_for_lines(&self, path: &str, body: &impl Serialize) -> Result<Lines, AgentError> {
+        let bytes = serde_json::to_vec(body).map_err(|error| AgentError::Task { what: error.to_string() })?;
+        self.lines(Method::POST, path, Body::from(bytes)).await
+    }
+
+    async fn lines(&self, method: Method, path: &str, body: Body) -> Result<Lines, AgentError> {
+        let (response, driver) = self.send(method, path, body).await?;
+        if response.status().is_success() {
+            return Ok(Lines { body: response.into_body(), buffer: BytesMut::new(), _driver: driver });
+        }
+        Err(failure(response).await)
     }
 
     async fn answer<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, AgentError> {
@@ -121,10 +134,7 @@ impl Door {
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| broken(&error));
         }
-        match serde_json::from_slice::<Told>(&bytes) {
-            Ok(told) => Err(AgentError::Told(told)),
-            Err(_) => Err(broken(&status)),
-        }
+        Err(told(&bytes, status))
     }
 
     async fn send(
@@ -161,32 +171,60 @@ impl Door {
     }
 }
 
-/// What happens, one event after the other.
-pub(crate) struct Events {
+async fn failure(response: Response<Body>) -> AgentError {
+    let status = response.status();
+    match Limited::new(response.into_body(), ANSWER_BYTES).collect().await {
+        Ok(bytes) => told(&bytes.to_bytes(), status),
+        Err(error) => AgentError::Daemon { what: error.to_string() },
+    }
+}
+
+fn told(bytes: &[u8], status: StatusCode) -> AgentError {
+    match serde_json::from_slice::<Told>(bytes) {
+        Ok(told) => AgentError::Told(told),
+        Err(_) => AgentError::Daemon { what: status.to_string() },
+    }
+}
+
+/// What the agent tells, line by line.
+pub(crate) struct Lines {
     body: Body,
     buffer: BytesMut,
     _driver: Option<AbortOnDropHandle<()>>,
+}
+
+impl Lines {
+    /// The next line with its end; nothing after the last. It may be cancelled.
+    pub(crate) async fn next(&mut self) -> Result<Option<BytesMut>, AgentError> {
+        let broken = |what: &dyn std::fmt::Display| AgentError::Daemon { what: what.to_string() };
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                return Ok(Some(self.buffer.split_to(end + 1)));
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            if let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() {
+                if self.buffer.len() + data.len() > LINE_BYTES {
+                    return Err(broken(&"a line of it is too long"));
+                }
+                self.buffer.extend_from_slice(&data);
+            }
+        }
+    }
+}
+
+/// What happens, one event after the other.
+pub(crate) struct Events {
+    lines: Lines,
 }
 
 impl Events {
     /// The next event; nothing once the daemon is gone. It may be cancelled.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(end + 1);
-                match serde_json::from_slice(&line) {
-                    Ok(event) => return Some(event),
-                    // A later daemon may tell more than this command knows.
-                    Err(error) => tracing::debug!(%error, "an event is passed over"),
-                }
-                continue;
-            }
-            let frame = self.body.frame().await?.ok()?;
-            if let Ok(data) = frame.into_data() {
-                if self.buffer.len() + data.len() > EVENT_BYTES {
-                    return None;
-                }
-                self.buffer.extend_from_slice(&data);
+            match serde_json::from_slice(&self.lines.next().await.ok()??) {
+                Ok(event) => return Some(event),
+                // A later daemon may tell more than this command knows.
+                Err(error) => tracing::debug!(%error, "an event is passed over"),
             }
         }
     }

@@ -156,6 +156,9 @@ pub(crate) enum AgentError {
     /// Others kept moving the head.
     #[error("other devices kept changing the log; nothing was decided here")]
     HeadKeepsMoving,
+    /// Too many own writes wait for the relay.
+    #[error("so many writes wait for the relay that this one was not queued")]
+    OutboxFull,
     /// The log is forked: membership stands still.
     #[error("the log of this chain is forked: membership changes are refused until that is settled")]
     Forked,

@@ -96,6 +96,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
+        E::OutboxFull => {
+            (Exit::Refused, "outbox-full", hint("countersign status   (is the relay reached, does run run?)"))
+        }
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
         E::Unreachable { why, .. } if why.starts_with("proxy ") => (
             Exit::Unreachable,

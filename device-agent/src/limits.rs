@@ -12,8 +12,6 @@ pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
 pub(crate) const EXCHANGE_TRIES: u32 = 3;
 /// Tries to land an own entry while others move the head.
 pub(crate) const APPEND_TRIES: usize = 8;
-/// Tries of one write while other devices change the log: each time it is sealed anew.
-pub(crate) const WRITE_TRIES: usize = 8;
 /// Tries to cut a line of records at its end while its writer goes on. Then a lost or distrusted device is cut at the last record that was
 /// read, and what it wrote after that is disputed.
 pub(crate) const CUT_TRIES: usize = 8;
@@ -38,6 +36,16 @@ pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 /// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what
 /// is here.
 pub(crate) const ASIDE_KEPT: u64 = 1024;
+/// Time for the program of `--on-event`, for one event. Then it is killed, with everything that it started.
+pub(crate) const HOOK_WAIT: Duration = Duration::from_secs(30);
+/// Events that wait for the program of `--on-event`. Then the oldest record makes way, or the oldest event, with a warning.
+pub(crate) const HOOK_EVENTS_KEPT: usize = 256;
+/// Items of an export that are opened at a time: two of the largest are less than what the local socket takes at once.
+pub(crate) const EXPORT_PAGE: usize = 2;
+/// Own writes that wait for the relay. One more is refused, and its person told: the disk is not a spool for a relay that never comes back.
+pub(crate) const DRAFTS_KEPT: u64 = 1024;
+/// Writes set aside that `status` names one by one; more are counted.
+pub(crate) const REFUSED_SHOWN: usize = 3;
 /// Bytes of a body on the local socket: a record's value in base64 and some.
 pub(crate) const LOCAL_BODY_BYTES: usize = 1024 * 1024;
 /// Pause before an exchange is tried again, times the tries so far: a relay that restarts is back by then.

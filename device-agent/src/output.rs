@@ -27,6 +27,15 @@ pub(crate) enum Color {
     Never,
 }
 
+/// Whether somebody still reads a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// As far as is known.
+    There,
+    /// Not any more: it has what it wanted.
+    Gone,
+}
+
 /// Log lines that wait for a block of the terminal to let them scroll by; nothing while there is no block.
 static HELD: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
@@ -97,6 +106,24 @@ impl Output {
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
+    /// A piece of a result that must not be cut unnoticed: a full disk is an error.
+    pub(crate) fn stream(&self, bytes: &[u8]) -> std::io::Result<Reader> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(Reader::There),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The content of a record. A terminal gets a line; a file or a pipe gets the bytes that were put.
+    pub(crate) fn value(&self, bytes: &[u8]) {
+        self.bytes(bytes);
+        if std::io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
+            self.bytes(b"\n");
+        }
+    }
+
     /// One object on one line.
     pub(crate) fn json(&self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
@@ -149,14 +176,21 @@ impl Output {
     }
 
     fn colored(&self) -> bool {
+        self.is_colored_on(&std::io::stderr())
+    }
+
+    /// Whether a result on standard output may have colours.
+    pub(crate) fn result_is_colored(&self) -> bool {
+        self.is_colored_on(&std::io::stdout())
+    }
+
+    fn is_colored_on(&self, stream: &impl std::io::IsTerminal) -> bool {
         match self.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => {
                 let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-                std::io::stderr().is_terminal()
-                    && set("NO_COLOR").is_none()
-                    && set("TERM").is_none_or(|term| term != "dumb")
+                stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }

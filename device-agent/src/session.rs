@@ -10,8 +10,16 @@ use crate::limits;
 use crate::relay_client::{Identity, Socket};
 use crate::told::Exit;
 
-/// Keeps a session until what the relay sends does not verify, or this device is a member no more. Returns why.
+/// Keeps a session, and sends what waits to be sent, until what the relay sends does not verify, or this device is a member no more.
+/// Returns why.
 pub(crate) async fn keep(agent: Agent) -> AgentError {
+    tokio::select! {
+        error = dial_again_and_again(&agent) => error,
+        never = agent.keep_sending() => match never {},
+    }
+}
+
+async fn dial_again_and_again(agent: &Agent) -> AgentError {
     loop {
         let (shortest, longest) = limits::RECONNECT_WAIT;
         let waits = ExponentialBuilder::default()
@@ -22,11 +30,11 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
             .without_max_times()
             .build();
         for wait in waits {
-            let error = match connect(&agent).await {
-                Ok(socket) => pump(&agent, socket).await,
+            let error = match connect(agent).await {
+                Ok(socket) => pump(agent, socket).await,
                 Err(error) => error,
             };
-            let error = match passes(&agent, error).await {
+            let error = match passes(agent, error).await {
                 Ok(error) => error,
                 Err(last) => {
                     agent.set_link(Link::Stopped { told: exit::tell(&last) });

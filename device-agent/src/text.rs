@@ -15,6 +15,11 @@ pub(crate) fn quote(raw: &str) -> String {
     format!("'{}'", clean(raw).replace('\'', "\u{2019}"))
 }
 
+/// A name that members chose, for a terminal: what controls it is a space.
+pub(crate) fn visible(raw: &str) -> String {
+    raw.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
+}
+
 /// Characters that change how others are shown, or show nothing.
 fn is_hidden(c: char) -> bool {
     c.is_control()

@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::keys::{DerivedKey, SigningKey, secret};
+use crate::keys::{DerivedKey, DeviceKeys, SealingSecret, SigningKey, secret};
 use crate::seal::derive;
 
 /// Words of a sync code.
@@ -60,6 +60,39 @@ impl CodeError {
 secret! {
     /// A sync code.
     SyncCode;
+}
+
+secret! {
+    /// What a recovery device is made from: 24 words on paper, other ones than the sync code's.
+    RecoveryCode;
+}
+
+impl RecoveryCode {
+    /// The 24 words, separated by single spaces.
+    #[must_use]
+    pub fn words(&self) -> Zeroizing<String> {
+        SyncCode::from_bytes(*self.expose()).words()
+    }
+
+    /// Reads 24 words in any case and spacing. Nothing in them says whether they are those of a sync code.
+    ///
+    /// # Errors
+    ///
+    /// [`CodeError`] naming the position of a word that is not on the list, with the nearest one.
+    pub fn from_words(text: &str) -> Result<Self, CodeError> {
+        SyncCode::from_words(text).map(|code| Self::from_bytes(*code.expose()))
+    }
+
+    /// The recovery device's keys: an Ed25519 seed and an X25519 secret, HKDF(code, `countersign/v1/recovery-signing`) and HKDF(code,
+    /// `countersign/v1/recovery-sealing`).
+    #[must_use]
+    pub fn keys(&self) -> DeviceKeys {
+        let of = |label: &[u8]| derive(self.expose(), &[label]);
+        DeviceKeys {
+            signing: SigningKey::from_seed(of(b"countersign/v1/recovery-signing").expose()),
+            sealing: SealingSecret::from_bytes(of(b"countersign/v1/recovery-sealing").expose()),
+        }
+    }
 }
 
 impl SyncCode {

@@ -16,6 +16,7 @@ use crate::roster::Roster;
 use crate::round::Confirmed;
 use crate::seal::Wrapped;
 use crate::signed::Verified;
+use crate::totp::TotpConfirmed;
 
 /// Signs the admission of a request whose check code was typed. There is no way to call it without the typed code.
 ///
@@ -49,7 +50,7 @@ pub fn admit_together(
     at: u64,
     rng: &mut impl CryptoRng,
 ) -> Result<Verified<Entry>, FormError> {
-    let terms = Terms { role, how: How::Typed, approvals };
+    let terms = Terms { role, how: How::Typed, approvals, totp_step: None };
     sign_admit(acting, confirmed.request(), description, terms, at, rng)
 }
 
@@ -65,14 +66,50 @@ pub fn admit_recovered(
     at: u64,
     rng: &mut impl CryptoRng,
 ) -> Result<Verified<Entry>, FormError> {
-    let terms = Terms { role: Role::Approver, how: How::Recovery, approvals: Vec::new() };
+    let terms = Terms { role: Role::Approver, how: How::Recovery, approvals: Vec::new(), totp_step: None };
     sign_admit(recovery, request, description, terms, at, rng)
+}
+
+/// Signs the admission of a device whose one-time code was right, which needs no person: the policy allows the way.
+///
+/// # Errors
+///
+/// [`FormError`], never for a request and a description that were verified.
+pub fn admit_totp(
+    acting: Acting<'_>,
+    confirmed: &TotpConfirmed,
+    description: &Description,
+    role: Role,
+    at: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<Verified<Entry>, FormError> {
+    let terms = Terms { role, how: How::Totp, approvals: Vec::new(), totp_step: Some(confirmed.step()) };
+    sign_admit(acting, confirmed.request(), description, terms, at, rng)
+}
+
+/// Signs the admission of a device of which nothing was checked: whoever has the sync code is in. The log takes it only where the
+/// policy says so, and such a policy voids the promise about a stolen code.
+///
+/// # Errors
+///
+/// [`FormError`], never for a request and a description that were verified.
+pub fn admit_unchecked(
+    acting: Acting<'_>,
+    request: &Arc<Verified<JoinRequest>>,
+    description: &Description,
+    role: Role,
+    at: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<Verified<Entry>, FormError> {
+    let terms = Terms { role, how: How::None, approvals: Vec::new(), totp_step: None };
+    sign_admit(acting, request, description, terms, at, rng)
 }
 
 struct Terms {
     role: Role,
     how: How,
     approvals: Vec<Blob>,
+    totp_step: Option<u64>,
 }
 
 fn sign_admit(
@@ -99,14 +136,14 @@ fn sign_admit(
                 keyring.epoch(),
                 Wrapped::Description,
                 &[chain.as_bytes(), request.device.signing.as_bytes()],
-                &description.to_bytes(),
+                &description.without_totp().to_bytes(),
                 rng,
             )
             .map_err(broken)?,
         welcome: seal_welcome(&request.device.sealing, &place, keyring.epoch_key(), rng).map_err(broken)?,
         approvals: terms.approvals,
         ticket: None,
-        totp_step: None,
+        totp_step: terms.totp_step,
     };
     let known = EntryEvidence::of(Arc::clone(request));
     Verified::sign_knowing(roster.next_entry(at, Body::Admit(Box::new(admit))), &keys.signing, &[], Some(&known))

@@ -19,7 +19,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let rng = &mut rand_core::UnwrapErr(getrandom::SysRng);
-//! let description = |name: &str| Description { name: name.into(), platform: "Linux".into(), version: "1".into() };
+//! let description = |name: &str| Description { name: name.into(), platform: "Linux".into(), version: "1".into(), totp: None };
 //!
 //! // The laptop founds a chain.
 //! let laptop = DeviceKeys::draw(rng);
@@ -82,6 +82,7 @@ pub mod rotation;
 pub mod entry;
 pub mod roster;
 pub mod keyring;
+pub mod totp;
 pub mod decision;
 pub mod change;
 pub mod record;

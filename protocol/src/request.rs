@@ -26,6 +26,9 @@ pub struct Description {
     /// Version of the agent.
     #[n(2)]
     pub version: String,
+    /// Beside a join request: the one-time code that was typed on the device. An admit does not keep it.
+    #[n(3)]
+    pub totp: Option<String>,
 }
 
 impl Description {
@@ -36,6 +39,12 @@ impl Description {
     /// [`FormError`]: it is another device's claim, so it can be anything.
     pub fn from_opened(bytes: &[u8]) -> Result<Self, FormError> {
         cbor::decode("description", bytes, limits::DESCRIPTION_BYTES_MAX)
+    }
+
+    /// The same without the one-time code, as an admit keeps it.
+    #[must_use]
+    pub fn without_totp(&self) -> Self {
+        Self { totp: None, ..self.clone() }
     }
 
     /// The bytes that are sealed.

@@ -173,10 +173,12 @@ pub struct Roster {
     /// Every join key that was ever current here.
     join_keys: HashSet<JoinKey>,
     name_key: Blob,
+    founding_name_key: Blob,
     sync_code: Blob,
     policy: Policy,
     /// The epoch at the entry that brought the policy.
     policy_epoch: u64,
+    policy_seq: u64,
     members: BTreeMap<DeviceId, Member>,
     former: BTreeMap<DeviceId, Former>,
     writing: BTreeMap<DeviceId, Vec<Writing>>,
@@ -236,9 +238,11 @@ impl Roster {
             founding_join_key: found.join_key,
             join_keys: HashSet::from([found.join_key]),
             name_key: found.name_key.clone(),
+            founding_name_key: found.name_key.clone(),
             sync_code: found.sync_code.clone(),
             policy: found.policy.clone(),
             policy_epoch: 1,
+            policy_seq: 0,
             members: BTreeMap::new(),
             former: BTreeMap::new(),
             writing: BTreeMap::new(),
@@ -289,6 +293,8 @@ impl Roster {
             // `Entry::check` lets neither through at seq > 0. They are named, so that a new kind does not compile without a rule.
             Body::Found(_) | Body::Unknown { .. } => return Err(Refusal::OtherChain),
         }
+        // A closing does not come back with its signer's role.
+        self.closing = self.closing().copied();
         self.head = entry.hash();
         self.seq = expected;
         if !matches!(entry.body, Body::Deny(_)) {
@@ -420,6 +426,12 @@ impl Roster {
         &self.name_key
     }
 
+    /// The name key as `found` brought it, wrapped under the key of epoch 1.
+    #[must_use]
+    pub fn founding_name_key(&self) -> &Blob {
+        &self.founding_name_key
+    }
+
     /// The sync code, wrapped under the current epoch's key.
     #[must_use]
     pub fn wrapped_sync_code(&self) -> &Blob {
@@ -508,6 +520,12 @@ impl Roster {
     #[must_use]
     pub fn policy_epoch(&self) -> u64 {
         self.policy_epoch
+    }
+
+    /// Position of the entry that brought the policy in force.
+    #[must_use]
+    pub fn policy_seq(&self) -> u64 {
+        self.policy_seq
     }
 
     /// The time step of the last one-time code that admitted a device.

@@ -120,7 +120,7 @@ pub struct Joiner {
 pub const COLLECTION: &str = "quiet-collection";
 
 fn described(name: &str) -> Description {
-    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned() }
+    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned(), totp: None }
 }
 
 impl Member {

@@ -7,6 +7,7 @@ mod append;
 mod membership;
 mod requests;
 mod refill;
+mod outbox;
 mod records;
 mod rekey;
 
@@ -35,6 +36,8 @@ struct Shared {
     appending: tokio::sync::Mutex<()>,
     /// One own line of records.
     writing: tokio::sync::Mutex<()>,
+    /// Rung when there may be something to send.
+    outbox: tokio::sync::Notify,
     /// One reader of the log and the feed.
     following: tokio::sync::Mutex<()>,
 }
@@ -69,6 +72,7 @@ impl Agent {
             link: watch::Sender::new(Link::NoSession),
             appending: tokio::sync::Mutex::default(),
             writing: tokio::sync::Mutex::default(),
+            outbox: tokio::sync::Notify::new(),
             following: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -113,6 +117,9 @@ impl Agent {
             changed
         });
         if changed {
+            if self.link() == Link::Connected {
+                self.shared.outbox.notify_one();
+            }
             let _ = self.shared.events.send(event);
         }
     }

@@ -4,6 +4,7 @@ mod init;
 mod join_screen;
 mod join;
 mod run;
+mod queue;
 mod status;
 mod requests;
 mod approve;
@@ -12,6 +13,7 @@ mod remove;
 mod devices;
 mod leave;
 mod code;
+mod export;
 mod record;
 mod log;
 mod doctor;
@@ -342,6 +344,7 @@ pub(crate) fn description(name: Option<&str>) -> Description {
         name: if name.is_empty() { "device".to_owned() } else { name },
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        totp: None,
     }
 }
 

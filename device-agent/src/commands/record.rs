@@ -1,6 +1,5 @@
 //! `countersign record`: encrypted, signed items.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -8,13 +7,14 @@ use data_encoding::BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES, asked_to_stop, read_file, read_stdin};
+use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin};
 use crate::clock;
 use crate::core::view::{Event, ItemStanding, ItemView, RekeyView};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::{Collection, Item, Rekey, Write};
 use crate::output::Format;
+use crate::text::visible;
 use crate::told::Exit;
 
 /// Write and read records
@@ -33,7 +33,7 @@ enum What {
     /// Write a record: the value as an argument, from a file, or from standard input with -
     ///
     /// What is sealed of it (value, names, and a few bytes of the seal) has at most 256 KiB.
-    #[command(after_help = format!("Examples:\n  countersign record put notes first 'hello'\n  countersign record put notes photo --file cat.jpg\n  date | countersign record put notes today -\n\n{EXIT_CODES}"))]
+    #[command(after_help = format!("Examples:\n  countersign record put notes first 'hello'\n  countersign record put notes photo --file cat.jpg\n  date | countersign record put notes today -\n  countersign record put --queue notes first 'hello'\n\n{EXIT_CODES}"))]
     Put {
         /// Name of the collection
         collection: String,
@@ -45,6 +45,8 @@ enum What {
         /// Read the value from a file
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+        #[command(flatten)]
+        when: When,
     },
     /// Print a record
     #[command(after_help = format!("Examples:\n  countersign record get notes first\n  countersign record get notes photo > cat.jpg\n\n{EXIT_CODES}"))]
@@ -61,18 +63,22 @@ enum What {
         collection: Option<String>,
     },
     /// Delete a record
-    #[command(after_help = format!("Example:\n  countersign record delete notes first\n\n{EXIT_CODES}"))]
+    #[command(after_help = format!("Examples:\n  countersign record delete notes first\n  countersign record delete --queue notes first\n\n{EXIT_CODES}"))]
     Delete {
         /// Name of the collection
         collection: String,
         /// Name within it
         id: String,
+        #[command(flatten)]
+        when: When,
     },
     /// Write every record of an old epoch anew under the current keys, which a removed device does not have
     ///
     /// It can be broken off and typed again: what is done is done. Others may write meanwhile. Disputed records stay as they are.
     #[command(after_help = format!("Example:\n  countersign record rekey\n\n{EXIT_CODES}"))]
     Rekey,
+    Queue(queue::Args),
+    Export(export::Args),
     /// Print records as they change, on whichever device
     #[command(after_help = format!("Examples:\n  countersign record watch\n  countersign record watch notes --json\n\n{EXIT_CODES}"))]
     Watch {
@@ -81,20 +87,28 @@ enum What {
     },
 }
 
+/// When a write is sent.
+#[derive(clap::Args)]
+struct When {
+    /// Keep the write and return at once; it is sent when the relay is next reached, by the daemon or another command
+    ///
+    /// If another device writes the same record before that, nothing is overwritten: 'countersign status' shows the conflict.
+    #[arg(long)]
+    queue: bool,
+}
+
 /// Works on records.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     match args.what {
-        What::Put { collection, id, value, file } => put(context, collection, id, value, file).await,
+        What::Put { collection, id, value, file, when } => put(context, collection, id, value, file, when).await,
         What::Get { collection, id } => get(context, collection, id).await,
         What::List { collection } => list(context, collection).await,
-        What::Delete { collection, id } => {
-            let write = Write { collection, id, value: None };
-            let done = written(&write, "deleted");
-            let () = context.door(Session::NotNeeded).await?.post("/records/write", &write).await?;
-            context.result("countersign.record-written/1", &done, |output| output.progress("deleted"));
-            Ok(Exit::Done)
+        What::Delete { collection, id, when } => {
+            write(context, Write { collection, id, value: None }, "deleted", when).await
         }
         What::Rekey => rekey(context).await,
+        What::Queue(args) => queue::run(context, args).await,
+        What::Export(args) => export::run(context, args).await,
         What::Watch { collection } => {
             tokio::select! {
                 watched = watch(context, collection) => watched,
@@ -111,8 +125,15 @@ struct Written {
     id: String,
 }
 
-fn written(write: &Write, state: &'static str) -> Written {
-    Written { state, collection: write.collection.clone(), id: write.id.clone() }
+async fn write(context: &Context, write: Write, done: &'static str, when: When) -> Result<Exit, AgentError> {
+    let (path, state) = if when.queue { ("/records/queue", "queued") } else { ("/records/write", done) };
+    let () = context.door(Session::NotNeeded).await?.post(path, &write).await?;
+    let written = Written { state, collection: write.collection, id: write.id };
+    context.result("countersign.record-written/1", &written, |output| match state {
+        "queued" => output.progress("queued: it is sent when the relay is reached   (countersign status)"),
+        state => output.progress(state),
+    });
+    Ok(Exit::Done)
 }
 
 async fn put(
@@ -121,6 +142,7 @@ async fn put(
     id: String,
     value: Option<String>,
     file: Option<PathBuf>,
+    when: When,
 ) -> Result<Exit, AgentError> {
     let bytes = match (value, file) {
         (Some(value), None) if value == "-" => Zeroizing::new(read_stdin()?),
@@ -135,11 +157,8 @@ async fn put(
             });
         }
     };
-    let write = Write { collection, id, value: Some(Zeroizing::new(BASE64.encode(&bytes))) };
-    let done = written(&write, "stored");
-    let () = context.door(Session::NotNeeded).await?.post("/records/write", &write).await?;
-    context.result("countersign.record-written/1", &done, |output| output.progress("stored"));
-    Ok(Exit::Done)
+    let value = Some(Zeroizing::new(BASE64.encode(&bytes)));
+    write(context, Write { collection, id, value }, "stored", when).await
 }
 
 /// An item for programs: text where it is text.
@@ -187,11 +206,7 @@ async fn get(context: &Context, collection: String, id: String) -> Result<Exit, 
                 printed.writer
             ));
         }
-        output.bytes(&bytes);
-        // A terminal gets a line; a file or a pipe gets the bytes that were put.
-        if std::io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
-            output.bytes(b"\n");
-        }
+        output.value(&bytes);
     });
     Ok(Exit::Done)
 }
@@ -218,7 +233,6 @@ async fn list(context: &Context, collection: Option<String>) -> Result<Exit, Age
 
 /// Names are chosen by members, and shown on a terminal all the same.
 fn row(record: &Printed, kind: &str) -> String {
-    let visible = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     format!(
         "{kind}  {}/{}  by {}  {}{}",
         visible(&record.collection),

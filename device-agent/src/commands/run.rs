@@ -1,25 +1,37 @@
 //! `countersign run`: the daemon. It keeps the session with the relay and serves this device's other commands.
 
+use std::path::PathBuf;
+
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
+use crate::hook::{Hook, Program};
 use crate::local::{self, Place};
 use crate::told::Exit;
 use crate::{service, session, terminal};
 
 /// Receive requests, answer this device's other commands; on a terminal, ask you
 #[derive(clap::Args)]
-#[command(after_help = format!("Examples:\n  countersign run\n  countersign run --plain\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  countersign run\n  countersign run --plain\n  \
+    countersign run --on-event ~/bin/tell-me\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     #[command(flatten)]
     plain: PlainArgs,
+    /// Start this program for each event: a request, a decision, an alarm, a record that changed
+    ///
+    /// It gets the event on standard input, as one line of JSON in the form of 'run --json'; of a record no content, only collection, id,
+    /// writer and kind. Its environment is empty, there is no shell, and what it writes is discarded. One runs at a time, in order, for at
+    /// most 30 seconds. Whether it fails changes nothing.
+    #[arg(long, value_name = "PROGRAM")]
+    on_event: Option<PathBuf>,
 }
 
 /// Runs until told to stop, or until the relay is caught lying.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    let program = args.on_event.as_deref().map(Program::find).transpose()?;
     let Some(_lock) = context.home.try_lock()? else {
         return Err(AgentError::Locked { home: context.home.dir().to_owned() });
     };
@@ -38,6 +50,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let door = Door::within(&agent, Place::Daemon);
     // Before the session begins, so that nothing of it goes untold.
     let events = door.events().await?;
+    let hook = match program {
+        Some(program) => Some(Hook::start(program, door.events().await?)),
+        None => None,
+    };
     agent.core(|core| core.begin_telling()).await??;
     let telling = terminal::tell(&door, events, output, args.plain.writing());
     let ended = tokio::select! {
@@ -48,7 +64,13 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     };
     service::stopping();
     stop.cancel();
-    let served = serving.await.map_err(|error| AgentError::Task { what: error.to_string() })?;
+    let told = async {
+        if let Some(hook) = hook {
+            hook.finish().await;
+        }
+    };
+    let (served, ()) = tokio::join!(serving, told);
+    let served = served.map_err(|error| AgentError::Task { what: error.to_string() })?;
     ended.and(served)?;
     output.progress("stopped");
     Ok(Exit::Done)

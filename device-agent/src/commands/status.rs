@@ -2,10 +2,12 @@
 
 use protocol::limits::PROMPTS_PER_DAY_MAX;
 
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, queue};
 use crate::clock;
+use crate::core::view::OutboxView;
 use crate::door::Session;
 use crate::error::AgentError;
+use crate::limits;
 use crate::local::body::Status;
 use crate::text;
 use crate::told::Exit;
@@ -36,6 +38,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 clock::show(again_at)
             ));
         }
+        outbox(&status.outbox).iter().for_each(|line| output.line(line));
         if status.records_aside > 0 {
             output.line(&format!(
                 "records  {} set aside: they cite a head that this device does not know",
@@ -54,6 +57,29 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         (true, None) => Exit::Verification,
         (false, None) => Exit::Done,
     })
+}
+
+/// What waits for the relay, and what waits for its person.
+fn outbox(outbox: &OutboxView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(oldest_at) = outbox.oldest_at {
+        lines.push(format!(
+            "queued   {}, the oldest written {}   (sent when the relay is reached)",
+            match outbox.queued {
+                1 => "1 write".to_owned(),
+                more => format!("{more} writes"),
+            },
+            clock::show(oldest_at)
+        ));
+    }
+    for queued in outbox.refused.iter().take(limits::REFUSED_SHOWN) {
+        lines.push(format!("UNSENT   {}", queue::refused(queued)));
+    }
+    if outbox.refused.len() > limits::REFUSED_SHOWN {
+        let more = outbox.refused.len() - limits::REFUSED_SHOWN;
+        lines.push(format!("UNSENT   {more} more   (countersign record queue)"));
+    }
+    lines
 }
 
 /// What is said of the relay, without its address, which stands beside it.

@@ -13,7 +13,9 @@ mod prompt;
 mod decide;
 mod membership;
 mod records;
+mod outbox;
 mod rekey;
+mod export;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,7 @@ use crate::{clock, limits};
 
 pub(crate) use entries::Divergence;
 pub(crate) use membership::{Exactness, RemovalOrder};
+pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use replay::next_of;
@@ -118,7 +121,7 @@ impl Core {
         };
         store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
-        Ok(Self {
+        let mut core = Self {
             home: home.clone(),
             keys: secrets.keys,
             keyring,
@@ -133,7 +136,9 @@ impl Core {
             unopened,
             telling: Telling::Nobody,
             own_address: None,
-        })
+        };
+        core.adopt_staged()?;
+        Ok(core)
     }
 
     /// Everything that happens from now on.

@@ -223,8 +223,10 @@ impl Core {
         let request = Verified::<JoinRequest>::from_bytes(&opened.ask).map_err(damaged)?;
         let nonce = Verified::<Nonce>::from_bytes(&opened.nonce).map_err(damaged)?;
         let reveal = Verified::<Reveal>::from_bytes(reveal).map_err(damaged)?;
-        let description = Description::open(self.keyring.code(), &request.device.signing, &opened.description)
-            .unwrap_or_else(|_| Description { name: String::new(), platform: String::new(), version: String::new() });
+        let description =
+            Description::open(self.keyring.code(), &request.device.signing, &opened.description).unwrap_or_else(|_| {
+                Description { name: String::new(), platform: String::new(), version: String::new(), totp: None }
+            });
         let prompt = Prompt::new(request, nonce, &reveal)
             .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
         Ok((prompt, description))

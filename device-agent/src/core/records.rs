@@ -1,4 +1,4 @@
-//! Records: verified as the relay's, sealed and signed as our own, opened for whoever asks here.
+//! Records: verified as the relay's, opened for whoever asks here.
 
 use data_encoding::BASE64;
 use protocol::DeviceId;
@@ -11,13 +11,11 @@ use std::collections::HashMap;
 
 use super::view::{Event, ItemStanding, ItemView};
 use super::{Core, replay};
-use crate::clock;
 use crate::error::AgentError;
 use crate::limits;
 use crate::store::ItemRow;
 
 /// What a caller wants to write.
-#[derive(Clone)]
 pub(crate) struct Draft {
     /// Name of the collection.
     pub(crate) collection: String,
@@ -128,19 +126,6 @@ impl Core {
         Ok(())
     }
 
-    /// Seals and signs the next record of this device's line, and keeps it before it is sent.
-    pub(crate) fn write(&mut self, draft: &Draft) -> Result<SealedRecord, AgentError> {
-        self.must_write()?;
-        let collection = blind_collection(self.keyring.name_key(), &draft.collection);
-        let base = self.store.current(&collection, &blind_id(self.keyring.name_key(), &collection, &draft.id))?;
-        if draft.value.is_none() && self.item(&draft.collection, &draft.id)?.is_none() {
-            return Err(AgentError::NotFound { what: "this record".to_owned() });
-        }
-        let value = draft.value.as_ref().map(|value| value.as_slice());
-        let drafted = record::Draft { collection: &draft.collection, id: &draft.id, value, base, at: clock::now() };
-        self.seal_next(&drafted)
-    }
-
     /// Refuses a device that may not write, or not under the current keys.
     pub(super) fn must_write(&self) -> Result<(), AgentError> {
         self.must_hold_keys()?;
@@ -148,27 +133,6 @@ impl Core {
             Some(member) if member.role.writes() => Ok(()),
             _ => Err(AgentError::NotAWriter),
         }
-    }
-
-    /// Seals and signs a record as the next of this device's line, and keeps it before it is sent.
-    pub(super) fn seal_next(&mut self, draft: &record::Draft<'_>) -> Result<SealedRecord, AgentError> {
-        let line = self.store.line(&self.keys.id())?;
-        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let (record, ciphertext) = record::write(self.acting(), line, draft, &mut rng).map_err(AgentError::OwnForm)?;
-        self.store.stage_record(&record, ciphertext.as_deref())?;
-        Ok(SealedRecord { record: record.bytes().to_vec().into(), ciphertext })
-    }
-
-    /// Own records under way, oldest first.
-    pub(crate) fn staged_records(&self) -> Result<Vec<SealedRecord>, AgentError> {
-        let rows = self.store.staged_records()?;
-        let sealed = |row: ItemRow| SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) };
-        Ok(rows.into_iter().map(sealed).collect())
-    }
-
-    /// Destroys own records that the relay refused for good.
-    pub(crate) fn drop_staged_records(&self) -> Result<(), AgentError> {
-        self.store.unstage_records()
     }
 
     /// Where this device stands in the feed.
@@ -201,7 +165,7 @@ impl Core {
         Ok(items)
     }
 
-    fn open_row(&self, row: &ItemRow) -> Result<Option<ItemView>, AgentError> {
+    pub(super) fn open_row(&self, row: &ItemRow) -> Result<Option<ItemView>, AgentError> {
         let record = Verified::<Record>::from_bytes(&row.header)
             .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
         if record.kind == Kind::Delete {
@@ -213,7 +177,7 @@ impl Core {
         self.open_record(&record, ciphertext).map(Some)
     }
 
-    fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
+    pub(super) fn open_record(&self, record: &Verified<Record>, ciphertext: &[u8]) -> Result<ItemView, AgentError> {
         if self.keyring.epoch_key_of(record.epoch).is_none()
             && let Some(alarm) = self.key_alarm()
         {
@@ -248,7 +212,7 @@ impl Core {
     }
 
     /// A delete carries no names: they are those of the version that it replaced, if that was kept with its content.
-    fn deleted_item(&self, record: &Verified<Record>) -> Option<ItemView> {
+    pub(super) fn deleted_item(&self, record: &Verified<Record>) -> Option<ItemView> {
         let row = self.store.record_by_hash(&record.base.filter(|_| record.kind == Kind::Delete)?).ok()??;
         let mut item = self.open_row(&row).ok()??;
         item.value = String::new();

@@ -3,11 +3,9 @@
 use protocol::Hash;
 use protocol::record::{self, Kind, Record, Trust};
 use protocol::signed::Verified;
-use protocol::wire::SealedRecord;
 
-use super::Core;
 use super::view::RekeyView;
-use crate::clock;
+use super::{Core, Draft};
 use crate::error::AgentError;
 use crate::store::ItemRow;
 
@@ -46,8 +44,9 @@ impl Core {
         Ok(RekeyStep { old, view })
     }
 
-    /// Seals and keeps a version anew; nothing if it is not the current one of its item any more, or is of the current epoch.
-    pub(crate) fn write_anew(&mut self, version: &Hash) -> Result<Option<SealedRecord>, AgentError> {
+    /// Queues a version anew, and returns its number; nothing if it is not the current one of its item any more, or is of the current
+    /// epoch.
+    pub(crate) fn queue_anew(&mut self, version: &Hash) -> Result<Option<u64>, AgentError> {
         self.must_write()?;
         let Some(row) = self.store.record_by_hash(version)? else {
             return Ok(None);
@@ -60,14 +59,8 @@ impl Core {
         let Some(content) = self.opened(&record, &row) else {
             return Ok(None);
         };
-        let draft = record::Draft {
-            collection: &content.collection,
-            id: &content.id,
-            value: Some(&content.value),
-            base: Some(*version),
-            at: clock::now(),
-        };
-        self.seal_next(&draft).map(Some)
+        let value = Some(zeroize::Zeroizing::new(content.value.0));
+        self.queue_for_now(&Draft { collection: content.collection, id: content.id, value }).map(Some)
     }
 
     fn opened(&self, record: &Verified<Record>, row: &ItemRow) -> Option<record::Content> {

@@ -7,6 +7,8 @@ mod epochs_records;
 mod membership;
 mod records;
 mod aside;
+mod outbox;
+mod export;
 mod requests;
 
 use protocol::cbor::Blob;
@@ -36,7 +38,7 @@ fn rng() -> impl rand_core::CryptoRng {
 }
 
 fn named(name: &str) -> Description {
-    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned() }
+    Description { name: name.to_owned(), platform: "test".to_owned(), version: "0".to_owned(), totp: None }
 }
 
 /// A laptop that founded a chain, in a folder of its own.

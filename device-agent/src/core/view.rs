@@ -279,6 +279,92 @@ impl std::fmt::Debug for ItemView {
     }
 }
 
+/// What stands above the items of an export. `docs/export.md` has each field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ExportHeader {
+    /// Name and version of the form.
+    pub(crate) schema: String,
+    /// Verified: the chain.
+    pub(crate) chain: String,
+    /// Verified: hash of the pinned head.
+    pub(crate) head: String,
+    /// This device's clock, unix milliseconds.
+    pub(crate) at: u64,
+    /// Whether the relay's records were read first.
+    pub(crate) relay: Freshness,
+}
+
+/// Whether the relay was asked for what is new before its records were shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Freshness {
+    /// Everything that it had is in.
+    CaughtUp,
+    /// It is what this device has.
+    NotReached,
+}
+
+/// An item of an export.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ExportedView {
+    /// Name of its collection, where its content opens or the collection was asked for.
+    pub(crate) collection: Option<String>,
+    /// Name within the collection, where its content opens.
+    pub(crate) id: Option<String>,
+    /// Base64 of the content, where it opens.
+    pub(crate) value: Option<String>,
+    /// Verified: the device that wrote this version.
+    pub(crate) writer: String,
+    /// Claimed by the writer: its name.
+    pub(crate) writer_name: String,
+    /// Claimed by the writer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: hash of this version.
+    pub(crate) version: String,
+    /// Why there is no content: `sealed` or `withheld`.
+    pub(crate) damaged: Option<String>,
+    /// Whether it was written on one branch of a forked log.
+    pub(crate) disputed: bool,
+}
+
+impl std::fmt::Debug for ExportedView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ExportedView(secret, version {})", self.version)
+    }
+}
+
+/// An own write that the relay has not acknowledged, without its content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueuedView {
+    /// Name of its collection.
+    pub(crate) collection: String,
+    /// Name within the collection.
+    pub(crate) id: String,
+    /// `put` or `delete`.
+    pub(crate) kind: String,
+    /// When it was written, unix milliseconds.
+    pub(crate) at: u64,
+    /// Stable code of why it is set aside: `conflict` where somebody wrote the item meanwhile. Nothing while it waits for the relay.
+    pub(crate) refused: Option<String>,
+}
+
+impl std::fmt::Debug for QueuedView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QueuedView(secret, {}, refused {:?})", self.kind, self.refused)
+    }
+}
+
+/// Own writes that the relay has not acknowledged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutboxView {
+    /// How many wait for the relay.
+    pub(crate) queued: u64,
+    /// When the oldest of those was written, unix milliseconds.
+    pub(crate) oldest_at: Option<u64>,
+    /// Those that are set aside until their person decides.
+    pub(crate) refused: Vec<QueuedView>,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DecisionView {
@@ -328,6 +414,9 @@ impl DecisionView {
         format!("{} on {}", if self.outcome == "admitted" { "approved" } else { "denied" }, self.by)
     }
 }
+
+/// Name and version of the form in which events are told to programs.
+pub(crate) const EVENT_SCHEMA: &str = "countersign.event/1";
 
 /// Something that happened. Each is stored before it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

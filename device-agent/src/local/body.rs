@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::core::view::RequestView;
+use crate::core::view::{OutboxView, RequestView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,6 +100,13 @@ pub(crate) struct Rekey {
     pub(crate) after: u64,
 }
 
+/// The content of a write that waits.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct QueuedValue {
+    /// Base64; nothing for a delete.
+    pub(crate) value: Option<Zeroizing<String>>,
+}
+
 /// Which items.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Collection {
@@ -114,6 +121,8 @@ pub(crate) struct Code {
     pub(crate) words: Zeroizing<String>,
     /// The relay's address, which the new device needs besides.
     pub(crate) relay: String,
+    /// Both in one, as a QR code carries them.
+    pub(crate) payload: Zeroizing<String>,
 }
 
 /// What was verified.
@@ -164,6 +173,8 @@ pub(crate) struct Status {
     pub(crate) alarm: Option<String>,
     /// Records that wait for the log.
     pub(crate) records_aside: u64,
+    /// Own writes that the relay has not acknowledged.
+    pub(crate) outbox: OutboxView,
     /// Open requests.
     pub(crate) requests: Vec<RequestView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.

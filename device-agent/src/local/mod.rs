@@ -3,6 +3,7 @@
 pub(crate) mod body;
 mod membership;
 mod serve;
+mod export;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, RekeyView, RequestView, StepView};
+use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -85,6 +86,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/get", post(read))
         .route("/records/list", post(list))
         .route("/records/rekey", post(rekey))
+        .route("/records/export", post(export::export))
+        .route("/records/queue", post(queue))
+        .route("/records/queued", get(queued))
+        .route("/records/queued/get", post(queued_value))
+        .route("/records/queued/replace", post(replace_with_queued))
+        .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
         .route("/events", get(events))
@@ -127,6 +134,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             gone: core.gone().map(|gone| gone.to_string()),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
+            outbox: core.outbox()?,
             requests: core.requests()?,
             prompts_again_at: core.prompts_again_at(clock::now())?,
         })
@@ -166,21 +174,46 @@ async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
     let shown = move |core: &mut crate::core::Core| {
         core.must_hold_keys()?;
-        Ok::<_, AgentError>(body::Code { words: core.keyring().code().words(), relay })
+        let code = core.keyring().code();
+        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay })
     };
     fresh_if_reachable(local.agent.catch_up_log().await)?;
     Ok(Json(local.agent.core(shown).await??))
 }
 
 async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
+    Ok(Json(local.agent.write(draft(write)?).await?))
+}
+
+async fn queue(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
+    Ok(Json(local.agent.queue(draft(write)?).await?))
+}
+
+fn draft(write: body::Write) -> Result<Draft, AgentError> {
     let decode = |text: Zeroizing<String>| BASE64.decode(text.as_bytes()).map(Zeroizing::new);
     let value = write
         .value
         .map(decode)
         .transpose()
         .map_err(|_| AgentError::Usage { what: "the value is not base64".to_owned(), hint: String::new() })?;
-    local.agent.write(Draft { collection: write.collection, id: write.id, value }).await?;
-    Ok(Json(()))
+    Ok(Draft { collection: write.collection, id: write.id, value })
+}
+
+async fn queued(State(local): State<Local>) -> Answer<Vec<QueuedView>> {
+    Ok(Json(local.agent.core(|core| core.queued()).await??))
+}
+
+async fn queued_value(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<body::QueuedValue> {
+    let value = local.agent.core(move |core| core.queued_value(&item.collection, &item.id)).await??;
+    Ok(Json(body::QueuedValue { value: value.map(|value| Zeroizing::new(BASE64.encode(&value))) }))
+}
+
+async fn replace_with_queued(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<()> {
+    Ok(Json(local.agent.replace_with_queued(item.collection, item.id).await?))
+}
+
+async fn drop_queued(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<()> {
+    Ok(Json(local.agent.core(move |core| core.drop_queued(&item.collection, &item.id)).await??))
 }
 
 async fn read(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<ItemView> {

@@ -1,9 +1,11 @@
 //! The store of a device: SQLite, WAL, `synchronous=FULL`. What a function here returned from is on the disk.
 //!
-//! It holds no secret: keys live in the key file, records lie here as ciphertext.
+//! It holds no key: those live in the key file. Records lie here as ciphertext; only what waits to be sealed lies here as it was typed,
+//! in a file that nobody else can read.
 
 mod log;
 mod records;
+mod outbox;
 mod rounds;
 mod joining;
 
@@ -16,13 +18,15 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::AgentError;
 
+pub(crate) use outbox::{DraftRow, DraftState, Earlier, NewDraft};
 pub(crate) use records::ItemRow;
 pub(crate) use rounds::{Ended, OpenedRow};
 
-/// The form of the tables. A later one is refused, never guessed at.
-const SCHEMA_VERSION: i64 = 1;
+/// The form of the tables, a step for each version: a store of an earlier one goes on from where it is, one of a later one is refused,
+/// never guessed at. A step that was released is not changed any more.
+const STEPS: [&str; 2] = [FIRST, DRAFTS];
 
-const SCHEMA: &str = "
+const FIRST: &str = "
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 -- The pinned log: every entry that this device verified and applied. The last one is the head.
 CREATE TABLE log (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, entry BLOB NOT NULL) STRICT;
@@ -44,6 +48,13 @@ CREATE TABLE rounds (request BLOB PRIMARY KEY, join_key BLOB NOT NULL, ask BLOB 
 CREATE TABLE joining (one INTEGER PRIMARY KEY CHECK (one = 1), request BLOB NOT NULL, description BLOB NOT NULL) STRICT;
 CREATE TABLE join_nonces (round INTEGER PRIMARY KEY, nonce BLOB NOT NULL) STRICT;
 CREATE TABLE evidence (hash BLOB PRIMARY KEY, entry BLOB NOT NULL, found_at INTEGER NOT NULL) STRICT;
+";
+
+/// Own writes until the relay acknowledged them, unsealed, in order. `staged` is the hash of the record in `outbox_records` that carries
+/// one; `refused` is why the relay will not have it. Numbers are never given twice.
+const DRAFTS: &str = "
+CREATE TABLE drafts (number INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, id TEXT NOT NULL, value BLOB, base BLOB,
+  queued_at INTEGER NOT NULL, staged BLOB UNIQUE, refused TEXT) STRICT;
 ";
 
 /// An open store.
@@ -105,17 +116,19 @@ impl Store {
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
+        // A write that was sent must not stay in a free page as it was typed.
+        db.pragma_update(None, "secure_delete", "ON")?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
         let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match version {
-            0 => {
-                let tx = db.transaction()?;
-                tx.execute_batch(SCHEMA)?;
-                tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-                tx.commit()?;
-            }
-            SCHEMA_VERSION => {}
-            _ => return Err(AgentError::Damaged { what: "it was written by a later version of this program" }),
+        let done = usize::try_from(version).map_err(|_| AgentError::Damaged { what: "its version is no number" })?;
+        for (number, step) in STEPS.iter().enumerate().skip(done) {
+            let tx = db.transaction()?;
+            tx.execute_batch(step)?;
+            tx.pragma_update(None, "user_version", signed(number as u64 + 1))?;
+            tx.commit()?;
+        }
+        if done > STEPS.len() {
+            return Err(AgentError::Damaged { what: "it was written by a later version of this program" });
         }
         Ok(Self { db })
     }
@@ -188,4 +201,28 @@ fn signed(number: u64) -> i64 {
 /// SQLite counts with a sign.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_an_earlier_version_goes_on_and_one_of_a_later_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(FIRST).unwrap();
+        db.execute("INSERT INTO settings VALUES ('relay', x'61')", []).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.text_setting(Setting::Relay).unwrap().as_deref(), Some("a"));
+        assert!(store.drafts().unwrap().is_empty());
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        let version: i64 = store.db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, signed(STEPS.len() as u64));
+        db.pragma_update(None, "user_version", version + 1).unwrap();
+        assert!(matches!(Store::open(&path), Err(AgentError::Damaged { .. })));
+    }
 }

@@ -1,4 +1,4 @@
-//! Records as they were received, who wrote how far, and own ones under way.
+//! Records as they were received, and who wrote how far.
 
 use protocol::connect::Cursor;
 use protocol::id::{BlindedCollection, BlindedId};
@@ -25,7 +25,7 @@ pub(crate) type ItemRow = RecordRowKept;
 pub(crate) type AsideRow = RecordRowKept;
 
 /// Reads the header and ciphertext of a row.
-fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecordRowKept> {
+pub(super) fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecordRowKept> {
     Ok(RecordRowKept { header: row.get(0)?, ciphertext: row.get(1)? })
 }
 
@@ -67,7 +67,8 @@ impl Store {
         bytes.map(|bytes| id(&bytes)).transpose()
     }
 
-    /// Keeps a record that was verified as the next of its writer's line and as the current version of its item.
+    /// Keeps a record that was verified as the next of its writer's line and as the current version of its item. An own one settles
+    /// its draft.
     pub(crate) fn keep_record(
         &mut self,
         record: &Verified<Record>,
@@ -98,7 +99,7 @@ impl Store {
             signed(line.counter),
             hash.as_bytes()
         ])?;
-        tx.execute("DELETE FROM outbox_records WHERE hash = ?1", [hash.as_bytes()])?;
+        super::outbox::settle(&tx, &hash)?;
         tx.execute("DELETE FROM aside WHERE hash = ?1", [hash.as_bytes()])?;
         Ok(tx.commit()?)
     }
@@ -150,6 +151,21 @@ impl Store {
         Ok(self.db.query_row(count, [], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))?)
     }
 
+    /// Where the current version of every item arrived, of one collection or of all, in the order of arrival.
+    pub(crate) fn current_places(&self, collection: Option<&BlindedCollection>) -> Result<Vec<u64>, AgentError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT arrival FROM records JOIN items USING (hash) WHERE ?1 IS NULL OR items.collection = ?1 ORDER BY arrival",
+        )?;
+        let places = query.query_map([collection.map(BlindedCollection::as_bytes)], |row| Ok(unsigned(row.get(0)?)))?;
+        Ok(places.collect::<Result<_, _>>()?)
+    }
+
+    /// The record that arrived at a place.
+    pub(crate) fn record_at(&self, arrival: u64) -> Result<Option<RecordRowKept>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT header, ciphertext FROM records WHERE arrival = ?1")?;
+        Ok(query.query_row([signed(arrival)], kept).optional()?)
+    }
+
     /// Every record in the order of arrival, a page at a time: those after `after`, with their place.
     pub(crate) fn records_after(&self, after: u64, most: usize) -> Result<Vec<(u64, RecordRowKept)>, AgentError> {
         let mut query = self.db.prepare_cached(
@@ -194,27 +210,5 @@ impl Store {
     /// Keeps the place in the feed, after everything before it was kept.
     pub(crate) fn keep_cursor(&self, cursor: Cursor) -> Result<(), AgentError> {
         self.set(Setting::Cursor, &protocol::cbor::encode(&cursor))
-    }
-
-    /// Keeps an own record before it is sent.
-    pub(crate) fn stage_record(&self, record: &Verified<Record>, ciphertext: Option<&[u8]>) -> Result<(), AgentError> {
-        self.db.execute(
-            "INSERT OR REPLACE INTO outbox_records VALUES (?1, ?2, ?3, ?4)",
-            params![signed(record.counter), record.hash().as_bytes(), record.bytes().as_ref(), ciphertext],
-        )?;
-        Ok(())
-    }
-
-    /// Own records under way, in order.
-    pub(crate) fn staged_records(&self) -> Result<Vec<RecordRowKept>, AgentError> {
-        let mut query = self.db.prepare_cached("SELECT header, ciphertext FROM outbox_records ORDER BY counter")?;
-        let rows = query.query_map([], kept)?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Destroys own records that the relay refused for good.
-    pub(crate) fn unstage_records(&self) -> Result<(), AgentError> {
-        self.db.execute("DELETE FROM outbox_records", [])?;
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::io::IsTerminal as _;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::core::view::{DecisionView, Event, PromptView, RequestView, short};
+use crate::core::view::{DecisionView, EVENT_SCHEMA, Event, PromptView, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::output::{Format, Output};
@@ -157,7 +157,7 @@ async fn json(mut events: Events, output: Output) -> Result<(), AgentError> {
     }
     while let Some(event) = events.next().await {
         if !matches!(event, Event::Record { .. }) {
-            output.json(&Told { schema: "countersign.event/1", event: &event });
+            output.json(&Told { schema: EVENT_SCHEMA, event: &event });
         }
         if let Event::Stopped { told } = event {
             return Err(AgentError::Told(told));

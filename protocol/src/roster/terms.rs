@@ -86,6 +86,7 @@ impl Roster {
         self.check_approvals(entry, self.policy.quorums.policy, &subject)?;
         self.policy = change.policy.clone();
         self.policy_epoch = self.epoch();
+        self.policy_seq = entry.seq;
         Ok(())
     }
 

@@ -30,3 +30,4 @@ mod shown;
 mod oracle;
 mod properties;
 mod secrets;
+mod totp;

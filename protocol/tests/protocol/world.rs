@@ -51,7 +51,12 @@ pub(crate) fn keys(name: &str) -> DeviceKeys {
 }
 
 pub(crate) fn description(name: &str) -> Description {
-    Description { name: name.to_owned(), platform: "Debian 12 x86_64".to_owned(), version: "0.1.0".to_owned() }
+    Description {
+        name: name.to_owned(),
+        platform: "Debian 12 x86_64".to_owned(),
+        version: "0.1.0".to_owned(),
+        totp: None,
+    }
 }
 
 impl Chain {

@@ -1,10 +1,11 @@
 //! `derivations.json`.
 
-use protocol::code::SyncCode;
+use protocol::code::{RecoveryCode, SyncCode};
 use protocol::id::Commitment;
 use protocol::keys::{EpochKey, NameKey};
 use protocol::record::{blind_collection, blind_id};
 use protocol::round::{Commitments, commit, links};
+use protocol::totp::TotpSecret;
 
 use crate::reading::{Disagreements, bytes, error, file, id, items, number, text};
 
@@ -18,6 +19,32 @@ fn sync_codes_give_these_words_and_keys() {
         let [seed, description] = &items(case, "derived")[..] else { panic!("two derivations") };
         assert_eq!(code.join_key().expose_seed().as_slice(), bytes(seed, "out"));
         assert_eq!(code.description_key().expose().as_slice(), bytes(description, "out"));
+    }
+}
+
+#[test]
+fn recovery_codes_give_these_words_and_keys() {
+    for case in items(&file("derivations.json"), "recovery_codes") {
+        let code = RecoveryCode::from_bytes(id(case, "recovery_code"));
+        assert_eq!(*code.words(), text(case, "words"));
+        assert_eq!(RecoveryCode::from_words(text(case, "words")), Ok(code.clone()));
+        let keys = code.keys();
+        assert_eq!((keys.id().0, *keys.sealing.public().as_bytes()), (id(case, "signing"), id(case, "sealing")));
+        let [seed, secret] = &items(case, "derived")[..] else { panic!("two derivations") };
+        assert_eq!(keys.signing.expose_seed().as_slice(), bytes(seed, "out"));
+        assert_eq!(keys.sealing.expose().as_slice(), bytes(secret, "out"));
+    }
+}
+
+#[test]
+fn one_time_codes_are_right_for_a_minute_and_a_half() {
+    for case in items(&file("derivations.json"), "one_time_codes") {
+        let secret = TotpSecret::from_bytes(bytes(case, "secret").try_into().unwrap());
+        let (now, step) = (number(case, "now_s"), number(case, "step"));
+        for at in [step.saturating_sub(1), step, step + 1] {
+            assert_eq!(secret.step_of(text(case, "code"), at * 30), Some(step), "{now}");
+        }
+        assert_eq!(secret.step_of(text(case, "code"), (step + 2) * 30), None);
     }
 }
 

@@ -16,6 +16,8 @@ use protocol::wire::{Purpose, Stage};
 use protocol::{ChainId, Verified, decision, limits};
 use tempfile::TempDir;
 
+mod closing;
+
 use super::chains::Change;
 use super::records::Incoming;
 use super::requests::{Asked, Origin};
@@ -43,7 +45,7 @@ struct Desk {
 }
 
 fn described() -> Description {
-    Description { name: "x".into(), platform: "x".into(), version: "x".into() }
+    Description { name: "x".into(), platform: "x".into(), version: "x".into(), totp: None }
 }
 
 fn founding(keys: &DeviceKeys) -> protocol::entry::Founding {

@@ -315,7 +315,7 @@ pub(crate) struct Joiner {
 }
 
 pub(crate) fn description(name: &str) -> Description {
-    Description { name: name.into(), platform: "test".into(), version: "0".into() }
+    Description { name: name.into(), platform: "test".into(), version: "0".into(), totp: None }
 }
 
 /// A founding entry and its member, not sent yet.

@@ -38,7 +38,7 @@ pub(super) struct Device {
 }
 
 pub(super) fn described() -> Description {
-    Description { name: "benchmark".into(), platform: "Linux".into(), version: "1".into() }
+    Description { name: "benchmark".into(), platform: "Linux".into(), version: "1".into(), totp: None }
 }
 
 /// A device that is about to ask.
@@ -160,6 +160,11 @@ impl Device {
     pub(super) fn puts(&mut self, from: usize, count: usize) -> Bytes {
         let records = (from..from + count).map(|number| self.writes(&format!("item {number}"))).collect();
         cbor::encode(&Put { records, refill: None }).into()
+    }
+
+    /// Stands where its chain stands after an entry.
+    pub(super) fn stands_at(&mut self, roster: Roster, keyring: Keyring) {
+        self.chain = Arc::new(Chain { roster, keyring, entries: Vec::new() });
     }
 
     /// A signed read of an item: path and headers.

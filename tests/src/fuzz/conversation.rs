@@ -29,7 +29,8 @@ impl Asking {
         let mut rng = seeded(name);
         let keys = DeviceKeys::draw(&mut rng);
         let commitments = Commitments::draw(&mut rng);
-        let description = Description { name: name.to_owned(), platform: String::new(), version: String::new() };
+        let description =
+            Description { name: name.to_owned(), platform: String::new(), version: String::new(), totp: None };
         let sealed = description.seal(code, &keys.id(), &mut rng).expect("a description");
         let request = JoinRequest::sign(code, &keys, &sealed, commitments.public(), 0).expect("a request");
         Self { keys, request, commitments }
@@ -66,7 +67,8 @@ impl World {
     fn new() -> Self {
         let laptop = DeviceKeys::draw(&mut seeded("laptop"));
         let tablet = DeviceKeys::draw(&mut seeded("tablet"));
-        let description = Description { name: String::new(), platform: String::new(), version: String::new() };
+        let description =
+            Description { name: String::new(), platform: String::new(), version: String::new(), totp: None };
         let founding = entry::found(&laptop, &description, Policy::default(), None, 0, &mut seeded("founding"));
         let founding = founding.expect("a founding");
         let roster = Roster::found(&founding.entry).expect("a roster");

@@ -24,3 +24,6 @@ mod sockets;
 mod people;
 mod losing;
 mod lies;
+mod queue;
+mod export;
+mod hooks;

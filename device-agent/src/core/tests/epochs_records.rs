@@ -5,6 +5,7 @@ use protocol::cut::{Cut, CutAt, Removal};
 use protocol::entry::RemoveReason;
 use protocol::record::{self, Line, RecordRefusal};
 
+use super::super::Sealing;
 use super::super::view::ItemStanding;
 use super::*;
 
@@ -73,15 +74,13 @@ fn a_record_past_a_cut_at_the_last_one_is_refused() {
 #[test]
 fn a_record_that_a_rotation_overtook_is_sealed_anew() {
     let mut laptop = Laptop::founds();
-    let draft = || Draft {
-        collection: "notes".to_owned(),
-        id: "one".to_owned(),
-        value: Some(zeroize::Zeroizing::new(b"x".to_vec())),
-    };
-    let stale = laptop.core.write(&draft()).unwrap();
+    let value = Some(zeroize::Zeroizing::new(b"x".to_vec()));
+    let draft = Draft { collection: "notes".to_owned(), id: "one".to_owned(), value };
+    let stale = laptop.core.write(&draft).unwrap();
     rotates(&mut laptop);
-    laptop.core.drop_staged_records().unwrap();
-    let fresh = laptop.core.write(&draft()).unwrap();
+    let number = laptop.core.next_draft().unwrap().unwrap();
+    laptop.core.unseal(number).unwrap();
+    let Sealing::Sealed(fresh) = laptop.core.seal(number).unwrap() else { panic!("sealed anew") };
     let of = |sealed: &SealedRecord| {
         let record = Verified::<Record>::from_bytes(&sealed.record).unwrap();
         (record.epoch, record.counter)
@@ -106,7 +105,8 @@ fn writing_anew_passes_over_what_is_current_deleted_or_overtaken_and_can_begin_a
     assert_eq!(old.len(), 3);
     laptop.writes("two", b"by another hand");
     for version in &old {
-        if let Some(sealed) = laptop.core.write_anew(version).unwrap() {
+        if let Some(number) = laptop.core.queue_anew(version).unwrap() {
+            let Sealing::Sealed(sealed) = laptop.core.seal(number).unwrap() else { panic!("sealed") };
             laptop.core.take_record(&sealed).unwrap();
         }
         // Broken off and begun again: what is done is not old any more.

@@ -1,10 +1,11 @@
 //! `docs/vectors/derivations.json`: everything that follows from a secret by a formula of `docs/protocol.md`.
 
 use hkdf::Hkdf;
-use protocol::code::SyncCode;
+use protocol::code::{RecoveryCode, SyncCode};
 use protocol::keys::EpochKey;
 use protocol::record;
 use protocol::round::{Commitments, commit};
+use protocol::totp::TotpSecret;
 use sha2::{Digest as _, Sha256};
 
 use super::json::{Json, hex, list, object};
@@ -51,6 +52,38 @@ fn of_sync_codes() -> Json {
         }
     };
     list(sync_codes().into_iter().map(of))
+}
+
+fn of_recovery_codes() -> Json {
+    let of = |(name, bits): (&str, [u8; 32])| {
+        let code = RecoveryCode::from_bytes(bits);
+        let (signing, seed) = derived("signing seed", &bits, "countersign/v1/recovery-signing", &[]);
+        let (sealing, secret) = derived("sealing secret", &bits, "countersign/v1/recovery-sealing", &[]);
+        let keys = code.keys();
+        assert_eq!(seed, keys.signing.expose_seed().as_slice());
+        assert_eq!(secret, keys.sealing.expose().as_slice());
+        object! {
+            "name": name,
+            "recovery_code": hex(bits),
+            "words": code.words().as_str(),
+            "derived": list([signing, sealing]),
+            "signing": hex(keys.id().0),
+            "sealing": hex(keys.sealing.public().as_bytes()),
+        }
+    };
+    list([("sevens", [7; 32]), ("zeros", [0; 32])].into_iter().map(of))
+}
+
+/// Codes of the SHA-1 secret of RFC 6238, appendix B, cut to six digits.
+fn of_one_time_codes() -> Json {
+    let secret = TotpSecret::from_bytes(*b"12345678901234567890");
+    let of = |(now, digits): (u64, &str)| {
+        let step = secret.step_of(digits, now);
+        assert_eq!(step, Some(now / 30));
+        object! { "name": format!("at {now}"), "secret": hex(secret.expose()), "now_s": now, "code": digits, "step": step }
+    };
+    let codes = [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (20_000_000_000, "353130")];
+    list(codes.into_iter().map(of))
 }
 
 fn of_epoch_keys() -> Json {
@@ -203,6 +236,8 @@ fn derivations_are_the_same_as_ever() {
     let file = object! {
         "about": note("Every formula of docs/protocol.md that makes one secret or name of another."),
         "sync_codes": of_sync_codes(),
+        "recovery_codes": of_recovery_codes(),
+        "one_time_codes": of_one_time_codes(),
         "epoch_keys": of_epoch_keys(),
         "blinded_names": of_name_keys(),
         "commitments": of_commitments(),

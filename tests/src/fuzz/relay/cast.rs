@@ -94,7 +94,8 @@ impl Cast {
 
 impl Chain {
     fn found(devices: &[Device], founder: usize, policy: Policy) -> Self {
-        let description = Description { name: String::new(), platform: String::new(), version: String::new() };
+        let description =
+            Description { name: String::new(), platform: String::new(), version: String::new(), totp: None };
         let mut rng = seeded(&format!("founding {founder}"));
         let founding =
             entry::found(&devices[founder].keys, &description, policy, None, 0, &mut rng).expect("a founding");
@@ -118,7 +119,8 @@ impl Chain {
 
 impl Asking {
     fn new(at: usize, device: &Device, code: &SyncCode, when: u64) -> Self {
-        let description = Description { name: NAMES[at].into(), platform: String::new(), version: String::new() };
+        let description =
+            Description { name: NAMES[at].into(), platform: String::new(), version: String::new(), totp: None };
         let sealed = description.seal(code, &device.keys.id(), &mut seeded(NAMES[at])).expect("a description");
         let form = JoinRequest::sign(code, &device.keys, &sealed, device.commitments.public(), when);
         let form = form.expect("a request");

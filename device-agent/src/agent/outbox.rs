@@ -1,0 +1,187 @@
+//! Sending own writes, in order: each until the relay has it, or will not have it.
+
+use std::convert::Infallible;
+
+use super::refill::Refilled;
+use super::{Agent, Link};
+use crate::core::{Draft, Sealing};
+use crate::error::AgentError;
+use crate::limits;
+
+/// Tries of one write: another device may move the log in between.
+const WRITE_TRIES: usize = 3;
+
+/// What became of a draft.
+enum Fate {
+    /// The relay has it, or it was dropped.
+    Settled,
+    /// It is set aside.
+    Refused(AgentError),
+}
+
+/// What may be done about a refusal.
+enum Remedy {
+    /// The log moved: the draft is sealed anew.
+    FollowTheLog,
+    /// The relay has another version or line than this device believes, and one of the two lacks something.
+    Compare,
+    /// Nothing: this draft will never be taken.
+    SetAside,
+    /// Nothing here: the refusal is not about this draft.
+    Wait,
+}
+
+impl Remedy {
+    fn of(status: u16, code: &str) -> Self {
+        match (status, code) {
+            (_, "unknown-head" | "stale-epoch") => Self::FollowTheLog,
+            (_, "conflict" | "broken-line" | "replayed") => Self::Compare,
+            (400 | 409 | 413, _) => Self::SetAside,
+            _ => Self::Wait,
+        }
+    }
+}
+
+impl Agent {
+    /// Keeps a write until the relay is reached.
+    pub(crate) async fn queue(&self, draft: Draft) -> Result<(), AgentError> {
+        self.core(move |core| core.queue_for_later(&draft)).await??;
+        self.shared.outbox.notify_one();
+        Ok(())
+    }
+
+    /// Lets the refused writes of an item be sent after all.
+    pub(crate) async fn replace_with_queued(&self, collection: String, id: String) -> Result<(), AgentError> {
+        self.core(move |core| core.replace_with_queued(&collection, &id)).await??;
+        self.shared.outbox.notify_one();
+        Ok(())
+    }
+
+    /// Sends what waits. What the relay cannot take now goes on waiting.
+    pub(crate) async fn flush_records(&self) -> Result<(), AgentError> {
+        match self.send_queued().await {
+            Err(AgentError::Problem { code, .. }) => {
+                tracing::warn!(code, "a record that was written earlier is not taken by the relay: it is kept");
+                Ok(())
+            }
+            // Reading goes on where writing does not.
+            Err(error @ (AgentError::NotAWriter | AgentError::OtherEpochKey { .. })) => {
+                tracing::warn!(%error, "what was written earlier is kept");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Sends what waits whenever something does, for as long as a session is up.
+    pub(crate) async fn keep_sending(&self) -> Infallible {
+        loop {
+            self.shared.outbox.notified().await;
+            let (mut wait, longest) = limits::RECONNECT_WAIT;
+            while self.link() == Link::Connected {
+                match self.send_queued().await {
+                    Ok(()) => break,
+                    Err(error) => tracing::info!(%error, "what was queued is not sent yet"),
+                }
+                tokio::time::sleep(wait).await;
+                wait = longest.min(wait * 2);
+            }
+        }
+    }
+
+    async fn send_queued(&self) -> Result<(), AgentError> {
+        let _turn = self.shared.writing.lock().await;
+        self.send_until(None).await
+    }
+
+    /// Sends drafts in order, up to one of them or to the last. A refusal of that one is an error; of another, it is set aside. The
+    /// caller has the turn of writing.
+    pub(super) async fn send_until(&self, last: Option<u64>) -> Result<(), AgentError> {
+        while let Some(number) = self.core(|core| core.next_draft()).await?? {
+            let fate = self.deliver(number).await?;
+            if last == Some(number) {
+                return match fate {
+                    Fate::Settled => Ok(()),
+                    Fate::Refused(error) => Err(error),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, number: u64) -> Result<Fate, AgentError> {
+        let mut tries = 1;
+        loop {
+            let sealed = match self.core(move |core| core.seal(number)).await?? {
+                Sealing::Sealed(sealed) => sealed,
+                Sealing::Refused(error) => return Ok(Fate::Refused(error)),
+                Sealing::Gone => return Ok(Fate::Settled),
+            };
+            let refused = match self.relay().put(vec![sealed.clone()]).await {
+                Ok(_) => {
+                    self.core(move |core| core.take_record(&sealed)).await??;
+                    return Ok(Fate::Settled);
+                }
+                // The relay may have it: the same bytes are sent again, and nothing else in their place.
+                Err(error) if leaves_it_open(&error) => return Err(error),
+                Err(error) => error,
+            };
+            if let Some(fate) = self.remedy(number, refused, tries).await? {
+                return Ok(fate);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Does what a refusal asks for. Nothing is returned where the draft may be tried again.
+    async fn remedy(&self, number: u64, refused: AgentError, tries: usize) -> Result<Option<Fate>, AgentError> {
+        let AgentError::Problem { status, code, .. } = &refused else { return Err(refused) };
+        match Remedy::of(*status, code) {
+            Remedy::FollowTheLog if tries < WRITE_TRIES => {
+                self.core(move |core| core.unseal(number)).await??;
+                self.catch_up_log().await?;
+                Ok(None)
+            }
+            Remedy::Compare if tries < WRITE_TRIES => {
+                let found_out = if tries == 1 {
+                    self.catch_up_records().await?;
+                    Refilled::Something
+                } else {
+                    self.refill_records().await?
+                };
+                // Not before: a record that the relay has after all is in its feed, and is settled by it.
+                if self.core(move |core| core.draft_state(number)).await??.is_none() {
+                    return Ok(Some(Fate::Settled));
+                }
+                if found_out == Refilled::Nothing {
+                    return self.give_up(number, refused).await.map(Some);
+                }
+                self.core(move |core| core.unseal(number)).await??;
+                Ok(None)
+            }
+            Remedy::SetAside => self.set_aside(number, refused).await.map(Some),
+            Remedy::FollowTheLog | Remedy::Compare | Remedy::Wait => self.give_up(number, refused).await.map(Some),
+        }
+    }
+
+    /// A conflict is its person's to decide. Anything else may pass: the draft waits, and is sealed anew.
+    async fn give_up(&self, number: u64, refused: AgentError) -> Result<Fate, AgentError> {
+        if matches!(&refused, AgentError::Problem { code, .. } if code == "conflict") {
+            return self.set_aside(number, refused).await;
+        }
+        self.core(move |core| core.unseal(number)).await??;
+        Err(refused)
+    }
+
+    async fn set_aside(&self, number: u64, refused: AgentError) -> Result<Fate, AgentError> {
+        self.core(move |core| core.refuse(number, refused)).await?.map(Fate::Refused)
+    }
+}
+
+/// Whether the relay may have what it was sent.
+fn leaves_it_open(error: &AgentError) -> bool {
+    match error {
+        AgentError::Problem { status, .. } => *status >= 500 || *status == 429,
+        _ => true,
+    }
+}

@@ -1,0 +1,110 @@
+//! `countersign record export`: every current item as lines of JSON, to standard output or into a new file.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, EXIT_CODES};
+use crate::core::view::Freshness;
+use crate::door::{Lines, Session};
+use crate::error::AgentError;
+use crate::local::body::Collection;
+use crate::output::Reader;
+use crate::told::Exit;
+
+/// Write out the content of every record, for a backup or another program
+///
+/// Lines of JSON: one that says what this is, then one for each record, in the order of writing. Nothing in it is sealed any more.
+/// Without a connection it is what this device has, and the first line says so. docs/export.md has every field.
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  countersign record export notes.jsonl\n  \
+    countersign record export --collection notes - | jq -r .id\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    /// Of one collection only
+    #[arg(long, value_name = "NAME")]
+    collection: Option<String>,
+    /// A file that does not exist yet; - or none for standard output
+    #[arg(value_name = "FILE|-")]
+    file: Option<PathBuf>,
+}
+
+/// What of the first line is told here.
+#[derive(Deserialize)]
+struct Header {
+    relay: Freshness,
+}
+
+#[derive(Serialize)]
+struct Exported<'a> {
+    file: String,
+    records: u64,
+    collection: Option<&'a str>,
+}
+
+/// Exports.
+pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
+    let wanted = Collection { collection: args.collection };
+    let file = args.file.filter(|file| file.as_os_str() != "-");
+    if let Some(file) = &file {
+        // Before anything is read; the file is put there by a step that replaces none all the same.
+        refuse_existing(file)?;
+    }
+    let mut lines = context.door(Session::NotNeeded).await?.post_for_lines("/records/export", &wanted).await?;
+    let header = lines.next().await?.unwrap_or_default();
+    if serde_json::from_slice::<Header>(&header).is_ok_and(|header| header.relay == Freshness::NotReached) {
+        context.output.progress("the relay was not reached: this is what this device has");
+    }
+    let Some(file) = file else { return print(context, &header, lines).await };
+    let records = write(&file, &header, lines).await?;
+    let exported = Exported { file: file.display().to_string(), records, collection: wanted.collection.as_deref() };
+    context.result("countersign.record-export/1", &exported, |output| {
+        output.progress(&format!("exported to {}: {records}; nothing in it is sealed", file.display()));
+    });
+    Ok(Exit::Done)
+}
+
+/// A reader that went away has what it wanted; one that could not take everything has not.
+async fn print(context: &Context, header: &[u8], mut lines: Lines) -> Result<Exit, AgentError> {
+    let mut reader = context.output.stream(header);
+    while reader.map_err(AgentError::Terminal)? == Reader::There {
+        let Some(line) = lines.next().await? else { break };
+        reader = context.output.stream(&line);
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes beside the file, which is there once everything is, and closed to others. Returns how many records it has.
+async fn write(file: &Path, header: &[u8], mut lines: Lines) -> Result<u64, AgentError> {
+    let wrap = |source| AgentError::File { path: file.to_owned(), source };
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut kept = tempfile::NamedTempFile::new_in(folder).map_err(wrap)?;
+    kept.write_all(header).map_err(wrap)?;
+    let mut records: u64 = 0;
+    while let Some(line) = lines.next().await? {
+        kept.write_all(&line).map_err(wrap)?;
+        records += 1;
+    }
+    kept.as_file().sync_all().map_err(wrap)?;
+    match kept.persist_noclobber(file) {
+        Ok(_) => {}
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(file)),
+        Err(error) => return Err(wrap(error.error)),
+    }
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrap)?;
+    Ok(records)
+}
+
+fn refuse_existing(file: &Path) -> Result<(), AgentError> {
+    if file.symlink_metadata().is_ok() { Err(exists(file)) } else { Ok(()) }
+}
+
+fn exists(file: &Path) -> AgentError {
+    AgentError::Usage {
+        what: format!("{} is there already, and is not written over", file.display()),
+        hint: "countersign record export FILE   (another one)".to_owned(),
+    }
+}
