@@ -254,23 +254,61 @@ fn at_a_terminal_a_removal_asks_of_each_and_wants_a_word_typed() {
     assert_eq!(members(&laptop), ["laptop", "tablet"]);
 }
 
-/// The relay lost its store; the phone fills the next one.
+/// The relay lost its store. A member fills the next one: with records of who is gone, of epochs that are over, in the order of the feed.
 #[test]
-fn a_removal_outlives_the_relay() {
+fn an_empty_relay_is_filled_with_records_of_who_is_gone_and_of_epochs_that_are_over() {
     let relay = Relay::start();
     let laptop = laptop_on(&relay);
     let phone = joined(&relay, "phone", &laptop);
+    for round in 0..3 {
+        for writer in [&laptop, &phone] {
+            assert_eq!(writer.puts("shared", &format!("version {round}")).code(), 0);
+            assert_eq!(phone.gets("shared"), format!("version {round}"), "it has the content of each version");
+        }
+    }
     assert_eq!(laptop.puts("old", "of the removed").code(), 0);
-    assert_eq!(phone.types(&["devices", "remove", "laptop"]).code(), 0);
-    assert_eq!(phone.gets("old"), "of the removed");
+    assert_eq!(phone.types(&["code", "rotate", "--json"]).code(), 0);
+    assert_eq!(laptop.puts("newer", "of the removed, in epoch 2").code(), 0);
+    let removed = phone.types(&["devices", "remove", "laptop"]);
+    assert_eq!(removed.code(), 0, "{}", removed.stderr);
+    assert_eq!(phone.puts("after", "of epoch 3").code(), 0);
     let address = relay.address();
     drop(relay);
     let relay = Setup::default().on_address(address).start();
-    assert_eq!(phone.head().1, 2);
-    assert_eq!(laptop.fails(&["record", "list"]).0, 6);
-    assert_eq!(phone.gets("old"), "of the removed");
+    // The laptop comes first. It never saw its removal, so it gives back the log of before, and is let in once more.
+    assert_eq!(laptop.types(&["record", "list"]).code(), 0);
+    let daemon = phone.runs();
+    assert_eq!(daemon.stops().code(), 0);
     let tablet = joined(&relay, "tablet", &phone);
+    for (id, value) in [
+        ("shared", "version 2"),
+        ("old", "of the removed"),
+        ("newer", "of the removed, in epoch 2"),
+        ("after", "of epoch 3"),
+    ] {
+        assert_eq!(tablet.gets(id), value);
+    }
     assert_eq!(members(&tablet), ["phone", "tablet"]);
+    assert_eq!(tablet.reads(&["log", "verify"])["records"], phone.reads(&["log", "verify"])["records"]);
+    assert_eq!(laptop.fails(&["record", "list"]).0, 6);
+}
+
+#[test]
+fn a_device_that_left_fills_no_relay() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    let words = laptop.words();
+    assert_eq!(phone.types(&["leave"]).code(), 0);
+    assert_eq!(laptop.kinds().last().unwrap(), "leave");
+    let address = relay.address();
+    drop(relay);
+    let relay = Setup::default().on_address(address).start();
+    assert_eq!(phone.fails(&["record", "list"]), (6, "left".to_owned()));
+    let asked = Home::new("late").asks(&relay.origin(), &words).end();
+    assert_eq!(failure_of(&asked), "unknown-join-key", "the relay knows no chain");
+    assert_eq!(laptop.puts("first", "hello").code(), 0);
+    assert_eq!(laptop.kinds(), ["found", "admit", "leave", "rotate"]);
 }
 
 /// Each write is sealed under the keys of the moment; one that a rotation overtakes is sealed anew.
