@@ -117,6 +117,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             if !forked {
                 agent.flush_entry().await?;
                 agent.rotate_if_owed().await?;
+                agent.refill_if_owed().await?;
             }
             agent.flush_records().await?;
             agent.set_link(Link::Connected);

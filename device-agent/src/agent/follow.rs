@@ -49,7 +49,7 @@ impl Agent {
     }
 
     /// Ends where the pinned log says that this device is a member no more: it reads nothing, and tells no relay anything.
-    async fn must_be_member(&self) -> Result<(), AgentError> {
+    pub(super) async fn must_be_member(&self) -> Result<(), AgentError> {
         match self.core(|core| core.gone()).await? {
             Some(gone) => Err(gone),
             None => Ok(()),
@@ -69,6 +69,7 @@ impl Agent {
 
     /// Appends what the relay lost, as many entries at a time as it takes.
     async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
+        self.owe_refill().await?;
         tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
         let mut next = relay_seq + 1;
         while next <= own_seq {
@@ -176,6 +177,7 @@ impl Agent {
             Ok(()) => {
                 self.flush_entry().await?;
                 self.rotate_if_owed().await?;
+                self.refill_if_owed().await?;
             }
             Err(AgentError::Fork { .. } | AgentError::Forked) => {}
             Err(other) => return Err(other),

@@ -14,6 +14,7 @@ mod decide;
 mod membership;
 mod records;
 mod outbox;
+mod rekey;
 mod export;
 mod credential;
 #[cfg(test)]

@@ -93,6 +93,13 @@ pub(crate) struct Write {
     pub(crate) value: Option<Zeroizing<String>>,
 }
 
+/// A step of a pass over all items.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rekey {
+    /// The place after which it begins; 0 at first.
+    pub(crate) after: u64,
+}
+
 /// The content of a write that waits.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct QueuedValue {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
+use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -85,6 +85,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
+        .route("/records/rekey", post(rekey))
         .route("/records/export", post(export::export))
         .route("/records/queue", post(queue))
         .route("/records/queued", get(queued))
@@ -224,6 +225,10 @@ async fn read(State(local): State<Local>, Json(item): Json<body::Item>) -> Answe
 async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) -> Answer<Vec<ItemView>> {
     fresh_if_reachable(local.agent.catch_up().await)?;
     Ok(Json(local.agent.core(move |core| core.items(wanted.collection.as_deref())).await??))
+}
+
+async fn rekey(State(local): State<Local>, Json(from): Json<body::Rekey>) -> Answer<RekeyView> {
+    Ok(Json(local.agent.rekey(from.after).await?))
 }
 
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
