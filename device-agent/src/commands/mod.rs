@@ -14,6 +14,7 @@ mod devices;
 mod leave;
 mod code;
 mod export;
+mod rekey;
 mod record;
 mod log;
 mod doctor;
