@@ -13,10 +13,12 @@ mod remove;
 mod devices;
 mod leave;
 mod code;
+mod new_file;
 mod export;
 mod rekey;
 mod record;
 mod log;
+mod credential;
 mod doctor;
 mod completion;
 mod man;
@@ -100,6 +102,7 @@ enum Command {
     Code(code::Args),
     Record(record::Args),
     Log(log::Args),
+    Credential(credential::Args),
     Doctor(doctor::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -182,6 +185,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Completion(args) => return completion::run(&args, output),
         Command::Man(args) => return man::run(args, output),
         Command::Version(args) => return version::run(&args, output),
+        Command::Credential(credential::Args { what: credential::What::Verify(args) }) => {
+            return credential::verify::run(&args, output);
+        }
         command => command,
     };
     let context = Context { home: Home::locate(home)?, output, source };
@@ -198,6 +204,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Code(args) => code::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Credential(args) => credential::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completion(args) => completion::run(&args, output),
         Command::Man(args) => man::run(args, output),

@@ -16,6 +16,7 @@ mod records;
 mod outbox;
 mod rekey;
 mod export;
+mod credential;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@ mod records;
 mod aside;
 mod outbox;
 mod export;
+mod credential;
 mod requests;
 
 use protocol::cbor::Blob;

@@ -180,3 +180,27 @@ pub(crate) struct Status {
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
     pub(crate) prompts_again_at: Option<u64>,
 }
+
+/// Whose credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CredentialOf {
+    /// The device's name, or a prefix of its id; nothing for this device.
+    pub(crate) device: Option<String>,
+}
+
+/// A credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    /// The device that it bears out.
+    pub(crate) device: String,
+    /// Its chain.
+    pub(crate) chain: String,
+    /// Hash of the last entry in it.
+    pub(crate) head: String,
+    /// Position of that.
+    pub(crate) seq: u64,
+    /// Why the relay was not asked for newer entries, if it could not be.
+    pub(crate) not_caught_up: Option<String>,
+    /// Base64 of its bytes.
+    pub(crate) credential: String,
+}

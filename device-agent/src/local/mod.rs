@@ -94,6 +94,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
+        .route("/credential", post(credential))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
         .with_state(Local { agent, place })
@@ -246,6 +247,24 @@ async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
     let work = |core: &mut crate::core::Core| {
         let (entries, records) = core.verify_all()?;
         Ok::<_, AgentError>(body::VerifiedCounts { entries, records, head: core.roster().head().to_string() })
+    };
+    Ok(Json(local.agent.core(work).await??))
+}
+
+/// Whatever is wrong between this device and its relay, what the log says can be shown to others.
+async fn credential(State(local): State<Local>, Json(of): Json<body::CredentialOf>) -> Answer<body::Credential> {
+    let not_caught_up = local.agent.catch_up_log().await.err().map(|error| error.to_string());
+    let work = move |core: &mut crate::core::Core| {
+        let (device, credential) = core.credential(of.device.as_deref())?;
+        let roster = core.roster();
+        Ok::<_, AgentError>(body::Credential {
+            device: device.to_string(),
+            chain: roster.chain().to_string(),
+            head: roster.head().to_string(),
+            seq: roster.seq(),
+            not_caught_up,
+            credential: BASE64.encode(&credential.to_bytes()),
+        })
     };
     Ok(Json(local.agent.core(work).await??))
 }

@@ -9,6 +9,7 @@
 )]
 
 mod layers;
+mod argument;
 mod joining;
 mod refused;
 mod address;
@@ -26,4 +27,5 @@ mod losing;
 mod lies;
 mod queue;
 mod export;
+mod credentials;
 mod hooks;
