@@ -15,6 +15,7 @@ mod leave;
 mod code;
 mod new_file;
 mod export;
+mod rekey;
 mod record;
 mod log;
 mod credential;

@@ -167,7 +167,7 @@ pub(crate) struct Status {
     pub(crate) link: String,
     /// Position of a fork, if there is one.
     pub(crate) fork_at: Option<u64>,
-    /// Why this device is a member no more, if the pinned log says so.
+    /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,

@@ -103,9 +103,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
 async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let agent = &local.agent;
     let reached = agent.refresh_requests().await;
+    // It answers whoever it shuts out, and that is told below.
+    let shut_out = reached.as_ref().err().filter(|error| exit::tell(error).exit == Exit::NotAMember);
+    let shut_out = shut_out.map(ToString::to_string);
     let relay_state = match &reached {
-        Ok(()) => "reachable".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) if shut_out.is_none() => error.to_string(),
+        _ => "reachable".to_owned(),
     };
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
@@ -132,7 +135,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
-            gone: core.gone().map(|gone| gone.to_string()),
+            gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,
