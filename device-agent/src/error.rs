@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use protocol::FormError;
+use protocol::credential::CredentialError;
 use protocol::keyring::KeyringError;
 use protocol::record::RecordRefusal;
 use protocol::roster::Refusal;
@@ -156,6 +157,9 @@ pub(crate) enum AgentError {
     /// All rounds of the request are taken.
     #[error("all code rounds of this request are taken by other devices")]
     NoRoundLeft,
+    /// This device may not write.
+    #[error("this device may read, and not write")]
+    NotAWriter,
     /// This device may not decide.
     #[error("this device is no approver")]
     NotAnApprover,
@@ -196,6 +200,14 @@ pub(crate) enum AgentError {
     /// The log is forked: membership stands still.
     #[error("the log of this chain is forked: membership changes are refused until that is settled")]
     Forked,
+    /// A credential that proves nothing, or none that could.
+    #[error("{what}: {error}")]
+    NotProven {
+        /// Which file, or which device's.
+        what: String,
+        /// Why.
+        error: CredentialError,
+    },
     // --- The relay.
     /// No answer.
     #[error("the relay {relay} is not reachable: {why}")]

@@ -1,6 +1,7 @@
 //! The one map from errors to exit codes and hints.
 
 use protocol::FormError;
+use protocol::credential::CredentialError;
 use protocol::roster::Refusal;
 
 use crate::error::AgentError;
@@ -86,7 +87,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             (Exit::Refused, "open-limit", hint("countersign requests list   (approve or deny one first)"))
         }
         E::NoRoundLeft => (Exit::Refused, "round-taken", hint("countersign join   (on the new device: it asks anew)")),
+        E::NotAWriter => {
+            (Exit::Refused, "not-a-writer", hint("countersign devices role NAME writer   (on a device that approves)"))
+        }
         E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
+        E::NotProven { error, .. } => not_proven(error),
         E::ChangedMeanwhile => {
             (Exit::Refused, "changed-meanwhile", hint("countersign log show   (what changed; then decide again)"))
         }
@@ -177,6 +182,23 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnForm(error) => (Exit::Refused, error.code(), None),
         E::Task { .. } => (Exit::Failed, "task", None),
     }
+}
+
+/// A credential that the rules refuse, against one that does not verify.
+fn not_proven(error: &CredentialError) -> (Exit, &str, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    let (exit, hint) = match error {
+        CredentialError::Behind { .. } => (
+            Exit::Refused,
+            hint("countersign credential export DEVICE FILE   (on a device of the chain that has the newer log)"),
+        ),
+        CredentialError::NotAMember { .. } | CredentialError::ChainClosed => (Exit::Refused, None),
+        CredentialError::OtherBranch { .. } => {
+            (Exit::Verification, hint("countersign status   (on devices of the chain: which of them has this head?)"))
+        }
+        _ => (Exit::Verification, None),
+    };
+    (exit, error.code(), hint)
 }
 
 /// Problems of the relay, by their stable code first and their status second.

@@ -118,6 +118,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
                 agent.flush_entry().await?;
                 agent.rotate_if_owed().await?;
                 give_approvals(agent).await?;
+                agent.refill_if_owed().await?;
             }
             agent.flush_records().await?;
             agent.set_link(Link::Connected);
@@ -146,6 +147,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             agent.core(move |core| core.end_request(&ended.request, ending)).await?
         }
         ToDevice::Approved(approved) => agent.take_approval(approved.approval.0).await,
+        ToDevice::Reset(_) => Ok(()),
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }

@@ -49,7 +49,7 @@ impl Agent {
     }
 
     /// Ends where the pinned log says that this device is a member no more: it reads nothing, and tells no relay anything.
-    async fn must_be_member(&self) -> Result<(), AgentError> {
+    pub(super) async fn must_be_member(&self) -> Result<(), AgentError> {
         match self.core(|core| core.gone()).await? {
             Some(gone) => Err(gone),
             None => Ok(()),
@@ -62,14 +62,18 @@ impl Agent {
         let (pinned, own_seq) =
             self.core(move |core| core.pinned(relay_seq).map(|hash| (hash, core.roster().seq()))).await??;
         if pinned == Some(page.head) {
-            return if relay_seq < own_seq { self.heal(relay_seq, own_seq).await } else { Ok(()) };
+            if relay_seq >= own_seq {
+                return Ok(());
+            }
+            tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+            return self.heal(relay_seq, own_seq).await;
         }
         self.compare().await
     }
 
     /// Appends what the relay lost, as many entries at a time as it takes.
     async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
-        tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+        self.owe_refill().await?;
         let mut next = relay_seq + 1;
         while next <= own_seq {
             let entries = self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
@@ -176,6 +180,7 @@ impl Agent {
             Ok(()) => {
                 self.flush_entry().await?;
                 self.rotate_if_owed().await?;
+                self.refill_if_owed().await?;
             }
             Err(AgentError::Fork { .. } | AgentError::Forked) => {}
             Err(other) => return Err(other),

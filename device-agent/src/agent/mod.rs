@@ -12,6 +12,7 @@ mod requests;
 mod refill;
 mod outbox;
 mod records;
+mod rekey;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -16,9 +16,12 @@ mod code;
 mod policy;
 mod totp;
 mod approvals;
+mod new_file;
 mod export;
+mod rekey;
 mod record;
 mod log;
+mod credential;
 mod doctor;
 mod completion;
 mod man;
@@ -105,6 +108,7 @@ enum Command {
     Approvals(approvals::Args),
     Record(record::Args),
     Log(log::Args),
+    Credential(credential::Args),
     Doctor(doctor::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -187,6 +191,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Completion(args) => return completion::run(&args, output),
         Command::Man(args) => return man::run(args, output),
         Command::Version(args) => return version::run(&args, output),
+        Command::Credential(credential::Args { what: credential::What::Verify(args) }) => {
+            return credential::verify::run(&args, output);
+        }
         command => command,
     };
     let context = Context { home: Home::locate(home)?, output, source };
@@ -206,6 +213,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Policy(args) => policy::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Credential(args) => credential::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completion(args) => completion::run(&args, output),
         Command::Man(args) => man::run(args, output),

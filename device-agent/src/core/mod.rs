@@ -18,7 +18,9 @@ mod policy;
 mod approvals;
 mod records;
 mod outbox;
+mod rekey;
 mod export;
+mod credential;
 #[cfg(test)]
 mod tests;
 

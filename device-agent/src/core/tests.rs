@@ -3,6 +3,7 @@
 mod diary;
 mod entries;
 mod epochs;
+mod epochs_records;
 mod membership;
 mod policy;
 mod approvals;
@@ -11,6 +12,7 @@ mod records;
 mod aside;
 mod outbox;
 mod export;
+mod credential;
 mod requests;
 
 use protocol::cbor::Blob;

@@ -132,6 +132,13 @@ pub(crate) struct Write {
     pub(crate) value: Option<Zeroizing<String>>,
 }
 
+/// A step of a pass over all items.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rekey {
+    /// The place after which it begins; 0 at first.
+    pub(crate) after: u64,
+}
+
 /// The content of a write that waits.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct QueuedValue {
@@ -199,7 +206,7 @@ pub(crate) struct Status {
     pub(crate) link: String,
     /// Position of a fork, if there is one.
     pub(crate) fork_at: Option<u64>,
-    /// Why this device is a member no more, if the pinned log says so.
+    /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,
@@ -215,4 +222,28 @@ pub(crate) struct Status {
     pub(crate) totp: Option<TotpView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
     pub(crate) prompts_again_at: Option<u64>,
+}
+
+/// Whose credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CredentialOf {
+    /// The device's name, or a prefix of its id; nothing for this device.
+    pub(crate) device: Option<String>,
+}
+
+/// A credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    /// The device that it bears out.
+    pub(crate) device: String,
+    /// Its chain.
+    pub(crate) chain: String,
+    /// Hash of the last entry in it.
+    pub(crate) head: String,
+    /// Position of that.
+    pub(crate) seq: u64,
+    /// Why the relay was not asked for newer entries, if it could not be.
+    pub(crate) not_caught_up: Option<String>,
+    /// Base64 of its bytes.
+    pub(crate) credential: String,
 }

@@ -22,7 +22,9 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{ApprovedView, DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
+use crate::core::view::{
+    ApprovedView, DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView,
+};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -100,6 +102,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
+        .route("/records/rekey", post(rekey))
         .route("/records/export", post(export::export))
         .route("/records/queue", post(queue))
         .route("/records/queued", get(queued))
@@ -108,6 +111,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
+        .route("/credential", post(credential))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
         .with_state(Local { agent, place })
@@ -116,9 +120,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
 async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let agent = &local.agent;
     let reached = agent.refresh_requests().await;
+    // It answers whoever it shuts out, and that is told below.
+    let shut_out = reached.as_ref().err().filter(|error| exit::tell(error).exit == Exit::NotAMember);
+    let shut_out = shut_out.map(ToString::to_string);
     let relay_state = match &reached {
-        Ok(()) => "reachable".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) if shut_out.is_none() => error.to_string(),
+        _ => "reachable".to_owned(),
     };
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
@@ -145,7 +152,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
-            gone: core.gone().map(|gone| gone.to_string()),
+            gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,
@@ -247,6 +254,10 @@ async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) 
     Ok(Json(local.agent.core(move |core| core.items(wanted.collection.as_deref())).await??))
 }
 
+async fn rekey(State(local): State<Local>, Json(from): Json<body::Rekey>) -> Answer<RekeyView> {
+    Ok(Json(local.agent.rekey(from.after).await?))
+}
+
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
     fresh_if_reachable(local.agent.catch_up_log().await)?;
     Ok(Json(local.agent.core(|core| core.diary()).await??))
@@ -260,6 +271,24 @@ async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
     let work = |core: &mut crate::core::Core| {
         let (entries, records) = core.verify_all()?;
         Ok::<_, AgentError>(body::VerifiedCounts { entries, records, head: core.roster().head().to_string() })
+    };
+    Ok(Json(local.agent.core(work).await??))
+}
+
+/// Whatever is wrong between this device and its relay, what the log says can be shown to others.
+async fn credential(State(local): State<Local>, Json(of): Json<body::CredentialOf>) -> Answer<body::Credential> {
+    let not_caught_up = local.agent.catch_up_log().await.err().map(|error| error.to_string());
+    let work = move |core: &mut crate::core::Core| {
+        let (device, credential) = core.credential(of.device.as_deref())?;
+        let roster = core.roster();
+        Ok::<_, AgentError>(body::Credential {
+            device: device.to_string(),
+            chain: roster.chain().to_string(),
+            head: roster.head().to_string(),
+            seq: roster.seq(),
+            not_caught_up,
+            credential: BASE64.encode(&credential.to_bytes()),
+        })
     };
     Ok(Json(local.agent.core(work).await??))
 }

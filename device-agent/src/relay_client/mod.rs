@@ -13,6 +13,7 @@ use protocol::cbor::{self, Blob};
 use protocol::connect::Cursor;
 use protocol::id::Random;
 use protocol::keys::{DeviceKeys, SigningKey};
+use protocol::refill::Refill;
 use protocol::request::Withdrawal;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
@@ -146,6 +147,16 @@ impl RelayClient {
     /// Writes records.
     pub(crate) async fn put(&self, records: Vec<SealedRecord>) -> Result<Stored, AgentError> {
         self.post("/v1/records", cbor::encode(&Put { records, refill: None })).await
+    }
+
+    /// Gives records back that the relay lost. They are of one writer, and this device vouches for them.
+    pub(crate) async fn refill(
+        &self,
+        records: Vec<SealedRecord>,
+        refill: &Verified<Refill>,
+    ) -> Result<Stored, AgentError> {
+        let refill = Some(Blob(refill.bytes().to_vec()));
+        self.post("/v1/records", cbor::encode(&Put { records, refill })).await
     }
 
     /// Reads records after a place in the feed.

@@ -23,3 +23,5 @@ mod refill;
 mod approvals;
 mod untold;
 mod ending;
+mod reset;
+mod settle;

@@ -9,6 +9,7 @@
 )]
 
 mod layers;
+mod argument;
 mod joining;
 mod refused;
 mod address;
@@ -28,4 +29,5 @@ mod losing;
 mod lies;
 mod queue;
 mod export;
+mod credentials;
 mod hooks;
