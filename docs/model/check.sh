@@ -77,5 +77,4 @@ breaks ENDING HEAL CYCLES -DENDS
 breaks ENDING GIVE_UP CYCLES -DENDS
 breaks ENDING LIFETIME CYCLES -DENDS
 breaks ENDING NEWS CYCLES -DENDS
-# A rule of the page as it is, see README.md: it goes when the rule is mended.
 breaks ENDING WITHDRAWN_HEALS CYCLES -DENDS

@@ -209,11 +209,12 @@ inline read(d, head) {
 #endif
 }
 
-/* page: entries that a relay lost are appended again; `heal` lifts the relay's own restriction. */
+/* page: entries that a relay lost are appended again; `heal` lifts the relay's own restriction, also of a request that was
+   withdrawn since. */
 inline heal(d) {
     top = pinned[d]
 }
-#ifdef NO_GUARD_WITHDRAWN_HEALS /* page, as it is: but not for a request that was withdrawn */
+#ifdef NO_GUARD_WITHDRAWN_HEALS
 #define HEALS(d) (AHEAD(d) && !(over[1] == WITHDRAWN && (roster[pinned[d]] & ADMITTED(1)) && !(roster[top] & ADMITTED(1))))
 #else
 #define HEALS(d) AHEAD(d)
