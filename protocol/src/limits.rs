@@ -51,6 +51,10 @@ pub const OPEN_ROUNDS_MAX: usize = 3;
 pub const PROMPT_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Wrong check codes on one device for one request. The last one makes it append a deny.
 pub const WRONG_CODES_MAX: u8 = 3;
+/// Approvals that a relay keeps for a chain. The next is refused until an entry makes them void.
+pub const APPROVALS_KEPT_MAX: usize = 64;
+/// Approvals that a relay keeps of one approver. At the next its oldest goes, so that one alone cannot use up what all share.
+pub const APPROVALS_OF_ONE_MAX: usize = 8;
 /// Lifetime of a join request where the policy says nothing else.
 pub const REQUEST_LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
 /// Shortest and longest lifetime of a join request that a policy may name.

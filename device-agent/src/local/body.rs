@@ -30,6 +30,37 @@ pub(crate) struct DenyRequest {
     pub(crate) block: u32,
 }
 
+/// Asks what a removal would come to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RemovalAsked {
+    /// Names, or prefixes of ids.
+    pub(crate) devices: Vec<String>,
+    /// From where on they are distrusted: the number of an entry, or a prefix of a record's version.
+    pub(crate) from: Option<String>,
+}
+
+/// Removes devices.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RemovalOrdered {
+    /// Ids of those that go.
+    pub(crate) devices: Vec<String>,
+    /// Ids of those that one of them admitted, and that stay.
+    pub(crate) keep: Vec<String>,
+    /// Why, by name.
+    pub(crate) reason: String,
+    /// From where on they are distrusted.
+    pub(crate) from: Option<String>,
+}
+
+/// Gives a member another role.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RoleAsked {
+    /// Its name, or a prefix of its id.
+    pub(crate) device: String,
+    /// The role, by name.
+    pub(crate) role: String,
+}
+
 /// Names an item.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Item {

@@ -1,6 +1,7 @@
 //! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
 
 pub(crate) mod body;
+mod membership;
 mod serve;
 mod export;
 
@@ -74,6 +75,10 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/requests/approve", post(approve))
         .route("/requests/deny", post(deny))
         .route("/devices", get(devices))
+        .route("/devices/removal", post(membership::removal))
+        .route("/devices/remove", post(membership::remove))
+        .route("/devices/role", post(membership::role))
+        .route("/leave", post(membership::leave))
         .route("/code", get(code))
         .route("/records/write", post(write))
         .route("/records/get", post(read))

@@ -21,6 +21,8 @@ fn bounds_of_the_page_are_those_of_the_program() {
         ("| members of a chain | 128, by default 32 |", MEMBERS_MAX, 128),
         ("| members of a chain | 128, by default 32 |", usize::from(MEMBERS_DEFAULT), 32),
         ("| rounds of a request | 8 |", usize::from(ROUNDS_MAX), 8),
+        ("| approvals kept for a chain | 64 |", APPROVALS_KEPT_MAX, 64),
+        ("| approvals kept of one approver | 8 |", APPROVALS_OF_ONE_MAX, 8),
         ("| pending requests of a join key | 3 |", PENDING_PER_JOIN_KEY_MAX, 3),
         ("that were not admitted, withdrawn ones included | 5 |", PROMPTS_PER_DAY_MAX, 5),
         ("keeps at most three rounds open", OPEN_ROUNDS_MAX, 3),

@@ -1,4 +1,4 @@
-//! What an entry of the log changes beside the log: requests are decided, sync codes die.
+//! What an entry of the log changes beside the log: requests are decided, sync codes die, approvals are void.
 
 use protocol::cut::{Cut, CutAt};
 use protocol::entry::{Body, Entry};
@@ -8,7 +8,7 @@ use protocol::{ChainId, DeviceId, JoinKey, RequestId, Verified};
 use rusqlite::params;
 
 use super::chains::{Chain, find_join_key};
-use super::{Tx, records, requests};
+use super::{Tx, approvals, records, requests};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -30,6 +30,9 @@ pub(super) fn carry(
     }
     if let Some(join_key) = entry.body.rotation().and_then(|rotation| rotation.join_key) {
         replace_join_key(tx, (chain, entry.chain), &join_key)?;
+    }
+    if !matches!(entry.body, Body::Deny(_)) {
+        approvals::drop_void(tx, chain.number)?;
     }
     match (&entry.body, entry.evidence().request()) {
         (Body::Admit(_), Some(request)) => {
