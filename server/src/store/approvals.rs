@@ -29,7 +29,7 @@ pub struct Kept {
 /// A [`Refusal`] naming what does not hold, membership first; or a [`Failure`] of the store.
 pub fn approve(tx: Tx<'_>, approval: &Verified<Approval>, now: Moment) -> Result<Change, Failure> {
     let signer = approval.signer();
-    let (chain, roster) = chains::for_member(tx, &approval.chain, &signer)?;
+    let (chain, roster) = chains::for_acting_member(tx, &approval.chain, &signer)?;
     if roster.approver(&signer).is_none() {
         return Err(Refusal::NotAnApprover.into());
     }

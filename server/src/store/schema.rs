@@ -125,6 +125,20 @@ CREATE TABLE approvals (
   bytes   BLOB NOT NULL
 );
 CREATE UNIQUE INDEX approvals_by_hash ON approvals (chain, hash);
+
+-- Milliseconds that this relay was up, over all its starts: written down while anything waits.
+ALTER TABLE identity ADD COLUMN uptime INTEGER NOT NULL DEFAULT 0;
+
+-- Delays between an announcement and what it announces.
+CREATE TABLE waits (
+  chain  INTEGER NOT NULL,
+  what   INTEGER NOT NULL,          -- 0 the end of the chain
+  hash   BLOB NOT NULL,             -- of the announcement
+  wall   INTEGER NOT NULL,          -- wall clock at its begin, unix milliseconds
+  uptime INTEGER NOT NULL,          -- uptime at its begin
+  delay  INTEGER NOT NULL,          -- milliseconds
+  PRIMARY KEY (chain, what, hash)
+) WITHOUT ROWID;
 ";
 
 /// Why a store cannot be opened.
@@ -164,8 +178,8 @@ pub enum OpenError {
     },
 }
 
-/// Brings a fresh file, or an older one, to [`VERSION`], refuses a newer one, and returns which store it is.
-pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Result<u64, OpenError> {
+/// Brings a fresh file, or an older one, to [`VERSION`], refuses a newer one, and returns which store it is, and how long it was served.
+pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Result<(u64, u64), OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let got: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     if got > VERSION {
@@ -175,7 +189,9 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
     if got < 1 {
         transaction.execute_batch(TABLES).map_err(failed)?;
         // Random, so that a device's cursor of another store is not taken for one of this.
-        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff, 0)", []).map_err(failed)?;
+        transaction
+            .execute("INSERT INTO identity (store, probe) VALUES (random() & 0x7fffffffffffffff, 0)", [])
+            .map_err(failed)?;
     }
     if got < 2 {
         transaction.execute_batch(TABLES_2).map_err(failed)?;
@@ -188,7 +204,11 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
     transaction
         .execute("UPDATE requests SET begun = min(seen_at, ?1) WHERE begun <> min(seen_at, ?1)", [super::int(now)])
         .map_err(failed)?;
-    let identity: i64 = transaction.query_row("SELECT store FROM identity", [], |row| row.get(0)).map_err(failed)?;
+    // What began in the future, before somebody set the clock right, begins now.
+    transaction.execute("UPDATE waits SET wall = ?1 WHERE wall > ?1", [super::int(now)]).map_err(failed)?;
+    let (identity, uptime): (i64, i64) = transaction
+        .query_row("SELECT store, uptime FROM identity", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(failed)?;
     transaction.commit().map_err(failed)?;
-    Ok(identity.unsigned_abs())
+    Ok((identity.unsigned_abs(), super::uint(uptime)))
 }

@@ -21,3 +21,4 @@ mod announced;
 mod removed;
 mod refill;
 mod approvals;
+mod ending;
