@@ -14,10 +14,15 @@ const SHUT_OUT: &str = "not-a-member";
 impl Agent {
     /// Brings the pinned log up to the relay's, or the relay's up to ours.
     pub(crate) async fn catch_up_log(&self) -> Result<(), AgentError> {
-        let _turn = self.shared.following.lock().await;
         if self.core(|core| core.fork().is_some()).await? {
             return Err(AgentError::Forked);
         }
+        self.follow().await
+    }
+
+    /// The same on a forked log too: what is pinned goes on where the relay has it.
+    pub(super) async fn follow(&self) -> Result<(), AgentError> {
+        let _turn = self.shared.following.lock().await;
         self.must_be_member().await?;
         loop {
             let (keys, chain, head, seq) = self.place().await?;
@@ -70,6 +75,7 @@ impl Agent {
     /// Appends what the relay lost, as many entries at a time as it takes.
     async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
         tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+        self.note_loss();
         let mut next = relay_seq + 1;
         while next <= own_seq {
             let entries = self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
@@ -112,6 +118,7 @@ impl Agent {
                     answer => answer.map(|_| ()),
                 }
             }
+            Err(AgentError::Problem { code, .. }) if code == "join-key-taken" => Err(AgentError::JoinKeyTaken),
             // Its refusal of the log says less than its refusal of the member.
             Err(AgentError::Problem { .. }) => Err(AgentError::ShutOut),
             Err(other) => Err(other),
@@ -149,8 +156,9 @@ impl Agent {
         loop {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().records(&keys, chain, cursor).await?;
-            if cursor.is_some_and(|cursor| cursor.store != page.cursor.store) {
-                // Another store counts from one again: known records are passed over by their hash.
+            if cursor.is_some_and(|cursor| cursor.store != page.cursor.store || page.last < cursor.number) {
+                // Another store, or one that lost records, counts from less again: known records are passed over by their hash.
+                self.note_loss();
                 stores += 1;
                 if stores > 1 {
                     return Err(AgentError::Garbled { what: "its feed changes from store to store".to_owned() });
@@ -181,7 +189,8 @@ impl Agent {
             Err(other) => return Err(other),
         }
         self.flush_records().await?;
-        self.catch_up_records().await
+        self.catch_up_records().await?;
+        self.refill_if_lost().await
     }
 
     /// Where this member stands.

@@ -16,6 +16,8 @@ mod code;
 mod export;
 mod record;
 mod log;
+mod relay;
+mod chain;
 mod doctor;
 mod completion;
 mod man;
@@ -99,6 +101,8 @@ enum Command {
     Code(code::Args),
     Record(record::Args),
     Log(log::Args),
+    Relay(relay::Args),
+    Chain(chain::Args),
     Doctor(doctor::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -197,6 +201,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Code(args) => code::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Chain(args) => chain::run(&context, args).await,
+        Command::Relay(args) => relay::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completion(args) => completion::run(&args, output),
         Command::Man(args) => man::run(args, output),
@@ -241,7 +247,7 @@ pub(crate) enum Risk {
     Plaintext,
 }
 
-/// How the relay is reached: options of `init` and `join`.
+/// How the relay is reached: options of `init`, `join` and `relay move`.
 #[derive(clap::Args)]
 pub(crate) struct RelayArgs {
     /// Certificate authority of the relay, PEM; else the system's roots are trusted
@@ -260,9 +266,12 @@ impl RelayArgs {
         source: Option<IpAddr>,
     ) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
         let ca = self.ca()?;
-        let plaintext =
-            if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
-        Ok((Endpoint::parse(url, ca.as_deref(), source, plaintext)?, ca))
+        Ok((Endpoint::parse(url, ca.as_deref(), source, self.plaintext())?, ca))
+    }
+
+    /// Whether plain text over a network was accepted by name.
+    pub(crate) fn plaintext(&self) -> Plaintext {
+        if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly }
     }
 
     /// The certificate authority that is named.

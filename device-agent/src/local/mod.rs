@@ -2,6 +2,8 @@
 
 pub(crate) mod body;
 mod membership;
+mod relay;
+mod ending;
 mod serve;
 mod export;
 
@@ -91,6 +93,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
+        .route("/chain/closing", get(ending::closing))
+        .route("/chain/closing/announce", post(ending::announce))
+        .route("/chain/closing/end", post(ending::end))
+        .route("/chain/veto", post(ending::veto))
+        .route("/relay", get(relay::show))
+        .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
         .with_state(Local { agent, place })
@@ -128,6 +136,8 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
+            closing: core.closing(),
+            closed_at: core.closed_at(),
             gone: core.gone().map(|gone| gone.to_string()),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,

@@ -88,6 +88,7 @@ struct ProblemBody {
     code: String,
     title: String,
     detail: String,
+    left: Option<u64>,
 }
 
 impl Answer {
@@ -97,6 +98,9 @@ impl Answer {
             return Ok(self.body);
         }
         let problem: ProblemBody = serde_json::from_slice(&self.body).unwrap_or_default();
+        if let ("closing-too-early", Some(left)) = (problem.code.as_str(), problem.left) {
+            return Err(AgentError::ClosingTooEarly { left });
+        }
         let detail = [problem.detail, problem.title].into_iter().find(|text| !text.is_empty());
         let code: String = problem.code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
         Err(AgentError::Problem {

@@ -12,6 +12,7 @@ use protocol::cbor::{self, Blob};
 use protocol::connect::Cursor;
 use protocol::id::Random;
 use protocol::keys::{DeviceKeys, SigningKey};
+use protocol::refill::Refill;
 use protocol::request::Withdrawal;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
@@ -135,6 +136,26 @@ impl RelayClient {
     /// Writes records.
     pub(crate) async fn put(&self, records: Vec<SealedRecord>) -> Result<Stored, AgentError> {
         self.post("/v1/records", cbor::encode(&Put { records, refill: None })).await
+    }
+
+    /// Gives records back that the relay lost, with a member's word for them.
+    pub(crate) async fn refill(
+        &self,
+        records: Vec<SealedRecord>,
+        refill: &Verified<Refill>,
+    ) -> Result<Stored, AgentError> {
+        let refill = Some(Blob(refill.bytes().to_vec()));
+        self.post("/v1/records", cbor::encode(&Put { records, refill })).await
+    }
+
+    /// Reads where the feed ends, and at most one record after a place in it.
+    pub(crate) async fn records_end(
+        &self,
+        keys: &DeviceKeys,
+        chain: ChainId,
+        after: Cursor,
+    ) -> Result<RecordPage, AgentError> {
+        self.read(&keys.signing, format!("/v1/chains/{chain}/records?after={}&limit=1", after.number)).await
     }
 
     /// Reads records after a place in the feed.

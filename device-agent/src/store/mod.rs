@@ -162,6 +162,17 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps the relay's address and a certificate authority of its own, both or neither.
+    pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+        let tx = self.db.transaction()?;
+        tx.execute("DELETE FROM settings WHERE name IN (?1, ?2)", [Setting::Relay.name(), Setting::RelayCa.name()])?;
+        let values = [(Setting::Relay, Some(origin.as_bytes())), (Setting::RelayCa, ca)];
+        for (setting, value) in values.into_iter().filter_map(|(setting, value)| Some((setting, value?))) {
+            tx.execute("INSERT INTO settings VALUES (?1, ?2)", params![setting.name(), value])?;
+        }
+        Ok(tx.commit()?)
+    }
+
     /// Position of the last entry that a person was told of.
     pub(crate) fn told(&self) -> Result<Option<u64>, AgentError> {
         let bytes = self.setting(Setting::Told)?;

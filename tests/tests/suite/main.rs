@@ -26,3 +26,5 @@ mod lies;
 mod queue;
 mod export;
 mod hooks;
+mod moving;
+mod ending;
