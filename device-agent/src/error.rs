@@ -141,6 +141,9 @@ pub(crate) enum AgentError {
     /// All rounds of the request are taken.
     #[error("all code rounds of this request are taken by other devices")]
     NoRoundLeft,
+    /// This device may not write.
+    #[error("this device may read, and not write")]
+    NotAWriter,
     /// This device may not decide.
     #[error("this device is no approver")]
     NotAnApprover,

@@ -81,6 +81,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             (Exit::Refused, "open-limit", hint("countersign requests list   (approve or deny one first)"))
         }
         E::NoRoundLeft => (Exit::Refused, "round-taken", hint("countersign join   (on the new device: it asks anew)")),
+        E::NotAWriter => {
+            (Exit::Refused, "not-a-writer", hint("countersign devices role NAME writer   (on a device that approves)"))
+        }
         E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
         E::ChangedMeanwhile => {
             (Exit::Refused, "changed-meanwhile", hint("countersign log show   (what changed; then decide again)"))

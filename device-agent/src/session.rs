@@ -132,7 +132,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             }
             // Before own writes go on: their line may have been lost with the rest.
             agent.look_for_loss().await?;
-            agent.refill_if_lost().await?;
+            agent.refill_if_owed().await?;
             agent.flush_records().await?;
             agent.set_link(Link::Connected);
             Ok(())

@@ -24,6 +24,11 @@ pub const NAME_CHARS_MAX: usize = 256;
 pub const BATCH_RECORDS_MAX: usize = 256;
 /// Entries in one append. A larger list is refused whole; healing sends several.
 pub const APPEND_ENTRIES_MAX: usize = 64;
+/// Bytes of a credential: a whole log, so a thousand rotations among thirty devices. Larger is refused before it is parsed, and cannot
+/// be made.
+pub const CREDENTIAL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Entries of a credential. Checked before any is read: empty ones would cost a stranger one byte each.
+pub const CREDENTIAL_ENTRIES_MAX: usize = 65_536;
 /// Bytes of an HTTP body. Larger is answered 413 before it is read to its end.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one WebSocket message from a device: nothing a device sends there is longer. The socket is closed at more.

@@ -54,7 +54,7 @@ impl Agent {
     }
 
     /// Ends where the pinned log says that this device is a member no more: it reads nothing, and tells no relay anything.
-    async fn must_be_member(&self) -> Result<(), AgentError> {
+    pub(super) async fn must_be_member(&self) -> Result<(), AgentError> {
         match self.core(|core| core.gone()).await? {
             Some(gone) => Err(gone),
             None => Ok(()),
@@ -74,8 +74,8 @@ impl Agent {
 
     /// Appends what the relay lost, as many entries at a time as it takes.
     async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
+        self.owe_refill().await?;
         tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
-        self.note_loss();
         let mut next = relay_seq + 1;
         while next <= own_seq {
             let entries = self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
@@ -158,7 +158,7 @@ impl Agent {
             let page = self.relay().records(&keys, chain, cursor).await?;
             if cursor.is_some_and(|cursor| cursor.store != page.cursor.store || page.last < cursor.number) {
                 // Another store, or one that lost records, counts from less again: known records are passed over by their hash.
-                self.note_loss();
+                self.owe_refill().await?;
                 stores += 1;
                 if stores > 1 {
                     return Err(AgentError::Garbled { what: "its feed changes from store to store".to_owned() });
@@ -184,13 +184,14 @@ impl Agent {
             Ok(()) => {
                 self.flush_entry().await?;
                 self.rotate_if_owed().await?;
+                self.refill_if_owed().await?;
             }
             Err(AgentError::Fork { .. } | AgentError::Forked) => {}
             Err(other) => return Err(other),
         }
         self.flush_records().await?;
         self.catch_up_records().await?;
-        self.refill_if_lost().await
+        self.refill_if_owed().await
     }
 
     /// Where this member stands.

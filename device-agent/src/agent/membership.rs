@@ -63,6 +63,14 @@ impl Agent {
         self.change(seq).await
     }
 
+    /// Begins a new epoch with a new sync code.
+    pub(crate) async fn rotate(&self) -> Result<ChangeView, AgentError> {
+        self.catch_up_log().await?;
+        let terms = self.core(|core| core.terms()).await?;
+        let seq = self.append(move |core| core.rotate(&terms)).await?;
+        self.change(seq).await
+    }
+
     /// Begins a new epoch if a device left that knows the keys of this one. Whoever else does so first has done it.
     pub(crate) async fn rotate_if_owed(&self) -> Result<(), AgentError> {
         if !self.core(|core| core.owes_rotation()).await? {
@@ -89,11 +97,21 @@ impl Agent {
         for exactness in exact.chain(goes_on) {
             let sign = sign.clone();
             match self.append(move |core| sign(core, exactness)).await {
-                Err(AgentError::Problem { code, .. }) if code == CUT_BEHIND => self.catch_up_records().await?,
+                Err(AgentError::Problem { code, .. }) if code == CUT_BEHIND => self.meet_records().await?,
                 done => return done,
             }
         }
         Err(AgentError::CutBehind)
+    }
+
+    /// Brings the lines here and at the relay to the same end: fetches what the relay has; if that is nothing new, it lost something.
+    pub(super) async fn meet_records(&self) -> Result<(), AgentError> {
+        let before = self.core(|core| core.cursor()).await??;
+        self.catch_up_records().await?;
+        if self.core(|core| core.cursor()).await?? == before {
+            self.refill_records().await?;
+        }
+        Ok(())
     }
 
     /// A change that landed.

@@ -11,8 +11,8 @@ mod moving;
 mod ending;
 mod outbox;
 mod records;
+mod rekey;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{broadcast, watch};
@@ -48,8 +48,6 @@ struct Shared {
     outbox: tokio::sync::Notify,
     /// One reader of the log and the feed.
     following: tokio::sync::Mutex<()>,
-    /// Whether there was a sign that the relay lost records.
-    lossy: AtomicBool,
 }
 
 /// The socket to the relay.
@@ -88,7 +86,6 @@ impl Agent {
             writing: tokio::sync::Mutex::default(),
             outbox: tokio::sync::Notify::new(),
             following: tokio::sync::Mutex::default(),
-            lossy: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -9,6 +9,7 @@ use crate::dial::Endpoint;
 use crate::error::AgentError;
 use crate::exit;
 use crate::relay_client::RelayClient;
+use crate::store::Setting;
 use crate::told::Exit;
 
 /// A relay that a chain is moved to.
@@ -37,6 +38,7 @@ impl Agent {
         let (seq, head) = self
             .core(move |core| {
                 core.keep_relay(&kept, ca.as_deref())?;
+                core.store().unset(Setting::RefillOwed)?;
                 Ok::<_, AgentError>((core.roster().seq(), core.roster().head()))
             })
             .await??;

@@ -63,6 +63,11 @@ impl Agent {
                 tracing::warn!(code, "a record that was written earlier is not taken by the relay: it is kept");
                 Ok(())
             }
+            // Reading goes on where writing does not.
+            Err(error @ (AgentError::NotAWriter | AgentError::OtherEpochKey { .. })) => {
+                tracing::warn!(%error, "what was written earlier is kept");
+                Ok(())
+            }
             done => done,
         }
     }

@@ -1,18 +1,18 @@
 //! Filling a relay that lost records, or never had any: every member can, as each keeps the signed ciphertext of its chain.
 
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::collections::{HashMap, HashSet};
 
 use protocol::cbor::Blob;
 use protocol::record::Record;
 use protocol::refill::{Refill, hash_of};
 use protocol::signed::Verified;
 use protocol::wire::SealedRecord;
-use protocol::{Hash, VERSION, limits as bounds};
+use protocol::{DeviceId, Hash, VERSION, limits as bounds};
 
 use super::Agent;
 use crate::core::Core;
 use crate::error::AgentError;
+use crate::store::Setting;
 
 /// Records read from the store at a time.
 const PAGE: usize = 128;
@@ -44,14 +44,14 @@ impl Batch {
 }
 
 impl Agent {
-    /// Notes that the relay lacks what this device saw there.
-    pub(super) fn note_loss(&self) {
-        self.shared.lossy.store(true, Ordering::Relaxed);
+    /// Notes that the relay lost the end of its log or feed, before that is given back.
+    pub(super) async fn owe_refill(&self) -> Result<(), AgentError> {
+        self.core(|core| core.store().set(Setting::RefillOwed, &[])).await?
     }
 
-    /// Gives the relay back what it lost, if there was a sign that it lost anything. Costs nothing otherwise.
-    pub(crate) async fn refill_if_lost(&self) -> Result<(), AgentError> {
-        if !self.shared.lossy.load(Ordering::Relaxed) {
+    /// Gives the relay back what it lost, if there was a sign that it lost anything. What was broken off is begun again.
+    pub(crate) async fn refill_if_owed(&self) -> Result<(), AgentError> {
+        if self.core(|core| core.store().setting(Setting::RefillOwed)).await??.is_none() {
             return Ok(());
         }
         match self.catch_up_log().await {
@@ -59,13 +59,11 @@ impl Agent {
             Err(other) => return Err(other),
         }
         // A closed chain has no records at its relay, and takes none.
-        if self.core(|core| core.roster().is_closed()).await? {
-            return Ok(());
+        if !self.core(|core| core.roster().is_closed()).await? {
+            let Refilled { given, refused } = self.refill_records().await?;
+            tracing::warn!(given, refused, "the relay had lost records: they were given back");
         }
-        let Refilled { given, refused } = self.refill_records().await?;
-        self.shared.lossy.store(false, Ordering::Relaxed);
-        tracing::warn!(given, refused, "the relay had lost records: they were given back");
-        Ok(())
+        self.core(|core| core.store().unset(Setting::RefillOwed)).await?
     }
 
     /// Looks whether the relay's feed ends before the place where this device stands in it, or is another relay's.
@@ -74,20 +72,23 @@ impl Agent {
         let (keys, chain, _, _) = self.place().await?;
         let end = self.relay().records_end(&keys, chain, cursor).await?;
         if end.cursor.store != cursor.store || end.last < cursor.number {
-            self.note_loss();
+            self.owe_refill().await?;
         }
         Ok(())
     }
 
     /// Reads the relay's whole feed, and sends what it lacks in the order in which it came. Costs one pass over all records.
+    ///
+    /// What the relay refuses ends its writer's line: the others' go on.
     pub(super) async fn refill_records(&self) -> Result<Refilled, AgentError> {
+        self.must_be_member().await?;
         let known = self.whole_feed().await?;
-        let mut refilled = Refilled::default();
+        let (mut refilled, mut broken) = (Refilled::default(), HashSet::new());
         let (mut after, mut batch) = (0, Batch::default());
         loop {
             let page = self.core(move |core| core.store().records_after(after, PAGE)).await??;
             if page.is_empty() {
-                self.give(batch, &mut refilled).await?;
+                self.give(batch, &mut refilled, &mut broken).await?;
                 return Ok(refilled);
             }
             for (arrival, row) in page {
@@ -101,7 +102,7 @@ impl Agent {
                 }
                 let bytes = row.header.len() + row.ciphertext.as_ref().map_or(0, Vec::len);
                 if !batch.takes(&record, bytes) {
-                    self.give(std::mem::take(&mut batch), &mut refilled).await?;
+                    self.give(std::mem::take(&mut batch), &mut refilled, &mut broken).await?;
                 }
                 batch.records.push(record);
                 batch.sealed.push(SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) });
@@ -120,9 +121,18 @@ impl Agent {
     }
 
     /// Gives records back, with this member's word for them: their writer may be none any more, and their epoch over.
-    async fn give(&self, batch: Batch, refilled: &mut Refilled) -> Result<(), AgentError> {
+    async fn give(
+        &self,
+        batch: Batch,
+        refilled: &mut Refilled,
+        broken: &mut HashSet<DeviceId>,
+    ) -> Result<(), AgentError> {
         let count = batch.records.len() as u64;
-        if count == 0 {
+        let Some(writer) = batch.records.first().map(Verified::signer) else {
+            return Ok(());
+        };
+        if broken.contains(&writer) {
+            refilled.refused += count;
             return Ok(());
         }
         let refill = move |core: &mut Core| {
@@ -133,10 +143,12 @@ impl Agent {
         let (sealed, refill) = self.core(refill).await??;
         match self.relay().refill(sealed, &refill).await {
             Ok(_) => refilled.given += count,
-            // The others may fit in all the same.
-            Err(AgentError::Problem { status: 409, code, detail }) => {
+            Err(AgentError::Problem { status, code, detail })
+                if status < 500 && status != 429 && code != "not-a-member" =>
+            {
                 tracing::warn!(code, detail, count, "records that the relay lost do not fit in there any more");
                 refilled.refused += count;
+                broken.insert(writer);
             }
             Err(other) => return Err(other),
         }

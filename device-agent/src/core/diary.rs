@@ -79,6 +79,10 @@ impl Core {
         let stale = self.pending.iter().filter(|(_, pending)| pending.request.join_key != current);
         for id in stale.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end_request(&id, "stale")?;
+            if self.stale.len() >= limits::OPEN_REQUESTS_KEPT {
+                self.stale.pop_first();
+            }
+            self.stale.insert(id);
         }
         Ok(())
     }

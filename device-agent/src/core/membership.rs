@@ -4,14 +4,15 @@ use protocol::DeviceId;
 use protocol::approval::RoleSubject;
 use protocol::change::{self, CodeChange, RecoveryChange};
 use protocol::cut::{Cut, CutAt, Removal};
-use protocol::entry::{Entry, RemoveReason};
-use protocol::keyring::Acting;
+use protocol::entry::{DenyReason, Entry, RemoveReason};
 use protocol::policy::Role;
 use protocol::record::{Line, Record};
 use protocol::roster::Refusal;
 use protocol::signed::Verified;
+use protocol::{RequestId, decision, keyring::Acting};
 
 use super::Core;
+use super::decide::Terms;
 use super::view::{AdmittedView, RemovalView, RemovedView};
 use crate::error::AgentError;
 use crate::{clock, text};
@@ -172,6 +173,16 @@ impl Core {
         self.stage(vec![entry])
     }
 
+    /// Signs and keeps a new epoch with a new sync code.
+    pub(crate) fn rotate(&mut self, terms: &Terms) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.may_decide()?;
+        if *terms != self.terms() {
+            return Err(AgentError::ChangedMeanwhile);
+        }
+        let entry = drawn(self.acting())?;
+        self.stage(vec![entry])
+    }
+
     /// Whether a device left that knows the current keys, and this one can draw others.
     pub(crate) fn owes_rotation(&self) -> bool {
         self.roster.is_rotation_owed() && !self.roster.is_closed() && self.may_decide().is_ok()
@@ -184,6 +195,21 @@ impl Core {
         }
         let entry = drawn(self.acting())?;
         self.stage(vec![entry])
+    }
+
+    /// Signs and keeps a denial, and behind it a new sync code: the one that the request was made with has leaked.
+    pub(crate) fn deny_as_not_me(
+        &mut self,
+        request: (RequestId, DeviceId),
+        block: u32,
+        terms: &Terms,
+    ) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.must_be_decidable(&request.0, terms)?;
+        let deny = decision::deny(&self.roster, &self.keys, request, DenyReason::NotMe, block, clock::now())
+            .map_err(AgentError::OwnForm)?;
+        let after = self.roster.clone().apply(&deny).map_err(AgentError::OwnRefused)?;
+        let rotation = drawn(Acting { roster: &after, ..self.acting() })?;
+        self.stage(vec![deny, rotation])
     }
 
     /// Where a device's line is cut.

@@ -14,12 +14,13 @@ mod decide;
 mod membership;
 mod records;
 mod outbox;
+mod rekey;
 mod export;
 mod ending;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use protocol::entry::Entry;
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     pending: BTreeMap<RequestId, Pending>,
     /// What devices said of themselves that asked while this process lived: a denied one has no name in the log.
     claims: BTreeMap<RequestId, Description>,
+    /// Requests that ended with their sync code while this process lived.
+    stale: BTreeSet<RequestId>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
     /// The rotation whose key this device cannot open, if the latest is one.
@@ -128,6 +131,7 @@ impl Core {
             log,
             pending: BTreeMap::new(),
             claims: BTreeMap::new(),
+            stale: BTreeSet::new(),
             events,
             standing,
             unopened,

@@ -72,7 +72,7 @@ impl Core {
 
     fn sign(&self, draft: &record::Draft<'_>) -> Result<(Verified<Record>, Option<Blob>), AgentError> {
         self.must_go_on()?;
-        self.must_hold_keys()?;
+        self.must_write()?;
         let line = self.store.line(&self.keys.id())?;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         record::write(self.acting(), line, draft, &mut rng).map_err(AgentError::OwnForm)

@@ -3,6 +3,7 @@
 mod diary;
 mod entries;
 mod epochs;
+mod epochs_records;
 mod membership;
 mod records;
 mod aside;

@@ -236,6 +236,41 @@ pub(crate) struct ItemView {
     pub(crate) at: u64,
     /// Verified: hash of this version.
     pub(crate) version: String,
+    /// Verified: whether its writer counts where it wrote this.
+    pub(crate) standing: ItemStanding,
+}
+
+/// Whether a version counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ItemStanding {
+    /// It does.
+    Counts,
+    /// Its writer was removed, and is not trusted from a place before it on: until somebody writes it anew.
+    Disputed,
+}
+
+/// How far a pass over all items came that writes those of old epochs anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct RekeyView {
+    /// The current epoch.
+    pub(crate) epoch: u64,
+    /// Items that there are, deleted ones included.
+    pub(crate) items: u64,
+    /// Items looked at.
+    pub(crate) examined: u64,
+    /// Items written anew.
+    pub(crate) written: u64,
+    /// Items that somebody else wrote meanwhile.
+    pub(crate) overtaken: u64,
+    /// Items whose current version is disputed: they stay as they are.
+    pub(crate) disputed: u64,
+    /// Items that do not open.
+    pub(crate) damaged: u64,
+    /// The place of the last item when this step began: a pass that began then ends there, however much is written meanwhile.
+    pub(crate) last: u64,
+    /// Where the next step begins; nothing at the end.
+    pub(crate) next: Option<u64>,
 }
 
 impl std::fmt::Debug for ItemView {

@@ -28,6 +28,18 @@ pub(crate) struct DenyRequest {
     pub(crate) id: String,
     /// Seconds for which the relay shows nobody what comes from the address range; 0 for none.
     pub(crate) block: u32,
+    /// Why.
+    pub(crate) reason: Denial,
+}
+
+/// Why a person denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Denial {
+    /// It shall not come in.
+    Denied,
+    /// Nobody here asked: the sync code has leaked, and is replaced.
+    NotMe,
 }
 
 /// Asks what a removal would come to.
@@ -104,6 +116,13 @@ pub(crate) struct Write {
     pub(crate) id: String,
     /// Base64 of the content; nothing to delete.
     pub(crate) value: Option<Zeroizing<String>>,
+}
+
+/// A step of a pass over all items.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rekey {
+    /// The place after which it begins; 0 at first.
+    pub(crate) after: u64,
 }
 
 /// The content of a write that waits.

@@ -37,6 +37,10 @@ pub(super) async fn leave(State(local): State<Local>) -> Answer<ChangeView> {
     Ok(Json(local.agent.leave().await?))
 }
 
+pub(super) async fn rotate(State(local): State<Local>) -> Answer<ChangeView> {
+    Ok(Json(local.agent.rotate().await?))
+}
+
 fn id_of(text: &str) -> Result<DeviceId, AgentError> {
     text.parse().map_err(|_| usage("no id of a device", text))
 }

@@ -15,12 +15,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use data_encoding::BASE64;
 use futures_util::stream;
+use protocol::entry::DenyReason;
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
+use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -82,9 +83,11 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/devices/role", post(membership::role))
         .route("/leave", post(membership::leave))
         .route("/code", get(code))
+        .route("/code/rotate", post(membership::rotate))
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
+        .route("/records/rekey", post(rekey))
         .route("/records/export", post(export::export))
         .route("/records/queue", post(queue))
         .route("/records/queued", get(queued))
@@ -165,7 +168,11 @@ async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {
     let id = local.agent.find(&named.id).await?;
-    Ok(Json(local.agent.deny(id, named.block).await?))
+    let reason = match named.reason {
+        body::Denial::Denied => DenyReason::Denied,
+        body::Denial::NotMe => DenyReason::NotMe,
+    };
+    Ok(Json(local.agent.deny(id, reason, named.block).await?))
 }
 
 async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
@@ -227,6 +234,10 @@ async fn read(State(local): State<Local>, Json(item): Json<body::Item>) -> Answe
 async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) -> Answer<Vec<ItemView>> {
     fresh_if_reachable(local.agent.catch_up().await)?;
     Ok(Json(local.agent.core(move |core| core.items(wanted.collection.as_deref())).await??))
+}
+
+async fn rekey(State(local): State<Local>, Json(from): Json<body::Rekey>) -> Answer<RekeyView> {
+    Ok(Json(local.agent.rekey(from.after).await?))
 }
 
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {

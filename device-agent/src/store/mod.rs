@@ -74,6 +74,8 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
+    /// There while a relay that lost its log was not given back its records.
+    RefillOwed,
     /// Position of the last entry that a person was told of.
     Told,
     /// There once a relay took the request to join that is under way.
@@ -87,6 +89,7 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
+            Self::RefillOwed => "refill-owed",
             Self::Told => "told",
             Self::Asked => "asked",
         }

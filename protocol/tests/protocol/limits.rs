@@ -18,6 +18,8 @@ fn bounds_of_the_page_are_those_of_the_program() {
         ("| entries in one append | 64 |", APPEND_ENTRIES_MAX, 64),
         ("| records in one put | 256 |", BATCH_RECORDS_MAX, 256),
         ("| ciphertext of a record | 256 KiB |", CIPHERTEXT_BYTES_MAX, 256 * KIB),
+        ("| credential | 4 MiB, 65,536 entries |", CREDENTIAL_BYTES_MAX, 4 * MIB),
+        ("2: [1*65536 form]", CREDENTIAL_ENTRIES_MAX, 65_536),
         ("| members of a chain | 128, by default 32 |", MEMBERS_MAX, 128),
         ("| members of a chain | 128, by default 32 |", usize::from(MEMBERS_DEFAULT), 32),
         ("| rounds of a request | 8 |", usize::from(ROUNDS_MAX), 8),

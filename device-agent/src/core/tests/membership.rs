@@ -1,6 +1,6 @@
 //! Removing, leaving and roles: what is signed, and what is asked first.
 
-use protocol::change;
+use protocol::change::{self, CodeChange, RecoveryChange};
 use protocol::cut::CutAt;
 use protocol::entry::{Body, RemoveReason};
 use protocol::policy::Role;
@@ -160,4 +160,30 @@ fn a_role_is_not_given_to_a_member_whose_role_changed_meanwhile() {
     assert_eq!(change.cut.unwrap().at, CutAt::Last);
     laptop.takes(&entries[0]);
     assert!(matches!(laptop.core.change_role(to_reader, Exactness::Last), Err(AgentError::ChangedMeanwhile)));
+}
+
+/// Both or neither: a denial without the new code would leave the leaked one in use, and look done.
+#[test]
+fn not_me_is_a_denial_and_a_new_code_in_one_batch() {
+    let mut laptop = Laptop::founds();
+    let phone = Asks::with(&laptop.code, "phone");
+    laptop.hears(&phone, Vec::new()).unwrap();
+    let (subject, terms) = ((phone.id(), phone.keys.id()), laptop.core.terms());
+    let entries = laptop.core.deny_as_not_me(subject, 0, &terms).unwrap();
+    assert_eq!(entries.len(), 2);
+    let mut laptop = laptop.restarts();
+    let staged = laptop.core.staged().unwrap();
+    let bytes = |entries: &[Verified<Entry>]| entries.iter().map(|entry| entry.bytes().to_vec()).collect::<Vec<_>>();
+    assert_eq!(bytes(&staged), bytes(&entries), "the same bytes after a restart");
+    let blobs: Vec<Blob> = bytes(&entries).into_iter().map(Blob).collect();
+    laptop.core.take_entries(&blobs).unwrap();
+    assert!(laptop.core.staged().unwrap().is_empty());
+    assert_eq!(laptop.core.keyring().epoch(), 2);
+    assert_ne!(laptop.core.keyring().code().words(), laptop.code.words());
+    let decision = laptop.core.decision_view(&phone.id()).unwrap();
+    assert_eq!(decision.reason.as_deref(), Some("not-me"));
+    let own = laptop.core.keys().clone();
+    let next = change::rotate(laptop.acting(&own), CodeChange::Draw, RecoveryChange::Keep, 0, &mut rng()).unwrap();
+    laptop.takes(&next);
+    assert!(matches!(laptop.core.rotate(&terms), Err(AgentError::ChangedMeanwhile)), "decided under other terms");
 }
