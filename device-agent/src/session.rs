@@ -160,7 +160,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             agent.core(move |core| core.end_request(&ended.request, ending)).await?
         }
         // Put into an entry by whoever signs one.
-        ToDevice::Approved(_) => Ok(()),
+        ToDevice::Approved(_) | ToDevice::Reset(_) => Ok(()),
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }

@@ -14,7 +14,9 @@ pub mod rounds;
 pub mod records;
 pub mod approvals;
 pub mod waits;
+pub mod resets;
 mod consequences;
+mod settle;
 pub mod log;
 pub mod feed;
 

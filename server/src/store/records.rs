@@ -235,8 +235,8 @@ pub fn page(tx: Tx<'_>, chain: &Chain, after: u64, limit: usize) -> Result<Recor
     let mut statement = tx.sql.prepare_cached(&format!(
         "SELECT {ROW} FROM records WHERE chain = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
     ))?;
-    let limit = int(limit.clamp(1, limits::PAGE_ITEMS_MAX) as u64);
-    let mut rows = statement.query(params![chain.number, int(after), limit])?;
+    let limit = limit.clamp(1, limits::PAGE_ITEMS_MAX);
+    let mut rows = statement.query(params![chain.number, int(after), int(limit as u64)])?;
     let mut page =
         RecordPage { rows: Vec::new(), cursor: Cursor { store: tx.store, number: after }, last: chain.records };
     let mut bytes = 0;
@@ -244,10 +244,14 @@ pub fn page(tx: Tx<'_>, chain: &Chain, after: u64, limit: usize) -> Result<Recor
         let next = row(next)?;
         bytes += next.sealed.record.len() + next.sealed.ciphertext.as_ref().map_or(0, |bytes| bytes.len());
         if bytes > limits::PAGE_BYTES_TARGET && !page.rows.is_empty() {
-            break;
+            return Ok(page);
         }
         page.cursor.number = next.number;
         page.rows.push(next);
+    }
+    // The last ones may be gone with a branch: who has read to the end stands at the end.
+    if page.rows.len() < limit {
+        page.cursor.number = chain.records;
     }
     Ok(page)
 }

@@ -188,7 +188,7 @@ pub(super) fn mute_undecided(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn set_decision(tx: Tx<'_>, number: i64, decision: i64) -> Result<(), Failure> {
+pub(super) fn set_decision(tx: Tx<'_>, number: i64, decision: i64) -> Result<(), Failure> {
     tx.sql.prepare_cached("UPDATE requests SET decision = ?2 WHERE number = ?1")?.execute(params![number, decision])?;
     Ok(())
 }

@@ -22,3 +22,5 @@ mod removed;
 mod refill;
 mod approvals;
 mod ending;
+mod reset;
+mod settle;
