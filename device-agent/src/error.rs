@@ -162,6 +162,23 @@ pub(crate) enum AgentError {
     /// The chain has ended.
     #[error("the chain is closed: nothing in it changes any more")]
     Closed,
+    /// The relay answers that the chain was reset, with what it says was signed. Nothing of it is verified yet.
+    #[error("the relay says that the chain was reset")]
+    WasReset {
+        /// The signed reset, if one came.
+        form: Vec<u8>,
+    },
+    /// The same, compared with the pinned log.
+    #[error(
+        "the relay says that the chain was reset: it deleted it, after a wait of {} that somebody with the sync code had announced ({signed}); this device keeps what it has",
+        crate::clock::span(wait.saturating_mul(1000))
+    )]
+    Reset {
+        /// Seconds of the wait that was signed.
+        wait: u64,
+        /// What this device can tell of the signature.
+        signed: &'static str,
+    },
     /// The delay of a closing has not passed at the relay.
     #[error("the end of the chain was announced, and the relay carries it out in {} at the earliest", crate::clock::span(*left))]
     ClosingTooEarly {

@@ -104,6 +104,13 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "chain-closed",
             hint("countersign record export FILE   (what this device has stays readable)"),
         ),
+        E::WasReset { .. } | E::Reset { .. } => (
+            Exit::NotAMember,
+            "reset",
+            hint(
+                "countersign record export FILE   (what this device has)   or   countersign relay move --relay URL   (another relay takes the chain)",
+            ),
+        ),
         E::ClosingTooEarly { .. } => (
             Exit::Refused,
             "closing-too-early",
@@ -204,6 +211,13 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
         "chain-closed" => {
             (Exit::Refused, code, hint("countersign log show   (on a device of the chain: who closed it)"))
         }
+        "reset-over" => (
+            Exit::NotFound,
+            code,
+            hint(
+                "countersign chain reset --wait DURATION   (a member stopped this one; with another wait it is a new one)",
+            ),
+        ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
         _ => match status {
             404 | 410 => (Exit::NotFound, code, None),

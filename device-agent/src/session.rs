@@ -121,6 +121,7 @@ async fn pump(agent: &Agent, mut socket: Socket, moves: &mut Moves) -> AgentErro
 async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(), AgentError> {
     match message {
         ToDevice::Ready(ready) => {
+            agent.core(|core| core.begin_connection()).await??;
             let (pinned, forked) = agent.core(move |core| (core.is_pinned(&ready.head), core.fork().is_some())).await?;
             // What the relay has beyond our head comes as a push; what it lacks, or has instead, is settled now.
             if !forked && (!ready.knows_your_head || pinned) {
@@ -160,7 +161,8 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             agent.core(move |core| core.end_request(&ended.request, ending)).await?
         }
         // Put into an entry by whoever signs one.
-        ToDevice::Approved(_) | ToDevice::Reset(_) => Ok(()),
+        ToDevice::Approved(_) => Ok(()),
+        ToDevice::Reset(standing) => agent.core(move |core| core.take_reset(standing)).await?,
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }

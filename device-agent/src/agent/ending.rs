@@ -2,10 +2,13 @@
 
 use protocol::Hash;
 use protocol::entry::VetoOf;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::Agent;
-use crate::core::view::{ChangeView, ClosingView};
+use super::Link;
+use crate::core::view::{ChangeView, ClosingView, Event};
 use crate::error::AgentError;
+use crate::limits;
 
 /// What stands and can be stopped.
 struct Standing {
@@ -45,7 +48,13 @@ impl Agent {
             return Err(AgentError::Closed);
         }
         let wanted = prefix.unwrap_or_default().trim().to_ascii_lowercase();
-        let standing = self.standing().await?;
+        let standing = match self.standing().await? {
+            none if none.is_empty() && self.link() != Link::Connected => {
+                self.wait_for_reset().await;
+                self.standing().await?
+            }
+            some => some,
+        };
         let named: Vec<&Standing> =
             standing.iter().filter(|standing| standing.hash.to_string().starts_with(&wanted)).collect();
         let (of, hash) = match named.as_slice() {
@@ -61,12 +70,27 @@ impl Agent {
     async fn standing(&self) -> Result<Vec<Standing>, AgentError> {
         self.core(|core| {
             let closing = core.roster().closing().map(|closing| Standing { of: VetoOf::Closing, hash: closing.hash });
-            closing.into_iter().collect()
+            let reset = core.reset_hash()?.map(|hash| Standing { of: VetoOf::Reset, hash });
+            Ok(closing.into_iter().chain(reset).collect())
         })
-        .await
+        .await?
+    }
+
+    /// A reset is no entry: the relay tells of it at each connect, so a session that just began may still hear of one.
+    async fn wait_for_reset(&self) {
+        let mut events = self.listen();
+        let heard = async {
+            loop {
+                match events.recv().await {
+                    Ok(Event::Reset { .. }) | Err(RecvError::Closed) => return,
+                    _ => {}
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limits::RESET_LOOK, heard).await;
     }
 }
 
 fn nothing_stands() -> AgentError {
-    AgentError::NotFound { what: "an announced end of the chain that could be stopped or carried out".to_owned() }
+    AgentError::NotFound { what: "an announced end or reset of the chain".to_owned() }
 }

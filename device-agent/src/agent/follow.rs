@@ -29,6 +29,9 @@ impl Agent {
             let page = match self.relay().log(&keys, chain, Some(seq)).await {
                 Ok(page) => page,
                 Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => return self.refill().await,
+                Err(AgentError::WasReset { form }) => {
+                    return Err(self.core(move |core| core.judge_reset(&form)).await?);
+                }
                 Err(other) => return Err(other),
             };
             if page.head == head {

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use clap::Subcommand;
 
-use super::{Context, EXIT_CODES, show_change};
+use super::{Context, EXIT_CODES, reset, show_change};
 use crate::core::view::{ChangeView, ClosingView, short};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
@@ -14,7 +14,8 @@ use crate::{clock, terminal};
 
 /// End the chain, or stop that
 #[derive(clap::Args)]
-#[command(after_help = format!("Examples:\n  countersign chain purge\n  countersign chain veto\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  countersign chain purge\n  countersign chain veto\n  \
+    countersign chain reset --relay https://relay.example.org\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -33,6 +34,7 @@ enum What {
         #[arg(long, value_enum, value_name = "RISK")]
         accept_risk: Vec<PurgeRisk>,
     },
+    Reset(reset::Args),
     /// Stop an announced end, or an announced reset
     #[command(after_help = format!("Examples:\n  countersign chain veto\n  countersign chain veto 3f9c\n\n{EXIT_CODES}"))]
     Veto {
@@ -50,10 +52,15 @@ enum PurgeRisk {
 
 /// Announces, carries out, or stops.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let door = context.door(Session::NotNeeded).await?;
     match args.what {
-        What::Purge { accept_risk } => purge(context, &door, accept_risk.contains(&PurgeRisk::Purge)).await?,
+        What::Purge { accept_risk } => {
+            let door = context.door(Session::NotNeeded).await?;
+            purge(context, &door, accept_risk.contains(&PurgeRisk::Purge)).await?;
+        }
+        What::Reset(args) => return reset::run(context, args).await,
         What::Veto { id } => {
+            // Of a reset only a session hears.
+            let door = context.door(Session::Needed).await?;
             let change: ChangeView = door.post("/chain/veto", &VetoOrdered { id }).await?;
             show_change(context, &change, "Every device is told. next: countersign log show");
         }

@@ -17,6 +17,7 @@ mod export;
 mod record;
 mod log;
 mod relay;
+mod reset;
 mod chain;
 mod doctor;
 mod completion;

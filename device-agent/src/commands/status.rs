@@ -52,6 +52,14 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             output.line(&format!("ENDING   {}", chain::standing(closing)));
             output.line("         countersign chain veto   stops it");
         }
+        if let Some(reset) = &status.reset {
+            output.line(&format!(
+                "RESET    somebody with the sync code wants the relay to delete this chain, on {} ({})",
+                clock::show(reset.due_at),
+                short(&reset.id)
+            ));
+            output.line("         countersign chain veto   stops it; and replace the code, as it has leaked: countersign code rotate");
+        }
         if let Some(seq) = status.closed_at {
             output.line(&format!("CLOSED   at entry {seq}   (countersign record export FILE: what this device has stays readable)"));
         }

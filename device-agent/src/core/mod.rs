@@ -17,6 +17,7 @@ mod outbox;
 mod rekey;
 mod export;
 mod ending;
+mod resets;
 #[cfg(test)]
 mod tests;
 

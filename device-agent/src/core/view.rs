@@ -384,6 +384,19 @@ pub(crate) struct ClosingView {
     pub(crate) due_at: u64,
 }
 
+/// A reset that stands: whoever has the sync code wants the chain deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResetView {
+    /// Verified: hash of what the sync code signed.
+    pub(crate) id: String,
+    /// Verified: seconds of its wait.
+    pub(crate) wait: u64,
+    /// Seen by the relay, by its count, told in this device's clock: when it is carried out, unix milliseconds.
+    pub(crate) due_at: u64,
+    /// Milliseconds until then.
+    pub(crate) remaining: u64,
+}
+
 /// The relay of this device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RelayView {
@@ -512,6 +525,11 @@ pub(crate) enum Event {
         item: Box<ItemView>,
         /// `put` or `delete`.
         kind: String,
+    },
+    /// Whoever has the sync code wants the chain deleted. Told at each connect while it stands.
+    Reset {
+        /// It.
+        reset: Box<ResetView>,
     },
     /// The connection to the relay changed.
     Link {

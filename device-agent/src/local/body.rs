@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::core::view::{ClosingView, OutboxView, RequestView};
+use crate::core::view::{ClosingView, OutboxView, RequestView, ResetView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -194,6 +194,8 @@ pub(crate) struct Status {
     pub(crate) fork_at: Option<u64>,
     /// The announced end of the chain that stands.
     pub(crate) closing: Option<ClosingView>,
+    /// The reset that stands, as far as the relay told.
+    pub(crate) reset: Option<ResetView>,
     /// Verified: position of the entry that ended the chain.
     pub(crate) closed_at: Option<u64>,
     /// Why this device is a member no more, if the pinned log says so.

@@ -140,6 +140,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             link,
             fork_at: core.fork(),
             closing: core.closing(),
+            reset: core.reset()?,
             closed_at: core.closed_at(),
             gone: core.gone().map(|gone| gone.to_string()),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
@@ -264,6 +265,7 @@ fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentErro
             error @ (AgentError::Unreachable { .. }
             | AgentError::Fork { .. }
             | AgentError::Forked
+            | AgentError::Reset { .. }
             | AgentError::AsideFull),
         ) => {
             tracing::warn!(%error, "showing what this device has");

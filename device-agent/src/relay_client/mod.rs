@@ -14,10 +14,12 @@ use protocol::id::Random;
 use protocol::keys::{DeviceKeys, SigningKey};
 use protocol::refill::Refill;
 use protocol::request::Withdrawal;
+use protocol::reset::Reset;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
 use protocol::wire::{
-    Append, Appended, Ask, LogPage, OpenRequests, Purpose, Put, RecordPage, SealedRecord, Standing, Stored,
+    Append, Appended, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, ResetStanding, SealedRecord,
+    Standing, Stored,
 };
 use protocol::{ChainId, RequestId, http_signature, limits as bounds};
 
@@ -84,6 +86,16 @@ impl RelayClient {
             Ok(_) | Err(AgentError::Problem { .. }) => Ok(()),
             Err(other) => Err(other),
         }
+    }
+
+    /// What a holder of the sync code must know to sign a reset.
+    pub(crate) async fn chain_of_key(&self, key: &SigningKey) -> Result<ChainOfKey, AgentError> {
+        self.read(key, format!("/v1/join-keys/{}", key.join_key())).await
+    }
+
+    /// Announces a reset. The same bytes get what is left of its wait.
+    pub(crate) async fn reset(&self, reset: &Verified<Reset>) -> Result<ResetStanding, AgentError> {
+        self.post("/v1/resets", reset.bytes().to_vec()).await
     }
 
     /// Founds a chain.

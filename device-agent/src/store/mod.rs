@@ -78,6 +78,8 @@ pub(crate) enum Setting {
     RefillOwed,
     /// Position of the last entry that a person was told of.
     Told,
+    /// A reset that the relay told of in the last connection.
+    Reset,
     /// There once a relay took the request to join that is under way.
     Asked,
 }
@@ -91,6 +93,7 @@ impl Setting {
             Self::Cursor => "cursor",
             Self::RefillOwed => "refill-owed",
             Self::Told => "told",
+            Self::Reset => "reset",
             Self::Asked => "asked",
         }
     }

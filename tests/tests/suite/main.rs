@@ -29,3 +29,4 @@ mod export;
 mod hooks;
 mod moving;
 mod ending;
+mod resets;

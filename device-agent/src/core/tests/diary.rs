@@ -73,7 +73,7 @@ fn every_kind_of_entry_is_told_and_stands_in_the_diary() {
     let closing = laptop.core.roster().closing().unwrap().hash;
     assert_eq!(
         hears(&mut laptop, |acting| change::close(acting, closing, 0).unwrap()).sentence,
-        "CLOSED the chain by 'laptop'"
+        "CLOSED the chain by 'laptop'; what this device has stays readable"
     );
     let diary: Vec<String> = laptop.restarts().core.diary().unwrap().into_iter().map(|step| step.what).collect();
     assert_eq!(diary[..3], ["founded by 'laptop'", "'tablet' admitted by 'laptop'", "'phone' admitted by 'laptop'"]);
