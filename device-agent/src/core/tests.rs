@@ -8,6 +8,7 @@ mod membership;
 mod records;
 mod aside;
 mod outbox;
+mod resets;
 mod export;
 mod credential;
 mod requests;

@@ -110,6 +110,7 @@ impl Live<'_> {
             Event::Decided { decision } => self.decided(&decision),
             Event::Ended { request, ending } => self.gone(&request, &ending),
             Event::Changed { .. }
+            | Event::Reset { .. }
             | Event::Record { .. }
             | Event::Link { .. }
             | Event::Stopped { .. }

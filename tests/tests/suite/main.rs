@@ -29,3 +29,6 @@ mod queue;
 mod export;
 mod credentials;
 mod hooks;
+mod moving;
+mod ending;
+mod resets;
