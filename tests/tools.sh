@@ -4,6 +4,7 @@
 set -euo pipefail
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
+command -v oathtool >/dev/null || missing+=(oathtool)
 command -v script >/dev/null || missing+=(bsdutils)
 python3 -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || missing+=(python3 python3-venv)
 for program in "$@"; do

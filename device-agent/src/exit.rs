@@ -51,6 +51,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::AmbiguousDevice { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign devices list   (and type more of the id)"))
         }
+        E::AmbiguousProposal { .. } => {
+            (Exit::Usage, "ambiguous", hint("countersign approvals list   (and type more of the id)"))
+        }
+        E::NoVoice => (Exit::Refused, "no-voice", None),
+        E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
         E::CutBehind => (
             Exit::Refused,
             "cut-behind",
@@ -95,7 +100,20 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             refusal.code(),
             hint("countersign devices role NAME approver   (or countersign join on another device)"),
         ),
+        E::OwnRefused(refusal @ Refusal::TooFewApprovers { .. }) => (
+            Exit::Refused,
+            refusal.code(),
+            hint("countersign devices role NAME approver   (or join with another device, or ask for fewer)"),
+        ),
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
+        E::CodesLocked { .. } => (Exit::Refused, "totp-locked", hint("countersign totp unlock")),
+        E::WrongOneTimeCode => (Exit::Refused, "wrong-totp", hint("type the next code that the authenticator shows")),
+        E::NoOneTimeCodes => (Exit::NotFound, "no-totp", hint("countersign totp setup")),
+        E::RiskNotTaken { risk, .. } => (
+            Exit::Usage,
+            "risk-not-taken",
+            Some(format!("the same with --accept-risk={risk}   (if that is what you want)")),
+        ),
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::OutboxFull => {

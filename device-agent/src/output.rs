@@ -189,6 +189,11 @@ impl Output {
         self.is_colored_on(&std::io::stdout())
     }
 
+    /// Whether a prompt on standard error may have colours.
+    pub(crate) fn prompt_is_colored(&self) -> bool {
+        self.is_colored_on(&std::io::stderr())
+    }
+
     fn is_colored_on(&self, stream: &impl std::io::IsTerminal) -> bool {
         match self.color {
             Color::Always => true,

@@ -47,9 +47,11 @@ impl Core {
             self.roster = roster;
             self.log.extend(entries);
             self.follow_epoch();
+            let pinned: Vec<Verified<Entry>> = fresh.iter().map(|fresh| fresh.entry.clone()).collect();
             for fresh in &fresh {
                 self.announce(fresh)?;
             }
+            self.drop_void(&pinned)?;
             self.retry_aside()?;
         }
         Ok(divergence)

@@ -1,7 +1,10 @@
 //! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
 
 pub(crate) mod body;
+mod approvals;
 mod membership;
+mod policy;
+mod totp;
 mod relay;
 mod ending;
 mod serve;
@@ -21,7 +24,9 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView};
+use crate::core::view::{
+    ApprovedView, DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView,
+};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -76,11 +81,23 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/requests", get(requests))
         .route("/requests/open", post(open))
         .route("/requests/approve", post(approve))
+        .route("/requests/admit-unchecked", post(admit_unchecked))
         .route("/requests/deny", post(deny))
         .route("/devices", get(devices))
         .route("/devices/removal", post(membership::removal))
         .route("/devices/remove", post(membership::remove))
         .route("/devices/role", post(membership::role))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/find", post(approvals::find))
+        .route("/approvals/agree", post(approvals::agree))
+        .route("/totp/begin", post(totp::begin))
+        .route("/totp/finish", post(totp::finish))
+        .route("/totp/off", post(totp::off))
+        .route("/totp/verify", post(totp::verify))
+        .route("/totp/unlock", post(totp::unlock))
+        .route("/policy", get(policy::show))
+        .route("/policy/plan", post(policy::plan))
+        .route("/policy/set", post(policy::set))
         .route("/leave", post(membership::leave))
         .route("/code", get(code))
         .route("/code/rotate", post(membership::rotate))
@@ -151,6 +168,8 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,
             requests: core.requests()?,
+            approvals: core.proposals(),
+            totp: core.totp_view()?,
             prompts_again_at: core.prompts_again_at(clock::now())?,
         })
     };
@@ -166,9 +185,14 @@ async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Ans
     Ok(Json(local.agent.open(id).await?))
 }
 
-async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<DecisionView> {
+async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<ApprovedView> {
     let id = local.agent.find(&typed.id).await?;
     Ok(Json(local.agent.approve(id, typed.code).await?))
+}
+
+async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<ApprovedView> {
+    let id = local.agent.find(&named.id).await?;
+    Ok(Json(local.agent.admit_unchecked(id).await?))
 }
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {

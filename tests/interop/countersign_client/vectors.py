@@ -36,6 +36,7 @@ from .play import Join
 from .problems import Problem
 from .records import Feed, Held, blind, open_record
 from .roster import Roster
+from .policy import ways_named
 from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
 from .totp import one_time_code, time_step
 from .world import World, drawn, unhex
@@ -487,9 +488,9 @@ def rounds(document: Json, world: World) -> Json:
         entries, _ = world.log([document["entries"][name] for name in case["log"]])
         sealing_key, showed = SealingKey(*unhex(case, "sealing_secret")), set(map(bytes.fromhex, case["showed_code_for"]))
         raw = tuple(entry.raw for entry in entries)
-        joined = believe(raw, request(case["request"]), world.code, sealing_key, showed)
+        joined = believe(raw, request(case["request"]), world.code, sealing_key, showed, ways_named(case["accepts"]))
         secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.keyring.name_key, "sync_code": joined.keyring.code.secret}
-        inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "log")
+        inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "accepts", "log")
         admissions.append(inputs | {name: secret.hex() for name, secret in secrets.items()})
     return {"forms": made, "answers": answers, "admissions": admissions}
 

@@ -23,6 +23,8 @@ mod durability;
 mod corpora;
 mod sockets;
 mod people;
+mod policy;
+mod totp;
 mod losing;
 mod lies;
 mod queue;

@@ -6,7 +6,7 @@ use protocol::approval::{Approval, RoleSubject, Subject};
 use protocol::cbor::Blob;
 use protocol::change::{self, CodeChange, RecoveryChange};
 use protocol::cut::Removal;
-use protocol::decision::{self, accept_admission};
+use protocol::decision::{self, Accepts, accept_admission};
 use protocol::entry::{self, Body, Entry, RemoveReason, VetoOf};
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
@@ -243,7 +243,13 @@ impl Device {
         let Some(entry) = log.iter().find(admits) else { return };
         let signer = entry.signer();
         let roster = roster_of(log);
-        let accepted = accept_admission(&roster, entry, &self.keys, &joiner.request, |device| *device == signer);
+        let accepted = accept_admission(
+            &roster,
+            entry,
+            &self.keys,
+            &joiner.request,
+            &[Accepts::TypedBy(&|device| *device == signer)],
+        );
         if let Ok(keyring) = accepted {
             self.log = log.to_vec();
             self.roster = Some(roster);

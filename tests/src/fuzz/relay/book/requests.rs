@@ -79,8 +79,9 @@ impl Book {
             _ if asked.rounds.is_empty() => Stage::Waiting,
             _ => Stage::Code,
         };
-        let nonces = asked.rounds.iter().map(|round| round.nonce.clone()).collect();
-        Standing { request: asked.form.id(), stage, remaining, online: false, nonces }
+        let nonces: Vec<_> = asked.rounds.iter().map(|round| round.nonce.clone()).collect();
+        let chain = (stage == Stage::Admitted && nonces.is_empty()).then_some(asked.chain);
+        Standing { request: asked.form.id(), stage, remaining, online: false, nonces, chain }
     }
 
     pub(super) fn ask(&mut self, bytes: &[u8], from: IpAddr, now: Moment) -> Option<Standing> {
