@@ -124,6 +124,32 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OutboxFull => {
             (Exit::Refused, "outbox-full", hint("countersign status   (is the relay reached, does run run?)"))
         }
+        E::Closed => (
+            Exit::Refused,
+            "chain-closed",
+            hint("countersign record export FILE   (what this device has stays readable)"),
+        ),
+        E::WasReset { .. } | E::Reset { .. } => (
+            Exit::NotAMember,
+            "reset",
+            hint(
+                "countersign record export FILE   (what this device has)   or   countersign relay move --relay URL   (another relay takes the chain)",
+            ),
+        ),
+        E::ClosingTooEarly { .. } => (
+            Exit::Refused,
+            "closing-too-early",
+            hint("countersign chain purge   (then)   or   countersign chain veto   (stops it)"),
+        ),
+        E::ClosingQuorum { .. } => (Exit::Refused, "quorum", None),
+        E::JoinKeyTaken => (
+            Exit::Refused,
+            "join-key-taken",
+            hint(
+                "countersign relay move --relay URL   (another relay; who founded that chain knows a sync code of this one)",
+            ),
+        ),
+        E::Moved { .. } => (Exit::Unreachable, "moved", None),
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
         E::Unreachable { why, .. } if why.starts_with("proxy ") => (
             Exit::Unreachable,
@@ -223,6 +249,16 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             Exit::NotFound,
             code,
             hint("countersign code show   (on a device of the chain: it shows words and address)"),
+        ),
+        "chain-closed" => {
+            (Exit::Refused, code, hint("countersign log show   (on a device of the chain: who closed it)"))
+        }
+        "reset-over" => (
+            Exit::NotFound,
+            code,
+            hint(
+                "countersign chain reset --wait DURATION   (a member stopped this one; with another wait it is a new one)",
+            ),
         ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
         _ => match status {

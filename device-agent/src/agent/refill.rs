@@ -1,131 +1,153 @@
-//! Filling a relay that lost records: any member can, as each keeps the signed ciphertext of its chain. It vouches for what it gives
-//! back, since writers may have been removed, and epochs be over, since.
+//! Filling a relay that lost records, or never had any: every member can, as each keeps the signed ciphertext of its chain.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use protocol::cbor::Blob;
 use protocol::record::Record;
 use protocol::refill::{Refill, hash_of};
 use protocol::signed::Verified;
 use protocol::wire::SealedRecord;
-use protocol::{DeviceId, Hash, limits as bounds};
+use protocol::{DeviceId, Hash, VERSION, limits as bounds};
 
 use super::Agent;
+use crate::core::Core;
 use crate::error::AgentError;
 use crate::store::Setting;
 
 /// Records read from the store at a time.
 const PAGE: usize = 128;
-/// Bytes of ciphertext in one put, unless a single record is larger: half of what a body may have.
-const RUN_BYTES: usize = bounds::BODY_BYTES_MAX / 2;
 
-/// Whether a relay lacked anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refilled {
-    /// It has now what it lacked.
-    Something,
-    /// It had everything.
-    Nothing,
+/// What a relay got that it lacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Refilled {
+    /// Records that it has now.
+    pub(super) given: u64,
+    /// Records that do not fit in there any more: somebody wrote in their place.
+    pub(super) refused: u64,
 }
 
-/// Records of one writer that follow each other in the feed.
+/// Records of one writer that follow each other: what one put carries.
 #[derive(Default)]
-struct Run {
+struct Batch {
     records: Vec<Verified<Record>>,
     sealed: Vec<SealedRecord>,
     bytes: usize,
 }
 
-impl Run {
-    /// Whether a record must go into a put of its own or a later one: another writer's, since the order of the feed is that of the
-    /// versions, or one too many.
-    fn is_over_at(&self, record: &Verified<Record>) -> bool {
-        let others = self.records.first().is_some_and(|first| first.signer() != record.signer());
-        others || self.records.len() >= bounds::BATCH_RECORDS_MAX || self.bytes >= RUN_BYTES
-    }
-
-    fn add(&mut self, record: Verified<Record>, ciphertext: Option<Vec<u8>>) {
-        self.bytes += record.bytes().len() + ciphertext.as_ref().map_or(0, Vec::len);
-        let header = Blob(record.bytes().to_vec());
-        self.sealed.push(SealedRecord { record: header, ciphertext: ciphertext.map(Blob) });
-        self.records.push(record);
+impl Batch {
+    fn takes(&self, record: &Verified<Record>, bytes: usize) -> bool {
+        let first = self.records.first();
+        first.is_none_or(|first| first.signer() == record.signer())
+            && self.records.len() < bounds::BATCH_RECORDS_MAX
+            && (first.is_none() || self.bytes + bytes <= bounds::BODY_BYTES_MAX / 2)
     }
 }
 
 impl Agent {
-    /// Notes that the relay lost the end of its log, before it is given back: then it lost records as well.
+    /// Notes that the relay lost the end of its log or feed, before that is given back.
     pub(super) async fn owe_refill(&self) -> Result<(), AgentError> {
         self.core(|core| core.store().set(Setting::RefillOwed, &[])).await?
     }
 
-    /// Fills a relay whose log was given back. What was broken off is begun again.
+    /// Gives the relay back what it lost, if there was a sign that it lost anything. What was broken off is begun again.
     pub(crate) async fn refill_if_owed(&self) -> Result<(), AgentError> {
         if self.core(|core| core.store().setting(Setting::RefillOwed)).await??.is_none() {
             return Ok(());
         }
-        self.refill_records().await?;
+        match self.catch_up_log().await {
+            Ok(()) | Err(AgentError::Fork { .. } | AgentError::Forked) => {}
+            Err(other) => return Err(other),
+        }
+        // A closed chain has no records at its relay, and takes none.
+        if !self.core(|core| core.roster().is_closed()).await? {
+            let Refilled { given, refused } = self.refill_records().await?;
+            tracing::warn!(given, refused, "the relay had lost records: they were given back");
+        }
         self.core(|core| core.store().unset(Setting::RefillOwed)).await?
     }
 
-    /// Reads the relay's whole feed, and gives back what it lacks in the order in which it came. Costs one pass over all records.
+    /// Looks whether the relay's feed ends before the place where this device stands in it, or is another relay's.
+    pub(crate) async fn look_for_loss(&self) -> Result<(), AgentError> {
+        let Some(cursor) = self.core(|core| core.cursor()).await?? else { return Ok(()) };
+        let (keys, chain, _, _) = self.place().await?;
+        let end = self.relay().records_end(&keys, chain, cursor).await?;
+        if end.cursor.store != cursor.store || end.last < cursor.number {
+            self.owe_refill().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the relay's whole feed, and sends what it lacks in the order in which it came. Costs one pass over all records.
     ///
-    /// What the relay refuses, or whose content is not here, ends its writer's line: the others' go on.
+    /// What the relay refuses ends its writer's line: the others' go on.
     pub(super) async fn refill_records(&self) -> Result<Refilled, AgentError> {
         self.must_be_member().await?;
         let known = self.whole_feed().await?;
-        let mut refilled = Refilled::Nothing;
-        let mut broken: HashSet<DeviceId> = HashSet::new();
-        let mut run = Run::default();
-        let mut after = 0;
+        let (mut refilled, mut broken) = (Refilled::default(), HashSet::new());
+        let (mut after, mut batch) = (0, Batch::default());
         loop {
             let page = self.core(move |core| core.store().records_after(after, PAGE)).await??;
-            let last = page.is_empty();
+            if page.is_empty() {
+                self.give(batch, &mut refilled, &mut broken).await?;
+                return Ok(refilled);
+            }
             for (arrival, row) in page {
                 after = arrival;
                 let record = Verified::<Record>::from_bytes(&row.header)
                     .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
-                if known.contains(&record.hash()) || broken.contains(&record.signer()) {
-                    continue;
+                match known.get(&record.hash()) {
+                    Some(Content::There) => continue,
+                    Some(Content::Missing) if !self.completes(&record, row.ciphertext.is_some()).await? => continue,
+                    Some(Content::Missing) | None => {}
                 }
-                if record.ciphertext_hash.is_some() && row.ciphertext.is_none() {
-                    tracing::warn!(record = record.hash().short(), "the relay lost a record whose content is not here");
-                    broken.insert(record.signer());
-                    continue;
+                let bytes = row.header.len() + row.ciphertext.as_ref().map_or(0, Vec::len);
+                if !batch.takes(&record, bytes) {
+                    self.give(std::mem::take(&mut batch), &mut refilled, &mut broken).await?;
                 }
-                if run.is_over_at(&record) {
-                    self.give_back(std::mem::take(&mut run), &mut broken, &mut refilled).await?;
-                }
-                run.add(record, row.ciphertext);
-            }
-            if last {
-                self.give_back(run, &mut broken, &mut refilled).await?;
-                return Ok(refilled);
+                batch.records.push(record);
+                batch.sealed.push(SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) });
+                batch.bytes += bytes;
             }
         }
     }
 
-    async fn give_back(
+    /// Whether this device has the content of a current version that the relay shows without.
+    async fn completes(&self, record: &Verified<Record>, is_here: bool) -> Result<bool, AgentError> {
+        if !is_here || record.ciphertext_hash.is_none() {
+            return Ok(false);
+        }
+        let (collection, id, hash) = (record.collection, record.id, record.hash());
+        self.core(move |core| Ok(core.store().current(&collection, &id)? == Some(hash))).await?
+    }
+
+    /// Gives records back, with this member's word for them: their writer may be none any more, and their epoch over.
+    async fn give(
         &self,
-        run: Run,
-        broken: &mut HashSet<DeviceId>,
+        batch: Batch,
         refilled: &mut Refilled,
+        broken: &mut HashSet<DeviceId>,
     ) -> Result<(), AgentError> {
-        let Some(writer) = run.records.first().map(Verified::signer).filter(|writer| !broken.contains(writer)) else {
+        let count = batch.records.len() as u64;
+        let Some(writer) = batch.records.first().map(Verified::signer) else {
             return Ok(());
         };
-        let records = hash_of(&run.records);
-        let refill = self
-            .core(move |core| {
-                let form = Refill { version: protocol::VERSION, chain: core.roster().chain(), records };
-                Verified::sign(form, &core.keys().signing, &[]).map_err(AgentError::OwnForm)
-            })
-            .await??;
-        match self.relay().refill(run.sealed, &refill).await {
-            Ok(_) => *refilled = Refilled::Something,
-            Err(AgentError::Problem { status, code, .. })
+        if broken.contains(&writer) {
+            refilled.refused += count;
+            return Ok(());
+        }
+        let refill = move |core: &mut Core| {
+            let form = Refill { version: VERSION, chain: core.roster().chain(), records: hash_of(&batch.records) };
+            let signed = Verified::sign(form, &core.keys().signing, &[]).map_err(AgentError::OwnForm)?;
+            Ok::<_, AgentError>((batch.sealed, signed))
+        };
+        let (sealed, refill) = self.core(refill).await??;
+        match self.relay().refill(sealed, &refill).await {
+            Ok(_) => refilled.given += count,
+            Err(AgentError::Problem { status, code, detail })
                 if status < 500 && status != 429 && code != "not-a-member" =>
             {
-                tracing::warn!(code, writer = writer.short(), "the relay does not take records back that it lost");
+                tracing::warn!(code, detail, count, "records that the relay lost do not fit in there any more");
+                refilled.refused += count;
                 broken.insert(writer);
             }
             Err(other) => return Err(other),
@@ -133,16 +155,18 @@ impl Agent {
         Ok(())
     }
 
-    /// The hashes of everything in the relay's feed; what this device lacks of it is taken on the way.
-    async fn whole_feed(&self) -> Result<HashSet<Hash>, AgentError> {
+    /// Everything in the relay's feed; what this device lacks of it is taken on the way.
+    async fn whole_feed(&self) -> Result<HashMap<Hash, Content>, AgentError> {
         let _turn = self.shared.following.lock().await;
-        let mut known = HashSet::new();
+        let mut known = HashMap::new();
         let mut cursor = None;
         loop {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().records(&keys, chain, cursor).await?;
             for row in &page.rows {
-                known.insert(Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?.hash());
+                let record = Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?;
+                let complete = record.ciphertext_hash.is_none() || row.sealed.ciphertext.is_some();
+                known.insert(record.hash(), if complete { Content::There } else { Content::Missing });
             }
             let done = page.rows.is_empty() || page.cursor.number >= page.last;
             let moved = cursor != Some(page.cursor);
@@ -153,4 +177,13 @@ impl Agent {
             }
         }
     }
+}
+
+/// Whether a relay has the content of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// It has, or there is none.
+    There,
+    /// It shows the version without.
+    Missing,
 }

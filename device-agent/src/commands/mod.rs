@@ -22,6 +22,9 @@ mod rekey;
 mod record;
 mod log;
 mod credential;
+mod relay;
+mod reset;
+mod chain;
 mod doctor;
 mod completion;
 mod man;
@@ -109,6 +112,8 @@ enum Command {
     Record(record::Args),
     Log(log::Args),
     Credential(credential::Args),
+    Relay(relay::Args),
+    Chain(chain::Args),
     Doctor(doctor::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -214,6 +219,8 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
         Command::Credential(args) => credential::run(&context, args).await,
+        Command::Chain(args) => chain::run(&context, args).await,
+        Command::Relay(args) => relay::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completion(args) => completion::run(&args, output),
         Command::Man(args) => man::run(args, output),
@@ -260,7 +267,7 @@ pub(crate) enum Risk {
     NoCheckCode,
 }
 
-/// How the relay is reached: options of `init` and `join`.
+/// How the relay is reached: options of `init`, `join` and `relay move`.
 #[derive(clap::Args)]
 pub(crate) struct RelayArgs {
     /// Certificate authority of the relay, PEM; else the system's roots are trusted
@@ -279,9 +286,12 @@ impl RelayArgs {
         source: Option<IpAddr>,
     ) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
         let ca = self.ca()?;
-        let plaintext =
-            if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
-        Ok((Endpoint::parse(url, ca.as_deref(), source, plaintext)?, ca))
+        Ok((Endpoint::parse(url, ca.as_deref(), source, self.plaintext())?, ca))
+    }
+
+    /// Whether plain text over a network was accepted by name.
+    pub(crate) fn plaintext(&self) -> Plaintext {
+        if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly }
     }
 
     /// Whether a risk is taken.

@@ -21,6 +21,8 @@ mod outbox;
 mod rekey;
 mod export;
 mod credential;
+mod ending;
+mod resets;
 #[cfg(test)]
 mod tests;
 
@@ -191,6 +193,11 @@ impl Core {
         &self.store
     }
 
+    /// Keeps another relay's address, and how its certificates are checked.
+    pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+        self.store.keep_relay(origin, ca)
+    }
+
     fn acting(&self) -> Acting<'_> {
         Acting { keys: &self.keys, roster: &self.roster, keyring: &self.keyring }
     }
@@ -208,6 +215,7 @@ impl Core {
         if self.fork().is_some() {
             return Err(AgentError::Forked);
         }
+        self.must_go_on()?;
         self.must_hold_keys()?;
         match self.roster.approver(&self.keys.id()) {
             Some(_) => Ok(()),

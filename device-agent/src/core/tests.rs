@@ -11,6 +11,7 @@ mod totp;
 mod records;
 mod aside;
 mod outbox;
+mod resets;
 mod export;
 mod credential;
 mod requests;

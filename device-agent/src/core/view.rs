@@ -379,6 +379,76 @@ pub(crate) struct OutboxView {
     pub(crate) refused: Vec<QueuedView>,
 }
 
+/// An announced end of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClosingView {
+    /// Verified: hash of the announcement.
+    pub(crate) id: String,
+    /// Verified: who signed it; the name is claimed, and quoted.
+    pub(crate) by: String,
+    /// Whether that is this device.
+    pub(crate) here: Here,
+    /// Verified: position of the announcement.
+    pub(crate) seq: u64,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: seconds that must pass at the relay.
+    pub(crate) delay: u32,
+    /// By the signer's clock: from when on it may be carried out, unix milliseconds. The relay counts by itself.
+    pub(crate) due_at: u64,
+}
+
+/// A reset that stands: whoever has the sync code wants the chain deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResetView {
+    /// Verified: hash of what the sync code signed.
+    pub(crate) id: String,
+    /// Verified: seconds of its wait.
+    pub(crate) wait: u64,
+    /// Seen by the relay, by its count, told in this device's clock: when it is carried out, unix milliseconds.
+    pub(crate) due_at: u64,
+    /// Milliseconds until then.
+    pub(crate) remaining: u64,
+}
+
+/// The relay of this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayView {
+    /// Its origin.
+    pub(crate) relay: String,
+    /// `reachable`, or why not.
+    pub(crate) state: String,
+    /// `tls`, or `plain`: everything but what is sealed travels readable.
+    pub(crate) transport: String,
+    /// `system`, or `own`: a certificate authority that was named when the address was given.
+    pub(crate) authority: Option<String>,
+    /// The proxy on the way, without its password.
+    pub(crate) proxy: Option<String>,
+    /// Verified: position of the pinned head, which a relay that is reached has too.
+    pub(crate) seq: u64,
+    /// Verified: hash of the pinned head.
+    pub(crate) head: String,
+}
+
+/// A move to another relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedView {
+    /// The old relay's origin.
+    pub(crate) from: String,
+    /// The new relay's origin.
+    pub(crate) relay: String,
+    /// What became of the last look at the old one.
+    pub(crate) old_relay: String,
+    /// Verified: hash of the head that the new one has.
+    pub(crate) head: String,
+    /// Its position.
+    pub(crate) seq: u64,
+    /// Records that the new one did not have.
+    pub(crate) records_given: u64,
+    /// Records that it could not take: somebody wrote in their place there.
+    pub(crate) records_refused: u64,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DecisionView {
@@ -494,6 +564,11 @@ pub(crate) enum Event {
         item: Box<ItemView>,
         /// `put` or `delete`.
         kind: String,
+    },
+    /// Whoever has the sync code wants the chain deleted. Told at each connect while it stands.
+    Reset {
+        /// It.
+        reset: Box<ResetView>,
     },
     /// The connection to the relay changed.
     Link {

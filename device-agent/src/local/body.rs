@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::core::PolicyWish;
-use crate::core::view::{OutboxView, ProposalView, RequestView, TotpView};
+use crate::core::view::{ClosingView, OutboxView, ProposalView, RequestView, ResetView, TotpView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,6 +72,31 @@ pub(crate) struct RoleAsked {
     pub(crate) device: String,
     /// The role, by name.
     pub(crate) role: String,
+}
+
+/// Carries an announced end of the chain out.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EndOrdered {
+    /// The announcement that its person looked at.
+    pub(crate) closing: String,
+}
+
+/// Stops an announced end or reset.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct VetoOrdered {
+    /// A prefix of its id; nothing for the only one.
+    pub(crate) id: Option<String>,
+}
+
+/// A relay to move to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MoveAsked {
+    /// Its address.
+    pub(crate) relay: String,
+    /// A certificate authority of its own, PEM.
+    pub(crate) ca: Option<String>,
+    /// Whether plain text over a network was accepted by name.
+    pub(crate) plaintext: bool,
 }
 
 /// Agrees to what another approver proposed.
@@ -206,6 +231,12 @@ pub(crate) struct Status {
     pub(crate) link: String,
     /// Position of a fork, if there is one.
     pub(crate) fork_at: Option<u64>,
+    /// The announced end of the chain that stands.
+    pub(crate) closing: Option<ClosingView>,
+    /// The reset that stands, as far as the relay told.
+    pub(crate) reset: Option<ResetView>,
+    /// Verified: position of the entry that ended the chain.
+    pub(crate) closed_at: Option<u64>,
     /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.

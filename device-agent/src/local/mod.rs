@@ -5,6 +5,8 @@ mod approvals;
 mod membership;
 mod policy;
 mod totp;
+mod relay;
+mod ending;
 mod serve;
 mod export;
 
@@ -112,6 +114,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
         .route("/credential", post(credential))
+        .route("/chain/closing", get(ending::closing))
+        .route("/chain/closing/announce", post(ending::announce))
+        .route("/chain/closing/end", post(ending::end))
+        .route("/chain/veto", post(ending::veto))
+        .route("/relay", get(relay::show))
+        .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
         .with_state(Local { agent, place })
@@ -152,6 +160,9 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
+            closing: core.closing(),
+            reset: core.reset()?,
+            closed_at: core.closed_at(),
             gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
@@ -300,6 +311,7 @@ fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentErro
             error @ (AgentError::Unreachable { .. }
             | AgentError::Fork { .. }
             | AgentError::Forked
+            | AgentError::Reset { .. }
             | AgentError::AsideFull),
         ) => {
             tracing::warn!(%error, "showing what this device has");

@@ -92,6 +92,8 @@ pub(crate) enum Setting {
     RefillOwed,
     /// Position of the last entry that a person was told of.
     Told,
+    /// A reset that the relay told of in the last connection.
+    Reset,
     /// There once a relay took the request to join that is under way.
     Asked,
 }
@@ -105,6 +107,7 @@ impl Setting {
             Self::Cursor => "cursor",
             Self::RefillOwed => "refill-owed",
             Self::Told => "told",
+            Self::Reset => "reset",
             Self::Asked => "asked",
         }
     }
@@ -177,6 +180,17 @@ impl Store {
     pub(crate) fn unset(&self, setting: Setting) -> Result<(), AgentError> {
         self.db.execute("DELETE FROM settings WHERE name = ?1", [setting.name()])?;
         Ok(())
+    }
+
+    /// Keeps the relay's address and a certificate authority of its own, both or neither.
+    pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+        let tx = self.db.transaction()?;
+        tx.execute("DELETE FROM settings WHERE name IN (?1, ?2)", [Setting::Relay.name(), Setting::RelayCa.name()])?;
+        let values = [(Setting::Relay, Some(origin.as_bytes())), (Setting::RelayCa, ca)];
+        for (setting, value) in values.into_iter().filter_map(|(setting, value)| Some((setting, value?))) {
+            tx.execute("INSERT INTO settings VALUES (?1, ?2)", params![setting.name(), value])?;
+        }
+        Ok(tx.commit()?)
     }
 
     /// Position of the last entry that a person was told of.

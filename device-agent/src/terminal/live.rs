@@ -115,6 +115,7 @@ impl Live<'_> {
                 }
             }
             Event::Changed { .. }
+            | Event::Reset { .. }
             | Event::Dropped { .. }
             | Event::CodeFailed { .. }
             | Event::Record { .. }

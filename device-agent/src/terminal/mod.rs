@@ -151,6 +151,10 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             proposal.what
         ),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
+        Event::Reset { reset } => format!(
+            "RESET announced: somebody with the sync code wants the relay to delete this chain in {}; countersign chain veto stops it",
+            clock::span(reset.remaining)
+        ),
         Event::Link { state } => format!("RELAY {state}"),
         Event::Alarm { message } => message.clone(),
         Event::Record { .. } | Event::Stopped { .. } => return None,

@@ -80,6 +80,9 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming], give
             let known = known_number(tx, writer.number, record)?;
             let replayed = RecordRefusal::Replayed { counter: record.counter };
             numbers.push(known.ok_or_else(|| refused(index)(replayed))?);
+            if let Giver::Member(_) = giver {
+                fill(tx, writer.number, incoming)?;
+            }
             continue;
         }
         last += 1;
@@ -132,6 +135,19 @@ fn known_number(tx: Tx<'_>, writer: i64, record: &Verified<Record>) -> Result<Op
         .query_row(params![writer, int(record.counter)], |row| Ok((uint(row.get(0)?), Hash(row.get(1)?))))
         .optional()?;
     Ok(found.filter(|(_, hash)| *hash == record.hash()).map(|(number, _)| number))
+}
+
+/// Gives a current version its content, where whoever gave it back did not have that.
+fn fill(tx: Tx<'_>, writer: i64, Incoming { record, ciphertext }: &Incoming) -> Result<(), Failure> {
+    if let Some(ciphertext) = ciphertext.as_deref().filter(|bytes| record.carries(Some(bytes))) {
+        tx.sql
+            .prepare_cached(
+                "UPDATE records SET ciphertext = ?3 WHERE writer = ?1 AND counter = ?2 AND ciphertext IS NULL
+                 AND EXISTS (SELECT 1 FROM items WHERE record = records.row)",
+            )?
+            .execute(params![writer, int(record.counter), ciphertext])?;
+    }
+    Ok(())
 }
 
 type Gated = Result<Line, RecordRefusal>;

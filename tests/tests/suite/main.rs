@@ -31,3 +31,6 @@ mod queue;
 mod export;
 mod credentials;
 mod hooks;
+mod moving;
+mod ending;
+mod resets;

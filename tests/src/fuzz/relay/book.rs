@@ -166,7 +166,7 @@ impl Book {
         let asked = self.asked.iter().find(|asked| asked.form.id() == *id && asked.chain == *chain);
         let may = match purpose {
             Purpose::New => asked.is_some_and(|asked| !asked.muted && self.seems_open(asked, now)),
-            Purpose::Heal => asked.is_none_or(|asked| !asked.withdrawn),
+            Purpose::Heal => true,
         };
         may.then_some(())
     }
