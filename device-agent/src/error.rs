@@ -223,14 +223,6 @@ pub(crate) enum AgentError {
         /// Milliseconds that are left, by the relay's count.
         left: u64,
     },
-    /// One approver alone cannot announce the end.
-    #[error(
-        "to end this chain takes {needed} approvers by its policy, and what one of them announces alone does not count"
-    )]
-    ClosingQuorum {
-        /// How many.
-        needed: u8,
-    },
     /// Another chain at the relay has a sync code of this one.
     #[error("the relay has another chain that was founded with a sync code of this one, and will not take this chain")]
     JoinKeyTaken,

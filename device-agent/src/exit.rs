@@ -141,7 +141,6 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "closing-too-early",
             hint("countersign chain purge   (then)   or   countersign chain veto   (stops it)"),
         ),
-        E::ClosingQuorum { .. } => (Exit::Refused, "quorum", None),
         E::JoinKeyTaken => (
             Exit::Refused,
             "join-key-taken",

@@ -1,5 +1,6 @@
 //! The end of a chain: announced, stopped, carried out.
 
+use protocol::approval::Subject;
 use protocol::change;
 use protocol::entry::{Body, Entry, VetoOf};
 use protocol::signed::Verified;
@@ -19,11 +20,8 @@ impl Core {
     /// Signs and keeps the announcement that the chain is to end.
     pub(crate) fn announce_end(&mut self) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.may_decide()?;
-        let needed = self.roster.policy().quorums.closing;
-        if needed > 1 {
-            return Err(AgentError::ClosingQuorum { needed });
-        }
-        let entry = change::closing(self.acting(), Vec::new(), clock::now()).map_err(AgentError::OwnForm)?;
+        let approvals = self.approvals_for(&Subject::Closing);
+        let entry = change::closing(self.acting(), approvals, clock::now()).map_err(AgentError::OwnForm)?;
         self.stage(vec![entry])
     }
 

@@ -93,13 +93,12 @@ fn a_closed_chain_is_told_to_everybody_read_and_exported_and_takes_nothing_more(
 }
 
 #[test]
-fn what_more_than_one_approver_must_announce_is_refused_with_what_is_missing() {
+fn what_more_than_one_approver_must_announce_is_proposed_by_one() {
     let relay = Relay::start();
     let quorums = |policy: &Policy| Quorums { closing: 2, ..policy.quorums };
     let (laptop, _) = with_policy(&relay, |policy| Policy { quorums: quorums(&policy), ..policy });
-    let refused = laptop.types(&PURGE);
-    assert_eq!(refused.code(), 3);
-    assert!(refused.stderr.contains("takes 2 approvers"), "{}", refused.stderr);
+    let proposed = laptop.reads(&PURGE);
+    assert_eq!((proposed["kind"].as_str(), proposed["more_needed"].as_u64()), (Some("closing"), Some(1)));
     assert_eq!(laptop.kinds(), ["found", "admit", "change-policy"]);
 }
 

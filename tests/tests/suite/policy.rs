@@ -154,3 +154,19 @@ fn what_was_agreed_to_counts_no_more_after_a_change_and_everybody_hears_of_it() 
     assert_eq!(phone.head(), laptop.head());
     assert_eq!(daemon.stops().code(), 0);
 }
+
+#[test]
+fn the_end_of_a_chain_is_proposed_by_one_and_announced_by_another() {
+    let relay = Relay::start();
+    let (laptop, tablet, phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-closing", "2", "--json"]));
+    let purge = laptop.types(&["chain", "purge", "--accept-risk=purge"]);
+    assert!(purge.code() == 0 && purge.stdout.contains("PROPOSED to announce the end"), "{}", purge.stdout);
+    let id = proposed(&tablet)["proposal"].as_str().unwrap()[..8].to_owned();
+    let agreed = tablet.types(&["approvals", "agree", &id]);
+    assert_eq!(agreed.code(), 0, "{}", agreed.stderr);
+    assert!(agreed.stdout.contains("ANNOUNCED the end of the chain by 'tablet'"), "{}", agreed.stdout);
+    assert!(agreed.stderr.contains("after 7d any approver may end it"), "{}", agreed.stderr);
+    assert_eq!(phone.types(&["chain", "veto"]).code(), 0, "one approver suffices to stop it");
+    assert_eq!(laptop.kinds()[4..], ["closing", "veto"]);
+}
