@@ -90,6 +90,23 @@ fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
 }
 
 #[test]
+fn two_that_type_their_codes_at_once_let_the_device_in() {
+    let relay = Relay::start();
+    let (laptop, tablet, _phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
+    let joining = Home::new("watch").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let (_, _) = (laptop.opens(&id), tablet.opens(&id));
+    let (first, second) = (joining.code(1), joining.code(2));
+    let approving = [(&laptop, first), (&tablet, second)]
+        .map(|(home, code)| home.starts(&["approve", &id, "--check-code", &code, "--json"]));
+    let ended: Vec<Value> = approving.map(|process| object(&process.end())).into();
+    assert!(ended.iter().any(|told| told["schema"] == "countersign.decision/1"), "{ended:?}");
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(laptop.kinds()[4..], ["admit"], "once");
+}
+
+#[test]
 fn one_deny_ends_what_another_approved() {
     let relay = Relay::start();
     let (laptop, tablet, _phone) = three(&relay);
