@@ -7,7 +7,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use crate::cbor::{self, Blob, code_enum};
 use crate::connect::Cursor;
 use crate::error::FormError;
-use crate::id::{Hash, Random, RequestId};
+use crate::id::{ChainId, Hash, Random, RequestId};
 use crate::limits;
 
 const ENTRIES: u64 = limits::APPEND_ENTRIES_MAX as u64;
@@ -60,6 +60,21 @@ pub struct LogPage {
     #[cbor(n(0), decode_with = "cbor::at_most::<_, _, ITEMS>")]
     pub entries: Vec<Blob>,
     /// The relay's head, which may be beyond this page.
+    #[n(1)]
+    pub head: Hash,
+    /// Its position.
+    #[n(2)]
+    pub seq: u64,
+}
+
+/// Answer to `GET /v1/keys/{key}`: the chain whose recovery device asked, and where its log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Whereabouts {
+    /// The chain.
+    #[n(0)]
+    pub chain: ChainId,
+    /// Hash of its last entry.
     #[n(1)]
     pub head: Hash,
     /// Its position.

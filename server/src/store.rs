@@ -12,6 +12,7 @@ pub mod chains;
 pub mod requests;
 pub mod rounds;
 pub mod records;
+pub mod recovery;
 mod consequences;
 pub mod log;
 pub mod feed;

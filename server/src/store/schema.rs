@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// The version of this schema, kept in `user_version`. A file with a higher one was written by a newer relay and is refused.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE identity (
@@ -113,6 +113,15 @@ CREATE TABLE items (
 ) WITHOUT ROWID;
 ";
 
+/// The recovery device that each chain has now. Its holder finds the chain by it.
+const RECOVERY: &str = "
+CREATE TABLE recovery_devices (
+  chain  INTEGER PRIMARY KEY,
+  device BLOB NOT NULL
+);
+CREATE INDEX recovery_devices_by_device ON recovery_devices (device);
+";
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -150,7 +159,7 @@ pub enum OpenError {
     },
 }
 
-/// Brings a fresh file to [`VERSION`], refuses a newer one, and returns which store it is.
+/// Brings a fresh file, or an older one, to [`VERSION`], refuses a newer one, and returns which store it is.
 pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Result<u64, OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let got: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
@@ -162,6 +171,12 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
         transaction.execute_batch(TABLES).map_err(failed)?;
         // Random, so that a device's cursor of another store is not taken for one of this.
         transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff, 0)", []).map_err(failed)?;
+    }
+    if got < 2 {
+        transaction.execute_batch(RECOVERY).map_err(failed)?;
+        super::recovery::fill(&transaction).map_err(failed)?;
+    }
+    if got < VERSION {
         transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
     }
     // The steady clock begins anew at the wall clock: what elapsed while the relay was down counts, by the wall clock. What was

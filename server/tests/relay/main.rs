@@ -20,3 +20,4 @@ mod tls;
 mod announced;
 mod removed;
 mod refill;
+mod recovery;
