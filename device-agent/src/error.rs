@@ -55,6 +55,12 @@ pub(crate) enum AgentError {
     /// `init` was interrupted before the relay acknowledged the chain.
     #[error("the chain was drawn but the relay has not acknowledged it yet")]
     Unfounded,
+    /// A chain was founded with recovery words that may be on no paper.
+    #[error("the chain is founded, but its recovery words were not typed back: perhaps nobody has them")]
+    WordsUntyped,
+    /// New recovery words that were not typed back were put into force nowhere.
+    #[error("the recovery words were not typed back, so nothing was changed: those words are worth nothing")]
+    WordsUnused,
     /// A request, device or record that is not there.
     #[error("{what} is not here")]
     NotFound {

@@ -42,6 +42,14 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Unfounded => {
             (Exit::NotAMember, "unfounded", hint("countersign init --relay URL   (it goes on with the same chain)"))
         }
+        E::WordsUntyped => (
+            Exit::Failed,
+            "words-untyped",
+            hint("countersign recovery new   (makes other words; those that were shown are then worth nothing)"),
+        ),
+        E::WordsUnused => {
+            (Exit::Failed, "words-untyped", hint("the same command again, with paper and pen   (it makes other words)"))
+        }
         E::NotFound { .. } => (Exit::NotFound, "not-found", None),
         E::Ambiguous { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign requests list   (and type more of the id)"))

@@ -8,6 +8,7 @@ mod requests;
 mod refill;
 mod outbox;
 mod records;
+mod recovery;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -88,7 +88,7 @@ impl Core {
         if *terms == self.terms() { Ok(()) } else { Err(AgentError::ChangedMeanwhile) }
     }
 
-    fn stage(&mut self, entry: Verified<Entry>) -> Result<Verified<Entry>, AgentError> {
+    pub(super) fn stage(&mut self, entry: Verified<Entry>) -> Result<Verified<Entry>, AgentError> {
         self.roster.clone().apply(&entry).map_err(AgentError::OwnRefused)?;
         self.store.stage_entry(&entry)?;
         Ok(entry)

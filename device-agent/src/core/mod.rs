@@ -14,6 +14,7 @@ mod decide;
 mod records;
 mod outbox;
 mod export;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub(crate) use entries::Divergence;
 pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
+pub(crate) use recovery::{RecoveryView, Words};
 pub(crate) use replay::{next_of, replay_verified};
 pub(crate) use requests::Listing;
 use requests::Pending;

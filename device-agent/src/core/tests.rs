@@ -4,6 +4,7 @@ mod diary;
 mod entries;
 mod epochs;
 mod records;
+mod recovery;
 mod aside;
 mod outbox;
 mod export;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::core::RecoveryView;
 use crate::core::view::{OutboxView, RequestView};
 
 /// Names a request by a prefix of its id.
@@ -105,6 +106,9 @@ pub(crate) struct Status {
     pub(crate) epoch: u64,
     /// Verified: members.
     pub(crate) members: u64,
+    /// Verified: the recovery device, if there is one.
+    #[serde(default)]
+    pub(crate) recovery: Option<RecoveryView>,
     /// The relay's origin.
     pub(crate) relay: String,
     /// `reachable`, or why not.

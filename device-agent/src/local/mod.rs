@@ -3,6 +3,7 @@
 pub(crate) mod body;
 mod serve;
 mod export;
+pub(crate) mod recovery;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -75,6 +76,9 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/requests/deny", post(deny))
         .route("/devices", get(devices))
         .route("/code", get(code))
+        .route("/recovery", get(recovery::show))
+        .route("/recovery/check", get(recovery::check))
+        .route("/recovery/new", post(recovery::renew))
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
@@ -118,6 +122,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             seq: roster.seq(),
             epoch: roster.epoch(),
             members: roster.people_count() as u64,
+            recovery: core.recovery()?,
             relay,
             relay_state,
             daemon,

@@ -76,6 +76,8 @@ pub(crate) enum Setting {
     Cursor,
     /// Position of the last entry that a person was told of.
     Told,
+    /// The recovery device whose words were made here and not typed back yet.
+    WordsUntyped,
     /// There once a relay took the request to join that is under way.
     Asked,
 }
@@ -88,6 +90,7 @@ impl Setting {
             Self::Founding => "founding",
             Self::Cursor => "cursor",
             Self::Told => "told",
+            Self::WordsUntyped => "words-untyped",
             Self::Asked => "asked",
         }
     }

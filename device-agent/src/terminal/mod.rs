@@ -3,6 +3,7 @@
 mod block;
 mod dialogue;
 mod live;
+mod sheet;
 
 use std::io::IsTerminal as _;
 
@@ -17,6 +18,7 @@ use crate::text;
 
 use dialogue::dialogue;
 use live::live;
+pub(crate) use sheet::{OnPaper, Sheet};
 
 /// How a person is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

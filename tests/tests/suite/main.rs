@@ -26,3 +26,4 @@ mod lies;
 mod queue;
 mod export;
 mod hooks;
+mod recovery;
