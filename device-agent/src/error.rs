@@ -73,6 +73,15 @@ pub(crate) enum AgentError {
         /// The prefix.
         prefix: String,
     },
+    /// A name or prefix that several devices have.
+    #[error("more than one is called {name}, or begins so")]
+    AmbiguousDevice {
+        /// What was typed, quoted.
+        name: String,
+    },
+    /// A device writes faster than its line can be cut at its end.
+    #[error("the device goes on writing, faster than the end of its records can be named")]
+    CutBehind,
     /// The relay that was dialled knows itself by other addresses: it refuses whatever a device signs for this one.
     #[error(
         "the relay that answers at {origin} does not know itself by this address, and refuses every read and socket that is signed for it"

@@ -1,6 +1,7 @@
 //! The one map from errors to exit codes and hints.
 
 use protocol::FormError;
+use protocol::roster::Refusal;
 
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
@@ -54,6 +55,14 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Ambiguous { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign requests list   (and type more of the id)"))
         }
+        E::AmbiguousDevice { .. } => {
+            (Exit::Usage, "ambiguous", hint("countersign devices list   (and type more of the id)"))
+        }
+        E::CutBehind => (
+            Exit::Refused,
+            "cut-behind",
+            hint("countersign devices remove NAME --reason lost   (what it goes on to write is then disputed)"),
+        ),
         E::Decided { .. } => (Exit::NotFound, "already-decided", hint("countersign log show")),
         E::Expired => (Exit::Expired, "expired", hint("countersign join   (on the new device: it asks anew)")),
         E::Withdrawn => (Exit::NotFound, "withdrawn", None),
@@ -81,7 +90,15 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         }
         E::NoRoundLeft => (Exit::Refused, "round-taken", hint("countersign join   (on the new device: it asks anew)")),
         E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
-        E::ChangedMeanwhile => (Exit::Refused, "changed-meanwhile", hint("countersign requests list")),
+        E::ChangedMeanwhile => {
+            (Exit::Refused, "changed-meanwhile", hint("countersign log show   (what changed; then decide again)"))
+        }
+        E::OwnRefused(refusal @ Refusal::LastApprover) => (
+            Exit::Refused,
+            refusal.code(),
+            hint("countersign devices role NAME approver   (or countersign join on another device)"),
+        ),
+        E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::OutboxFull => {

@@ -15,7 +15,7 @@ use protocol::signed::Verified;
 use protocol::wire::{Stage, Standing, ToDevice};
 use zeroize::Zeroizing;
 
-use crate::core::{next_of, replay_verified};
+use crate::core::next_of;
 use crate::error::AgentError;
 use crate::home::Home;
 use crate::keyfile::{self, JoinerSecrets, Secrets};
@@ -218,22 +218,12 @@ impl Joiner {
         let chain = self.rounds.chain().ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
         let (log, roster) = self.whole_log(chain).await?;
         let own = self.request.id();
-        let admits = |entry: &Verified<Entry>| entry.evidence().request().is_some_and(|request| request.id() == own);
-        let at = log.iter().position(admits).ok_or_else(|| lie("the log does not admit this device"))?;
-        let (until, admitting) = (log.get(..=at).unwrap_or_default(), log.get(at));
-        let admitting = admitting.ok_or_else(|| lie("the log does not admit this device"))?;
-        // The chain may have gone on since, to another sync code and other keys: what the code and the welcome must fit is the place
-        // of the admission.
-        let admitted = replay_verified(until)?;
-        let keyring = accept_admission(&admitted, admitting, &self.keys, &self.request, |device| {
+        let admits = |entry: &&Verified<Entry>| entry.evidence().request().is_some_and(|request| request.id() == own);
+        let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
+        let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, |device| {
             self.rounds.showed_code_for(device)
         })
         .map_err(|error| AgentError::Lie { what: error.to_string() })?;
-        if roster.member(&self.keys.id()).is_none() {
-            return Err(AgentError::ShutOut);
-        }
-        let keyring = Keyring::follow(&roster, &self.keys, keyring.epoch_key())
-            .map_err(|error| AgentError::Lie { what: error.to_string() })?;
         let by = name_of(&keyring, &roster, &admitting.signer());
         self.store.pin_whole(&log)?;
         let standing = keyfile::Standing::Member(keyring.epoch_key().clone());

@@ -14,6 +14,7 @@ mod service;
 mod error;
 mod exit;
 mod output;
+mod qr;
 mod home;
 mod keyfile;
 mod store;

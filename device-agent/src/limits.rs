@@ -12,6 +12,9 @@ pub(crate) const EXCHANGE_WAIT: Duration = Duration::from_secs(20);
 pub(crate) const EXCHANGE_TRIES: u32 = 3;
 /// Tries to land an own entry while others move the head.
 pub(crate) const APPEND_TRIES: usize = 8;
+/// Tries to cut a line of records at its end while its writer goes on. Then a lost or distrusted device is cut at the last record that was
+/// read, and what it wrote after that is disputed.
+pub(crate) const CUT_TRIES: usize = 8;
 /// Silence on a socket after which it is dialled anew. The agent pings at a third of it.
 pub(crate) const SOCKET_SILENCE: Duration = Duration::from_secs(75);
 /// Shortest and longest wait before a socket is dialled anew; jitter is added so that a restarted relay is not stormed.

@@ -176,14 +176,21 @@ impl Output {
     }
 
     fn colored(&self) -> bool {
+        self.is_colored_on(&std::io::stderr())
+    }
+
+    /// Whether a result on standard output may have colours.
+    pub(crate) fn result_is_colored(&self) -> bool {
+        self.is_colored_on(&std::io::stdout())
+    }
+
+    fn is_colored_on(&self, stream: &impl std::io::IsTerminal) -> bool {
         match self.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => {
                 let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-                std::io::stderr().is_terminal()
-                    && set("NO_COLOR").is_none()
-                    && set("TERM").is_none_or(|term| term != "dumb")
+                stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }

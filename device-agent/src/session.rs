@@ -116,6 +116,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             }
             if !forked {
                 agent.flush_entry().await?;
+                agent.rotate_if_owed().await?;
             }
             agent.flush_records().await?;
             agent.set_link(Link::Connected);
@@ -126,7 +127,8 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             if !forked {
                 agent.take_pushed(page).await?;
             }
-            acknowledge(agent, socket).await
+            acknowledge(agent, socket).await?;
+            if forked { Ok(()) } else { agent.rotate_if_owed().await }
         }
         ToDevice::Records(page) => {
             agent.core(move |core| core.take_page(&page)).await??;
@@ -142,6 +144,8 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             };
             agent.core(move |core| core.end_request(&ended.request, ending)).await?
         }
+        // Put into an entry by whoever signs one.
+        ToDevice::Approved(_) => Ok(()),
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }

@@ -20,6 +20,9 @@ pub enum KeyringError {
     /// The current epoch's key was never sealed to this device.
     #[error("the current epoch's key was not sealed to this device")]
     NotSealedHere,
+    /// The name key of a rotation is not the chain's.
+    #[error("the name key sealed in a rotation is not the one that the chain was founded with")]
+    OtherNameKey,
     /// The sync code in the log does not yield the log's join key.
     #[error("the sync code sealed in the log is not the one that the join key was made from")]
     OtherCode,
@@ -33,6 +36,7 @@ impl KeyringError {
             Self::OtherKey => "other-epoch-key",
             Self::Broken(_) => "does-not-open",
             Self::NotSealedHere => "not-sealed-here",
+            Self::OtherNameKey => "other-name-key",
             Self::OtherCode => "other-sync-code",
         }
     }
@@ -75,6 +79,14 @@ impl Keyring {
         let code = secret_bytes(&unwrap(Wrapped::SyncCode, roster.wrapped_sync_code())?).map(SyncCode::from_bytes)?;
         if code.join_key().join_key() != roster.join_key() {
             return Err(KeyringError::OtherCode);
+        }
+        // With another name key every record would seem to be gone.
+        if let Some(first) = epoch_keys.last().filter(|_| epoch > 1) {
+            let founding = roster.founding_join_key();
+            let before = first.unwrap(1, Wrapped::NameKey, &[founding.as_bytes()], roster.founding_name_key())?;
+            if *before != *name_key.expose() {
+                return Err(KeyringError::OtherNameKey);
+            }
         }
         Ok(Self { epoch_keys, name_key, code })
     }

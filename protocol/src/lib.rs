@@ -87,6 +87,7 @@ pub mod decision;
 pub mod change;
 pub mod record;
 pub mod refill;
+pub mod credential;
 pub mod connect;
 pub mod http_signature;
 pub mod wire;

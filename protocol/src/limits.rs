@@ -24,6 +24,11 @@ pub const NAME_CHARS_MAX: usize = 256;
 pub const BATCH_RECORDS_MAX: usize = 256;
 /// Entries in one append. A larger list is refused whole; healing sends several.
 pub const APPEND_ENTRIES_MAX: usize = 64;
+/// Bytes of a credential: a whole log, so a thousand rotations among thirty devices. Larger is refused before it is parsed, and cannot
+/// be made.
+pub const CREDENTIAL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Entries of a credential. Checked before any is read: empty ones would cost a stranger one byte each.
+pub const CREDENTIAL_ENTRIES_MAX: usize = 65_536;
 /// Bytes of an HTTP body. Larger is answered 413 before it is read to its end.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one WebSocket message from a device: nothing a device sends there is longer. The socket is closed at more.
@@ -51,6 +56,10 @@ pub const OPEN_ROUNDS_MAX: usize = 3;
 pub const PROMPT_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Wrong check codes on one device for one request. The last one makes it append a deny.
 pub const WRONG_CODES_MAX: u8 = 3;
+/// Approvals that a relay keeps for a chain. The next is refused until an entry makes them void.
+pub const APPROVALS_KEPT_MAX: usize = 64;
+/// Approvals that a relay keeps of one approver. At the next its oldest goes, so that one alone cannot use up what all share.
+pub const APPROVALS_OF_ONE_MAX: usize = 8;
 /// Lifetime of a join request where the policy says nothing else.
 pub const REQUEST_LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
 /// Shortest and longest lifetime of a join request that a policy may name.

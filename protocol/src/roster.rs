@@ -173,6 +173,7 @@ pub struct Roster {
     /// Every join key that was ever current here.
     join_keys: HashSet<JoinKey>,
     name_key: Blob,
+    founding_name_key: Blob,
     sync_code: Blob,
     policy: Policy,
     /// The epoch at the entry that brought the policy.
@@ -237,6 +238,7 @@ impl Roster {
             founding_join_key: found.join_key,
             join_keys: HashSet::from([found.join_key]),
             name_key: found.name_key.clone(),
+            founding_name_key: found.name_key.clone(),
             sync_code: found.sync_code.clone(),
             policy: found.policy.clone(),
             policy_epoch: 1,
@@ -291,6 +293,8 @@ impl Roster {
             // `Entry::check` lets neither through at seq > 0. They are named, so that a new kind does not compile without a rule.
             Body::Found(_) | Body::Unknown { .. } => return Err(Refusal::OtherChain),
         }
+        // A closing does not come back with its signer's role.
+        self.closing = self.closing().copied();
         self.head = entry.hash();
         self.seq = expected;
         if !matches!(entry.body, Body::Deny(_)) {
@@ -420,6 +424,12 @@ impl Roster {
     #[must_use]
     pub fn wrapped_name_key(&self) -> &Blob {
         &self.name_key
+    }
+
+    /// The name key as `found` brought it, wrapped under the key of epoch 1.
+    #[must_use]
+    pub fn founding_name_key(&self) -> &Blob {
+        &self.founding_name_key
     }
 
     /// The sync code, wrapped under the current epoch's key.

@@ -13,6 +13,7 @@ use crate::limits;
 const ENTRIES: u64 = limits::APPEND_ENTRIES_MAX as u64;
 const RECORDS: u64 = limits::BATCH_RECORDS_MAX as u64;
 const ITEMS: u64 = limits::PAGE_ITEMS_MAX as u64;
+const APPROVALS: u64 = limits::APPROVALS_KEPT_MAX as u64;
 const ROUNDS: u64 = limits::ROUNDS_MAX as u64;
 
 /// The media type of every CBOR body.
@@ -188,6 +189,24 @@ pub struct OpenRequests {
     pub requests: Vec<OpenRequest>,
 }
 
+/// Answer to `GET /v1/chains/{chain}/approvals`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Approvals {
+    /// Every signed approval that would count in the next entry, oldest first.
+    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, APPROVALS>")]
+    pub approvals: Vec<Blob>,
+}
+
+/// An approval that would count in the next entry.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Approved {
+    /// The signed approval.
+    #[n(0)]
+    pub approval: Blob,
+}
+
 /// A signed record with its ciphertext.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -316,6 +335,8 @@ pub enum ToDevice {
     Ended(Ended),
     /// Kind 6, to joiners: where the request stands.
     Standing(Standing),
+    /// Kind 7, to members: an approver agreed to something.
+    Approved(Approved),
 }
 
 /// A message of a device on a socket, after its Connect (which is the bare signed form). On the wire `[kind, {…}]`.
@@ -385,6 +406,7 @@ message!(ToDevice {
     4 => Requested,
     5 => Ended,
     6 => Standing,
+    7 => Approved,
 }, limits::FRAME_TO_DEVICE_BYTES_MAX);
 
 message!(FromDevice {

@@ -106,6 +106,23 @@ pub enum Refusal {
     /// A nonce is of another epoch.
     #[error("the epoch is not the current one: fetch the log")]
     StaleEpoch,
+    /// The delay of a closing has not passed here.
+    #[error("the delay of the closing has not passed at this relay: repeat the close when it has")]
+    ClosingTooEarly {
+        /// Milliseconds that are left.
+        left: u64,
+    },
+    /// The chain was closed.
+    #[error("the chain is closed: its log can be read, and nothing else")]
+    ChainClosed,
+    /// An approval would count in no entry.
+    #[error("the approval does not count: made before the chain changed, or by a device that has no voice in it")]
+    ApprovalVoid,
+    /// As many approvals wait as a chain may have.
+    #[error(
+        "as many approvals wait as a chain may have: put them into an entry, or wait until one has changed the chain"
+    )]
+    TooManyApprovals,
     /// There is nothing at this address.
     #[error("there is nothing here")]
     NotFound,

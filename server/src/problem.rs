@@ -105,6 +105,9 @@ impl From<Refusal> for Problem {
             Refusal::TooMany { retry_after } | Refusal::TooManyPending { retry_after } => {
                 problem.retry_after(retry_after)
             }
+            Refusal::ClosingTooEarly { left } => problem.with("left", json!(left)),
+            // Nobody knows when; a person decides.
+            Refusal::TooManyApprovals => problem.retry_after(60_000),
             _ => problem,
         }
     }
@@ -137,6 +140,10 @@ fn outside(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotAnApprover => (StatusCode::FORBIDDEN, "not-an-approver"),
         Refusal::UnknownHead => (StatusCode::CONFLICT, "unknown-head"),
         Refusal::StaleEpoch => (StatusCode::CONFLICT, "stale-epoch"),
+        Refusal::ClosingTooEarly { .. } => (StatusCode::CONFLICT, "closing-too-early"),
+        Refusal::ChainClosed => (StatusCode::CONFLICT, "chain-closed"),
+        Refusal::ApprovalVoid => (StatusCode::CONFLICT, "approval-void"),
+        Refusal::TooManyApprovals => (StatusCode::TOO_MANY_REQUESTS, "too-many-approvals"),
         Refusal::NotFound => (StatusCode::NOT_FOUND, "not-found"),
         Refusal::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
         Refusal::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),

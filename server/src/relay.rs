@@ -1,7 +1,9 @@
 //! What every route and session shares.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use protocol::wire::Standing;
 use protocol::{ChainId, RequestId};
@@ -12,7 +14,10 @@ use crate::config::Config;
 use crate::failure::{Failure, Refusal};
 use crate::rates::Rates;
 use crate::registry::{Registry, Wake};
-use crate::store::{Store, Tx, requests};
+use crate::store::{Store, Tx, requests, waits};
+
+/// How often uptime is written down, while anything waits: so much of it a crash may lose, and so much later a wait ends.
+const TICK: Duration = Duration::from_secs(60);
 
 /// The relay's state.
 #[derive(Debug)]
@@ -88,6 +93,35 @@ impl Relay {
         };
         let (changed, _owed) = self.store.change(job).await?;
         Ok(changed)
+    }
+
+    /// Does what time asks for, once: called about every minute while the relay runs, and when it stops.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] of the store: the next one does it.
+    pub async fn tick(&self) -> Result<(), Failure> {
+        // Nothing is written where nothing waits: an idle relay leaves its disk alone.
+        if !self.store.read(waits::is_any).await? {
+            return Ok(());
+        }
+        let now = self.now();
+        self.store.change(move |tx| waits::note_uptime(tx, now)).await
+    }
+
+    /// Ticks for as long as it is polled.
+    pub async fn keep_ticking(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.tick_or_say().await;
+        }
+    }
+
+    /// Ticks, and says in the log if that failed.
+    pub(crate) async fn tick_or_say(&self) {
+        if let Err(failure) = self.tick().await {
+            tracing::error!(%failure, "what time asks for was not done");
+        }
     }
 
     /// What a joiner is told of its own request.

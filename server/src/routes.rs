@@ -6,6 +6,7 @@ mod log;
 mod keys;
 mod requests;
 mod rounds;
+mod approvals;
 mod records;
 mod health;
 mod upgrade;
@@ -43,6 +44,8 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/v1/withdrawals", post(requests::withdraw))
         .route("/v1/nonces", post(rounds::nonce))
         .route("/v1/reveals", post(rounds::reveal))
+        .route("/v1/approvals", post(approvals::approve))
+        .route("/v1/chains/{chain}/approvals", get(approvals::kept))
         .route("/v1/records", post(records::put))
         .route("/v1/chains/{chain}/records", get(records::page))
         .route("/v1/chains/{chain}/records/{collection}/{id}", get(records::current))

@@ -37,12 +37,17 @@ pub async fn run(
     let stop = async {
         shutdown.await;
         relay.drain();
+        relay.tick_or_say().await;
     };
     let registry = Arc::clone(&relay.registry);
     // A task, not a branch beside accepting: it wakes sessions from a worker's own queue. Dropping the set ends it.
     let mut keeping_time = JoinSet::new();
     keeping_time.spawn(async move { registry.keep_time().await });
+    let ticking = Arc::clone(&relay);
+    keeping_time.spawn(async move { ticking.keep_ticking().await });
     let ((), mut tasks) = tokio::join!(stop, accept(listener, door));
+    // Waited for: whoever stops this relay may open its store again.
+    keeping_time.shutdown().await;
     let finish = async { while tasks.join_next().await.is_some() {} };
     match timeout(relay.config.timeouts.drain, finish).await {
         Ok(()) => Drained::Gracefully,

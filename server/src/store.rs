@@ -12,6 +12,8 @@ pub mod chains;
 pub mod requests;
 pub mod rounds;
 pub mod records;
+pub mod approvals;
+pub mod waits;
 pub mod recovery;
 mod consequences;
 pub mod log;
@@ -57,12 +59,15 @@ pub struct Tx<'a> {
     pub rosters: &'a Rosters,
     /// Which store it is.
     pub store: u64,
+    /// How long the relay has been up.
+    pub uptime: waits::Uptime,
 }
 
 /// The relay's store.
 #[derive(Debug)]
 pub struct Store {
     identity: u64,
+    uptime: waits::Uptime,
     rosters: Arc<Rosters>,
     readers: readers::Readers,
     writer: writer::Writer,
@@ -88,12 +93,13 @@ impl Store {
         private(&path).map_err(io)?;
         let failed = |source| OpenError::Sqlite { path: shown.clone(), source };
         let mut connection = connect(&path, synchronous).map_err(failed)?;
-        let identity = schema::prepare(&mut connection, &shown, now)?;
+        let (identity, before) = schema::prepare(&mut connection, &shown, now)?;
         let connections = (0..readers::CONNECTIONS).map(|_| connect_to_read(&path)).collect::<Result<_, _>>();
         let readers = readers::Readers::start(connections.map_err(failed)?).map_err(io)?;
         let writer = writer::Writer::start(connection).map_err(io)?;
         let (rosters, feeds) = (Arc::new(Rosters::default()), Recent::new(feed::KEPT));
-        Ok(Self { identity, rosters, readers, writer, feeds, _lock: lock })
+        let uptime = waits::Uptime { before, started: now };
+        Ok(Self { identity, uptime, rosters, readers, writer, feeds, _lock: lock })
     }
 
     /// Which store it is: the `store` of cursors.
@@ -117,8 +123,8 @@ impl Store {
         &self,
         job: impl FnOnce(Tx<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
-        self.writer.run(move |sql| job(Tx { sql, rosters: &rosters, store })).await
+        let (rosters, store, uptime) = (Arc::clone(&self.rosters), self.identity, self.uptime);
+        self.writer.run(move |sql| job(Tx { sql, rosters: &rosters, store, uptime })).await
     }
 
     /// Reads one snapshot.
@@ -130,8 +136,8 @@ impl Store {
         &self,
         job: impl FnOnce(Tx<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
-        self.readers.run(move |sql| job(Tx { sql, rosters: &rosters, store })).await
+        let (rosters, store, uptime) = (Arc::clone(&self.rosters), self.identity, self.uptime);
+        self.readers.run(move |sql| job(Tx { sql, rosters: &rosters, store, uptime })).await
     }
 
     /// Reads one snapshot in place where that is short: what was written lately is in memory, and to hand it to another thread
@@ -148,11 +154,12 @@ impl Store {
     ) -> Result<T, Failure> {
         let is_short = |sql: &Connection| {
             let Some(chain) = chain else { return Ok(true) };
-            let found = chains::find(Tx { sql, rosters: &self.rosters, store: self.identity }, &chain)?;
+            let tx = Tx { sql, rosters: &self.rosters, store: self.identity, uptime: self.uptime };
+            let found = chains::find(tx, &chain)?;
             Ok(found.is_none_or(|chain| self.rosters.find(&chain.stand.head).is_some()))
         };
-        let (rosters, store) = (Arc::clone(&self.rosters), self.identity);
-        let job = move |sql: &Connection| job(Tx { sql, rosters: &rosters, store });
+        let (rosters, store, uptime) = (Arc::clone(&self.rosters), self.identity, self.uptime);
+        let job = move |sql: &Connection| job(Tx { sql, rosters: &rosters, store, uptime });
         match self.readers.run_in_place(is_short, job) {
             Ok(result) => result,
             Err(job) => self.readers.run(job).await,

@@ -19,6 +19,7 @@ mod crowd;
 mod pushes;
 mod writes;
 mod growth;
+mod rotation;
 
 use std::process::ExitCode;
 
@@ -68,6 +69,9 @@ async fn run(options: Options) {
     }
     if bench.options.wants("memory") {
         crowd::run(&mut bench).await;
+    }
+    if bench.options.wants("rotation") {
+        rotation::run(&mut bench).await;
     }
     if bench.options.wants("growth") {
         growth::run(&mut bench).await;

@@ -1,5 +1,7 @@
-//! Landing an own entry: kept, sent, and signed again by itself where another came first and nothing that matters changed.
+//! Landing own entries: kept, sent, and signed again by themselves where others came first and nothing that matters changed. Several
+//! that belong together are one batch: the relay takes all of them or none.
 
+use protocol::cbor::Blob;
 use protocol::entry::Entry;
 use protocol::signed::Verified;
 use protocol::wire::Purpose;
@@ -9,45 +11,51 @@ use crate::core::Core;
 use crate::error::AgentError;
 use crate::limits;
 
-/// What became of an own entry.
+/// What became of own entries.
 enum Fate {
-    /// It is in the log.
+    /// They are in the log.
     Landed,
-    /// Another holds its place.
+    /// Another holds their place.
     Lost,
 }
 
 impl Agent {
-    /// Signs an entry at the pinned head and lands it. `sign` runs again after each loss, and decides whether it may.
+    /// Signs entries at the pinned head and lands them; the position of the last. `sign` runs again after each loss, and decides whether
+    /// it may.
     pub(super) async fn append(
         &self,
-        sign: impl Fn(&mut Core) -> Result<Verified<Entry>, AgentError> + Send + Sync + Clone + 'static,
-    ) -> Result<Verified<Entry>, AgentError> {
+        sign: impl Fn(&mut Core) -> Result<Vec<Verified<Entry>>, AgentError> + Send + Sync + Clone + 'static,
+    ) -> Result<u64, AgentError> {
         let _turn = self.shared.appending.lock().await;
         self.flush_staged().await?;
         for _ in 0..limits::APPEND_TRIES {
             let sign = sign.clone();
-            let entry = self.core(move |core| sign(core)).await??;
-            if let Fate::Landed = self.land(&entry).await? {
-                return Ok(entry);
+            let entries = self.core(move |core| sign(core)).await??;
+            // Nothing to sign any more: somebody else has done it.
+            let Some(last) = entries.last() else {
+                return self.core(|core| core.roster().seq()).await;
+            };
+            if let Fate::Landed = self.land(&entries).await? {
+                return Ok(last.seq);
             }
         }
         Err(AgentError::HeadKeepsMoving)
     }
 
-    /// Sends an own entry that was kept but not acknowledged, with the same bytes.
+    /// Sends own entries that were kept but not acknowledged, with the same bytes.
     pub(crate) async fn flush_entry(&self) -> Result<(), AgentError> {
         let _turn = self.shared.appending.lock().await;
         self.flush_staged().await
     }
 
     async fn flush_staged(&self) -> Result<(), AgentError> {
-        let Some(entry) = self.core(|core| core.staged()).await?? else {
+        let entries = self.core(|core| core.staged()).await??;
+        if entries.is_empty() {
             return Ok(());
-        };
-        match self.land(&entry).await {
+        }
+        match self.land(&entries).await {
             Ok(_) => Ok(()),
-            // The relay's refusal is the end of this entry, and not of what comes next.
+            // The relay's refusal is the end of these entries, and not of what comes next.
             Err(AgentError::Problem { code, .. }) => {
                 tracing::warn!(code, "an entry that was signed earlier is refused by the relay");
                 Ok(())
@@ -56,25 +64,47 @@ impl Agent {
         }
     }
 
-    async fn land(&self, entry: &Verified<Entry>) -> Result<Fate, AgentError> {
-        match self.relay().append(vec![entry.bytes().to_vec()], Purpose::New).await {
+    /// A device that left is shut out before it has heard that its entry was stored: the same bytes get the same answer.
+    pub(super) async fn repeat_staged(&self) -> Result<(), AgentError> {
+        let entries = self.core(|core| core.staged()).await??;
+        let bytes = |entries: &[Verified<Entry>]| entries.iter().map(|entry| entry.bytes().to_vec()).collect();
+        if !entries.is_empty() && self.relay().append(bytes(&entries), Purpose::New).await.is_ok() {
+            self.take_own(&entries).await?;
+        }
+        Ok(())
+    }
+
+    async fn land(&self, entries: &[Verified<Entry>]) -> Result<Fate, AgentError> {
+        let bytes = entries.iter().map(|entry| entry.bytes().to_vec()).collect();
+        match self.relay().append(bytes, Purpose::New).await {
             Ok(_) => {
-                let bytes = protocol::cbor::Blob(entry.bytes().to_vec());
-                self.core(move |core| core.take_entries(&[bytes])).await??;
-                self.where_it_stands(entry, None).await
+                self.take_own(entries).await?;
+                self.where_they_stand(entries, None).await
             }
             Err(AgentError::Problem { status, code, detail }) => {
                 let refused = AgentError::Problem { status, code, detail };
-                self.where_it_stands(entry, Some(refused)).await
+                self.where_they_stand(entries, Some(refused)).await
             }
             Err(other) => Err(other),
         }
     }
 
-    /// The pinned log says what became of it, not the relay's answer.
-    async fn where_it_stands(&self, entry: &Verified<Entry>, refused: Option<AgentError>) -> Result<Fate, AgentError> {
-        let (hash, seq) = (entry.hash(), entry.seq);
-        let standing = move |core: &mut Core| (core.is_pinned(&hash), core.roster().seq() >= seq);
+    async fn take_own(&self, entries: &[Verified<Entry>]) -> Result<(), AgentError> {
+        let bytes: Vec<Blob> = entries.iter().map(|entry| Blob(entry.bytes().to_vec())).collect();
+        self.core(move |core| core.take_entries(&bytes)).await?.map(|_| ())
+    }
+
+    /// The pinned log says what became of them, not the relay's answer.
+    async fn where_they_stand(
+        &self,
+        entries: &[Verified<Entry>],
+        refused: Option<AgentError>,
+    ) -> Result<Fate, AgentError> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Ok(Fate::Landed);
+        };
+        let (first, last, seq) = (first.hash(), last.hash(), first.seq);
+        let standing = move |core: &mut Core| (core.is_pinned(&last), core.roster().seq() >= seq);
         if let (true, _) = self.core(standing).await? {
             return Ok(Fate::Landed);
         }
@@ -85,9 +115,9 @@ impl Agent {
             ((false, false), Some(AgentError::Problem { status: 500.., code, detail })) => {
                 Err(AgentError::Problem { status: 503, code, detail })
             }
-            // Nothing holds its place and the relay does not want it: it is given up, or it would block every later one.
+            // Nothing holds their place and the relay does not want them: they are given up, or they would block every later one.
             ((false, false), Some(refused)) => {
-                self.core(move |core| core.store().unstage_entry(&hash)).await??;
+                self.core(move |core| core.store().unstage_entries(&first)).await??;
                 Err(refused)
             }
             ((false, false), None) => {

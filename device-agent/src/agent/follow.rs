@@ -90,6 +90,8 @@ impl Agent {
     /// A relay says "not a member" to whoever asks for a chain that it does not know, or whose admission it lost: it is told the
     /// whole log again, and passes over what it has. Only if it then still says so is this device shut out.
     async fn refill(&self) -> Result<(), AgentError> {
+        self.repeat_staged().await?;
+        self.must_be_member().await?;
         tracing::warn!("the relay does not know this member: telling it the log again");
         let (found, own_seq) = self
             .core(|core| {
@@ -171,7 +173,10 @@ impl Agent {
     /// Log, own forms under way, and records. On a forked log membership stands still, and reading goes on.
     pub(crate) async fn catch_up(&self) -> Result<(), AgentError> {
         match self.catch_up_log().await {
-            Ok(()) => self.flush_entry().await?,
+            Ok(()) => {
+                self.flush_entry().await?;
+                self.rotate_if_owed().await?;
+            }
             Err(AgentError::Fork { .. } | AgentError::Forked) => {}
             Err(other) => return Err(other),
         }

@@ -4,6 +4,7 @@
 
 mod follow;
 mod append;
+mod membership;
 mod requests;
 mod refill;
 mod outbox;

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::Agent;
 use crate::core::view::{DecisionView, RequestView};
-use crate::core::{Answered, Listing, Nonced, Typed};
+use crate::core::{Answered, Core, Listing, Nonced, Typed};
 use crate::error::AgentError;
 use crate::limits;
 
@@ -105,10 +105,10 @@ impl Agent {
         }
     }
 
-    /// Denies a request.
-    pub(crate) async fn deny(&self, id: RequestId, block: u32) -> Result<DecisionView, AgentError> {
+    /// Denies a request. Where nobody here asked, the sync code has leaked: it is replaced in the same batch.
+    pub(crate) async fn deny(&self, id: RequestId, reason: DenyReason, block: u32) -> Result<DecisionView, AgentError> {
         self.refresh_requests().await?;
-        self.append_deny(id, DenyReason::Denied, block).await?;
+        self.append_deny(id, reason, block).await?;
         self.decision(id).await
     }
 
@@ -121,7 +121,11 @@ impl Agent {
                 Ok((core.asking_device(&id)?, core.terms()))
             })
             .await??;
-        self.append(move |core| core.deny((id, device), reason, block, &terms)).await.map(|_| ())
+        let sign = move |core: &mut Core| match reason {
+            DenyReason::NotMe => core.deny_as_not_me((id, device), block, &terms),
+            DenyReason::Denied | DenyReason::WrongCode => core.deny((id, device), reason, block, &terms),
+        };
+        self.append(sign).await.map(|_| ())
     }
 
     /// How a request was decided, from the pinned log.

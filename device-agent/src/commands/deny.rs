@@ -7,12 +7,13 @@ use super::{Context, EXIT_CODES, seconds};
 use crate::core::view::DecisionView;
 use crate::door::Session;
 use crate::error::AgentError;
-use crate::local::body::DenyRequest;
+use crate::local::body::{Denial, DenyRequest};
+use crate::terminal;
 use crate::told::Exit;
 
 /// Deny a request, for good
 #[derive(clap::Args)]
-#[command(after_help = format!("Examples:\n  countersign deny 3f9c\n  countersign deny 3f9c --block 24h\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  countersign deny 3f9c\n  countersign deny 3f9c --block 24h\n  countersign deny 3f9c --not-me\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     /// A prefix of the request's id
     #[arg(add = clap_complete::ArgValueCompleter::new(super::completion::open_requests))]
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// Let the relay show nobody the requests from its address range for a time, at most 7 days: 90s, 15m, 24h, 7d
     #[arg(long, value_name = "DURATION", value_parser = block)]
     block: Option<u32>,
+    /// Nobody here asked: the sync code has leaked. It is replaced at once, and no other device has to be added again
+    #[arg(long)]
+    not_me: bool,
 }
 
 /// The decision, and what was asked of the relay besides.
@@ -34,7 +38,8 @@ struct Denied {
 /// Denies.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let door = context.door(Session::NotNeeded).await?;
-    let deny = DenyRequest { id: args.id, block: args.block.unwrap_or(0) };
+    let reason = if args.not_me { Denial::NotMe } else { Denial::Denied };
+    let deny = DenyRequest { id: args.id, block: args.block.unwrap_or(0), reason };
     let denied = Denied { decision: door.post("/requests/deny", &deny).await?, block: deny.block };
     context.result("countersign.decision/1", &denied, |output| {
         output.line(&denied.decision.sentence());
@@ -44,7 +49,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
                 denied.block
             ));
         }
-        output.progress("The new device is not told: stop it there and run join again.");
+        output.progress(match reason {
+            Denial::Denied => "The new device is not told: stop it there and run join again.",
+            Denial::NotMe => terminal::CODE_REPLACED,
+        });
     });
     Ok(Exit::Done)
 }

@@ -1,20 +1,22 @@
-//! `countersign devices`.
+//! `countersign devices`: the members, their roles, and which are to go.
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, remove, show_change};
 use crate::core::RecoveryView;
-use crate::core::view::{Here, MemberView, short};
+use crate::core::view::{ChangeView, Here, MemberView, short};
 use crate::door::Session;
 use crate::error::AgentError;
+use crate::local::body::RoleAsked;
 use crate::local::recovery::Recovery;
 use crate::told::Exit;
 use crate::{clock, text};
 
-/// See the devices of the chain
+/// See and change the devices of the chain
 #[derive(clap::Args)]
-#[command(after_help = format!("Example:\n  countersign devices list\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  countersign devices list\n  countersign devices remove phone --reason lost\n  \
+    countersign devices role tablet reader\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     #[command(subcommand)]
     what: Option<What>,
@@ -25,6 +27,37 @@ enum What {
     /// List the members, the founder first
     #[command(after_help = format!("Example:\n  countersign devices list\n\n{EXIT_CODES}"))]
     List,
+    Remove(remove::Args),
+    /// Give a member another role: approvers decide and write, writers write, readers read
+    #[command(after_help = format!("Examples:\n  countersign devices role tablet reader\n  countersign devices role 3f9c approver\n\n{EXIT_CODES}"))]
+    Role {
+        /// Its name, or a prefix of its id
+        name: String,
+        /// The role
+        #[arg(value_enum)]
+        role: MemberRole,
+    },
+}
+
+/// The roles that a person gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum MemberRole {
+    /// Decides who comes in, and writes
+    Approver,
+    /// Writes
+    Writer,
+    /// Reads
+    Reader,
+}
+
+impl MemberRole {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Approver => "approver",
+            Self::Writer => "writer",
+            Self::Reader => "reader",
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -34,9 +67,21 @@ struct Listed<'a> {
     recovery: Option<&'a RecoveryView>,
 }
 
-/// Shows.
+/// Shows or changes.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let What::List = args.what.unwrap_or(What::List);
+    match args.what.unwrap_or(What::List) {
+        What::List => list(context).await,
+        What::Remove(args) => remove::run(context, args).await,
+        What::Role { name, role } => {
+            let asked = RoleAsked { device: name, role: role.name().to_owned() };
+            let change: ChangeView = context.door(Session::NotNeeded).await?.post("/devices/role", &asked).await?;
+            show_change(context, &change, "next: countersign devices list");
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn list(context: &Context) -> Result<Exit, AgentError> {
     let door = context.door(Session::NotNeeded).await?;
     let devices: Vec<MemberView> = door.get("/devices").await?;
     let Recovery { recovery, .. } = door.get("/recovery").await?;

@@ -22,7 +22,7 @@ use crate::told::Exit;
 
 /// Ask the devices of a chain to admit this one
 ///
-/// The sync code (24 words, or the payload of a QR code) is read from a prompt, from a file, or from standard input. It is never an
+/// The sync code (24 words, or the line that 'countersign code show --qr' shows below its QR code) is read from a prompt, from a file, or from standard input. It is never an
 /// argument: other users of this machine can read those.
 ///
 /// Ctrl-C withdraws the request at the relay too and ends with exit code 4. A join that was cut off otherwise goes on where it was when
@@ -30,7 +30,8 @@ use crate::told::Exit;
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign join --relay https://relay.example.org\n  \
     countersign join --relay https://relay.example.org --code-file words.txt --name phone\n  \
-    pass show sync-code | countersign join --relay https://relay.example.org --code-file -\n\n{EXIT_CODES}"))]
+    pass show sync-code | countersign join --relay https://relay.example.org --code-file -\n  \
+    countersign join --code-file line.txt --name phone\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     /// Address of the relay; not needed with a QR payload, which names it
     #[arg(long, value_name = "URL")]
@@ -192,7 +193,9 @@ fn read_code(context: &Context, args: &Args) -> Result<(SyncCode, Option<String>
         Some(path) => Zeroizing::new(read_file(path)?),
         None if std::io::stdin().is_terminal() => {
             context.output.progress("The sync code is shown by 'countersign code show' on a device of the chain.");
-            let typed = rpassword::prompt_password("Sync code (24 words, not shown while you type): ");
+            let typed = rpassword::prompt_password(
+                "Sync code (24 words, or the line of a QR code; not shown while you type): ",
+            );
             Zeroizing::new(typed.map_err(AgentError::Terminal)?.into_bytes())
         }
         None => {
@@ -207,7 +210,9 @@ fn read_code(context: &Context, args: &Args) -> Result<(SyncCode, Option<String>
         what,
         hint: "countersign code show   (on a device of the chain: compare the words)".to_owned(),
     };
-    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("the sync code is not text".to_owned()))?.trim();
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("the sync code is not text".to_owned()))?;
+    // What editors and phones put around it, the mark of some text files included.
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if text.starts_with(PAYLOAD_PREFIX) {
         let (code, relay) = SyncCode::from_payload(text).map_err(|error| wrong(error.to_string()))?;
         return Ok((code, Some(relay)));

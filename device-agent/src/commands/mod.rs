@@ -11,7 +11,9 @@ mod status;
 mod requests;
 mod approve;
 mod deny;
+mod remove;
 mod devices;
+mod leave;
 mod code;
 mod export;
 mod record;
@@ -29,6 +31,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use protocol::request::Description;
 use serde::Serialize;
 
+use crate::core::view::ChangeView;
 use crate::dial::{Endpoint, Plaintext};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
@@ -37,7 +40,7 @@ use crate::output::{Color, Format, Logs, Output};
 use crate::terminal::Writing;
 use crate::text;
 use crate::told::Exit;
-use crate::{exit, limits};
+use crate::{exit, limits, terminal};
 
 const EXIT_CODES: &str = "Exit codes:
   0 done or approved        3 refused by the rules           6 not a member
@@ -94,6 +97,7 @@ enum Command {
     Approve(approve::Args),
     Deny(deny::Args),
     Devices(devices::Args),
+    Leave(leave::Args),
     Code(code::Args),
     Recovery(recovery::Args),
     Record(record::Args),
@@ -192,6 +196,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Approve(args) => approve::run(&context, args).await,
         Command::Deny(args) => deny::run(&context, args).await,
         Command::Devices(args) => devices::run(&context, args).await,
+        Command::Leave(args) => leave::run(&context, args).await,
         Command::Code(args) => code::run(&context, args).await,
         Command::Recovery(args) => recovery::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
@@ -268,6 +273,27 @@ impl RelayArgs {
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, AgentError> {
         self.relay_ca.as_deref().map(read_file).transpose()
     }
+}
+
+/// Asks a person at a terminal to type a word before something that cannot be undone. Without a terminal what was typed suffices.
+pub(crate) async fn confirm(context: &Context, word: &str) -> Result<(), AgentError> {
+    use std::io::IsTerminal as _;
+    if !std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    context.output.prompt(&format!("Type {word} to go on: "));
+    if terminal::read_line().await?.trim() == word {
+        return Ok(());
+    }
+    Err(AgentError::Usage { what: "nothing was done".to_owned(), hint: String::new() })
+}
+
+/// Prints a change of the membership that this command made.
+pub(crate) fn show_change(context: &Context, change: &ChangeView, next: &str) {
+    context.result("countersign.change/1", change, |output| {
+        output.line(&change.sentence);
+        output.progress(next);
+    });
 }
 
 /// Reads a file of bounded size.
@@ -351,7 +377,7 @@ mod tests {
 
     #[test]
     fn commands_that_are_not_built_do_not_exist() {
-        for absent in ["leave", "ticket", "policy", "ui"] {
+        for absent in ["ticket", "policy", "ui"] {
             assert!(Cli::try_parse_from(["countersign", absent]).is_err(), "{absent}");
         }
     }

@@ -3,6 +3,7 @@
 use protocol::entry::{DenyReason, Entry};
 use protocol::policy::{Policy, Role};
 use protocol::request::JoinRequest;
+use protocol::roster::Roster;
 use protocol::signed::Verified;
 use protocol::{DeviceId, JoinKey, RequestId, decision};
 
@@ -32,7 +33,7 @@ impl Core {
     }
 
     /// Signs and keeps the admission of exactly what was shown.
-    pub(crate) fn admit(&mut self, shown: &Shown, terms: &Terms) -> Result<Verified<Entry>, AgentError> {
+    pub(crate) fn admit(&mut self, shown: &Shown, terms: &Terms) -> Result<Vec<Verified<Entry>>, AgentError> {
         let id = shown.confirmed.request().id();
         self.must_be_decidable(&id, terms)?;
         self.must_be_open(&id)?;
@@ -46,7 +47,7 @@ impl Core {
             &mut rng,
         )
         .map_err(AgentError::OwnForm)?;
-        self.stage(entry)
+        self.stage(vec![entry])
     }
 
     /// Signs and keeps a denial.
@@ -56,11 +57,11 @@ impl Core {
         reason: DenyReason,
         block: u32,
         terms: &Terms,
-    ) -> Result<Verified<Entry>, AgentError> {
+    ) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.must_be_decidable(&request.0, terms)?;
         let entry = decision::deny(&self.roster, &self.keys, request, reason, block, clock::now())
             .map_err(AgentError::OwnForm)?;
-        self.stage(entry)
+        self.stage(vec![entry])
     }
 
     /// Which device asked, of a request that is open or was opened here.
@@ -74,13 +75,13 @@ impl Core {
         Ok(request.device.signing)
     }
 
-    /// The own entry under way.
-    pub(crate) fn staged(&self) -> Result<Option<Verified<Entry>>, AgentError> {
-        let bytes = self.store.staged_entry()?;
-        bytes.map(|bytes| Verified::from_bytes(&bytes).map_err(AgentError::OwnForm)).transpose()
+    /// The own entries under way.
+    pub(crate) fn staged(&self) -> Result<Vec<Verified<Entry>>, AgentError> {
+        let bytes = self.store.staged_entries()?;
+        bytes.iter().map(|bytes| Verified::from_bytes(bytes).map_err(AgentError::OwnForm)).collect()
     }
 
-    fn must_be_decidable(&self, id: &RequestId, terms: &Terms) -> Result<(), AgentError> {
+    pub(super) fn must_be_decidable(&self, id: &RequestId, terms: &Terms) -> Result<(), AgentError> {
         self.may_decide()?;
         if let Some(decided) = self.decided(id) {
             return Err(decided);
@@ -88,9 +89,11 @@ impl Core {
         if *terms == self.terms() { Ok(()) } else { Err(AgentError::ChangedMeanwhile) }
     }
 
-    pub(super) fn stage(&mut self, entry: Verified<Entry>) -> Result<Verified<Entry>, AgentError> {
-        self.roster.clone().apply(&entry).map_err(AgentError::OwnRefused)?;
-        self.store.stage_entry(&entry)?;
-        Ok(entry)
+    /// Keeps entries that belong together, if the log would take them in this order.
+    pub(super) fn stage(&mut self, entries: Vec<Verified<Entry>>) -> Result<Vec<Verified<Entry>>, AgentError> {
+        let next = |roster: Roster, entry| roster.apply(entry).map_err(AgentError::OwnRefused);
+        entries.iter().try_fold(self.roster.clone(), next)?;
+        self.store.stage_entries(&entries)?;
+        Ok(entries)
     }
 }

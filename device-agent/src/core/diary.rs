@@ -1,10 +1,12 @@
 //! The diary: every entry in words, as `log show` lists it and as it is told when it comes.
 
+use protocol::DeviceId;
 use protocol::entry::{Entry, VetoOf};
 use protocol::roster::{Outcome, Roster};
 use protocol::signed::Verified;
 
 use super::deed::{Code, Deed, NewEpoch, disputed};
+use super::replay::replay_verified;
 use super::view::{ChangeView, DecisionView, DeviceView, Event, FieldView, StepView, short};
 use super::{Core, Telling};
 use crate::error::AgentError;
@@ -77,8 +79,21 @@ impl Core {
         let stale = self.pending.iter().filter(|(_, pending)| pending.request.join_key != current);
         for id in stale.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end_request(&id, "stale")?;
+            if self.stale.len() >= limits::OPEN_REQUESTS_KEPT {
+                self.stale.pop_first();
+            }
+            self.stale.insert(id);
         }
         Ok(())
+    }
+
+    /// The pinned entry at a position, as a change is shown.
+    pub(crate) fn change_at(&self, seq: u64) -> Option<ChangeView> {
+        let at = usize::try_from(seq).ok()?;
+        let entry = self.log.get(at)?;
+        let before = replay_verified(self.log.get(..at)?).ok();
+        let deed = Deed::of(before.as_ref(), entry);
+        Some(self.change_view(entry, &deed, self.roster.people_count()))
     }
 
     fn change_view(&self, entry: &Verified<Entry>, deed: &Deed, members: usize) -> ChangeView {
@@ -228,6 +243,25 @@ impl Core {
     /// Requests that the log decided.
     pub(super) fn decided_requests(&self) -> impl Iterator<Item = protocol::RequestId> {
         self.log.iter().filter_map(|entry| Deed::of(None, entry).request())
+    }
+
+    /// The members whose admission a device signed, and theirs in turn. What this device itself admitted is its own.
+    pub(crate) fn admitted_by(&self, devices: &[DeviceId]) -> Vec<DeviceId> {
+        let mut found: Vec<DeviceId> = Vec::new();
+        let mut asked: Vec<DeviceId> = devices.to_vec();
+        while let Some(by) = asked.pop() {
+            let admitted = self.roster.members().map(|member| (member.device.signing, member));
+            let former = self.roster.former_members().map(|former| (former.member.device.signing, &former.member));
+            for (device, member) in admitted.chain(former) {
+                let own = device == self.keys.id() || devices.contains(&device) || found.contains(&device);
+                if member.admission.by == by && member.admission.how.is_some() && !own {
+                    found.push(device);
+                    asked.push(device);
+                }
+            }
+        }
+        found.retain(|device| self.roster.member(device).is_some());
+        found
     }
 }
 

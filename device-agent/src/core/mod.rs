@@ -11,6 +11,7 @@ mod entries;
 mod requests;
 mod prompt;
 mod decide;
+mod membership;
 mod records;
 mod outbox;
 mod export;
@@ -18,7 +19,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use protocol::entry::Entry;
@@ -39,11 +40,12 @@ use crate::text;
 use crate::{clock, limits};
 
 pub(crate) use entries::Divergence;
+pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use recovery::{RecoveryView, Words};
-pub(crate) use replay::{next_of, replay_verified};
+pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
 use view::Event;
@@ -60,6 +62,8 @@ pub(crate) struct Core {
     pending: BTreeMap<RequestId, Pending>,
     /// What devices said of themselves that asked while this process lived: a denied one has no name in the log.
     claims: BTreeMap<RequestId, Description>,
+    /// Requests that ended with their sync code while this process lived.
+    stale: BTreeSet<RequestId>,
     events: broadcast::Sender<Event>,
     standing: LogStanding,
     /// The rotation whose key this device cannot open, if the latest is one.
@@ -127,6 +131,7 @@ impl Core {
             log,
             pending: BTreeMap::new(),
             claims: BTreeMap::new(),
+            stale: BTreeSet::new(),
             events,
             standing,
             unopened,

@@ -172,8 +172,11 @@ impl Core {
         }
     }
 
-    /// Whether the prompt of a request was opened here that was made with a sync code of before.
+    /// Whether a request is known to have been made with a sync code of before.
     fn is_stale(&self, id: &RequestId) -> Result<bool, AgentError> {
+        if self.stale.contains(id) {
+            return Ok(true);
+        }
         let Some(opened) = self.store.opened(id)? else {
             return Ok(false);
         };

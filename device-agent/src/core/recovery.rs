@@ -69,7 +69,7 @@ impl Core {
         &mut self,
         keys: &DeviceKeys,
         before: Option<DeviceId>,
-    ) -> Result<Verified<Entry>, AgentError> {
+    ) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.may_decide()?;
         if self.recovery_device() != before {
             return Err(AgentError::ChangedMeanwhile);
@@ -78,6 +78,6 @@ impl Core {
         let replace = RecoveryChange::Replace(keys);
         let entry = change::rotate(self.acting(), CodeChange::Keep, replace, clock::now(), &mut rng)
             .map_err(AgentError::OwnForm)?;
-        self.stage(entry)
+        self.stage(vec![entry])
     }
 }

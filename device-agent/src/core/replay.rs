@@ -7,7 +7,7 @@ use protocol::signed::{Signed, Verified};
 use crate::error::AgentError;
 
 /// Applies a whole log from `found`.
-pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>, Roster), AgentError> {
+pub(super) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>, Roster), AgentError> {
     let mut log: Vec<Verified<Entry>> = Vec::with_capacity(bytes.len());
     let mut roster: Option<Roster> = None;
     for bytes in bytes {
@@ -20,7 +20,7 @@ pub(crate) fn replay(bytes: &[impl AsRef<[u8]>]) -> Result<(Vec<Verified<Entry>>
 }
 
 /// Applies entries that were verified, from `found`.
-pub(crate) fn replay_verified(log: &[Verified<Entry>]) -> Result<Roster, AgentError> {
+pub(super) fn replay_verified(log: &[Verified<Entry>]) -> Result<Roster, AgentError> {
     let (first, rest) = log.split_first().ok_or(AgentError::Damaged { what: "the log is empty" })?;
     let founded = Roster::found(first).map_err(AgentError::BadEntry)?;
     rest.iter().try_fold(founded, |roster, entry| roster.apply(entry).map_err(AgentError::BadEntry))

@@ -3,6 +3,7 @@
 mod diary;
 mod entries;
 mod epochs;
+mod membership;
 mod records;
 mod recovery;
 mod aside;
@@ -98,8 +99,8 @@ impl Laptop {
         let mut phone = Asks::with(&self.code, name);
         let shown = self.types_the_code_of(&mut phone);
         let terms = self.core.terms();
-        let entry = self.core.admit(&shown, &terms).unwrap();
-        self.core.take_entries(&[entry.bytes().to_vec().into()]).unwrap();
+        let entries = self.core.admit(&shown, &terms).unwrap();
+        self.takes(&entries[0]);
         phone
     }
 
@@ -269,8 +270,8 @@ fn the_typed_code_admits_and_a_wrong_one_does_not() {
     assert!(matches!(laptop.core.type_code(&phone.id(), "12"), Err(AgentError::NotACode)));
     let Typed::Right(shown) = laptop.core.type_code(&phone.id(), &code).unwrap() else { panic!("the right code") };
     let terms = laptop.core.terms();
-    let entry = laptop.core.admit(&shown, &terms).unwrap();
-    laptop.core.take_entries(&[entry.bytes().to_vec().into()]).unwrap();
+    let entries = laptop.core.admit(&shown, &terms).unwrap();
+    laptop.takes(&entries[0]);
     assert_eq!(laptop.core.members().len(), 2);
     assert!(matches!(laptop.core.type_code(&phone.id(), &code), Err(AgentError::Decided { .. })));
 }
@@ -321,10 +322,10 @@ fn an_own_entry_is_kept_until_its_place_is_taken() {
     let subject = (phone.id(), phone.keys.id());
     let signed = laptop.core.deny(subject, DenyReason::Denied, 0, &terms).unwrap();
     let mut laptop = laptop.restarts();
-    assert_eq!(laptop.core.staged().unwrap().unwrap().bytes(), signed.bytes());
+    assert_eq!(laptop.core.staged().unwrap()[0].bytes(), signed[0].bytes());
     let other = own_deny(&laptop, 1);
     laptop.core.take_entries(&[other.bytes().to_vec().into()]).unwrap();
-    assert!(laptop.core.staged().unwrap().is_none());
+    assert!(laptop.core.staged().unwrap().is_empty());
 }
 
 #[test]

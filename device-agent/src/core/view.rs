@@ -160,6 +160,47 @@ pub(crate) struct ChangeView {
     pub(crate) sentence: String,
 }
 
+/// What a removal comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemovalView {
+    /// The devices that are to go.
+    pub(crate) devices: Vec<RemovedView>,
+    /// Members that one of them admitted, and those that these admitted in turn.
+    pub(crate) admitted: Vec<AdmittedView>,
+}
+
+/// A device that is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemovedView {
+    /// Verified.
+    pub(crate) device: String,
+    /// Claimed by the device; not quoted.
+    pub(crate) name: String,
+    /// Verified.
+    pub(crate) role: String,
+    /// Verified: records that it wrote.
+    pub(crate) records: u64,
+    /// How many of them count afterwards.
+    pub(crate) counted: u64,
+}
+
+/// A member that a device admitted which is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AdmittedView {
+    /// Verified.
+    pub(crate) device: String,
+    /// Claimed by the device; not quoted.
+    pub(crate) name: String,
+    /// Verified: who signed that; the name is claimed, and not quoted.
+    pub(crate) by: String,
+    /// Verified: position of the entry.
+    pub(crate) seq: u64,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) at: u64,
+    /// `remove` where it came after what is distrusted, else `ask`.
+    pub(crate) proposed: String,
+}
+
 /// A device that is or was a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeviceView {

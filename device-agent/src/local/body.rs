@@ -29,6 +29,49 @@ pub(crate) struct DenyRequest {
     pub(crate) id: String,
     /// Seconds for which the relay shows nobody what comes from the address range; 0 for none.
     pub(crate) block: u32,
+    /// Why.
+    pub(crate) reason: Denial,
+}
+
+/// Why a person denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Denial {
+    /// It shall not come in.
+    Denied,
+    /// Nobody here asked: the sync code has leaked, and is replaced.
+    NotMe,
+}
+
+/// Asks what a removal would come to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RemovalAsked {
+    /// Names, or prefixes of ids.
+    pub(crate) devices: Vec<String>,
+    /// From where on they are distrusted: the number of an entry, or a prefix of a record's version.
+    pub(crate) from: Option<String>,
+}
+
+/// Removes devices.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RemovalOrdered {
+    /// Ids of those that go.
+    pub(crate) devices: Vec<String>,
+    /// Ids of those that one of them admitted, and that stay.
+    pub(crate) keep: Vec<String>,
+    /// Why, by name.
+    pub(crate) reason: String,
+    /// From where on they are distrusted.
+    pub(crate) from: Option<String>,
+}
+
+/// Gives a member another role.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RoleAsked {
+    /// Its name, or a prefix of its id.
+    pub(crate) device: String,
+    /// The role, by name.
+    pub(crate) role: String,
 }
 
 /// Names an item.
@@ -72,6 +115,8 @@ pub(crate) struct Code {
     pub(crate) words: Zeroizing<String>,
     /// The relay's address, which the new device needs besides.
     pub(crate) relay: String,
+    /// Both in one, as a QR code carries them.
+    pub(crate) payload: Zeroizing<String>,
 }
 
 /// What was verified.

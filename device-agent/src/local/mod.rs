@@ -1,6 +1,7 @@
 //! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
 
 pub(crate) mod body;
+mod membership;
 mod serve;
 mod export;
 pub(crate) mod recovery;
@@ -13,6 +14,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use data_encoding::BASE64;
 use futures_util::stream;
+use protocol::entry::DenyReason;
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
@@ -75,7 +77,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/requests/approve", post(approve))
         .route("/requests/deny", post(deny))
         .route("/devices", get(devices))
+        .route("/devices/removal", post(membership::removal))
+        .route("/devices/remove", post(membership::remove))
+        .route("/devices/role", post(membership::role))
+        .route("/leave", post(membership::leave))
         .route("/code", get(code))
+        .route("/code/rotate", post(membership::rotate))
         .route("/recovery", get(recovery::show))
         .route("/recovery/check", get(recovery::check))
         .route("/recovery/new", post(recovery::renew))
@@ -155,7 +162,11 @@ async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {
     let id = local.agent.find(&named.id).await?;
-    Ok(Json(local.agent.deny(id, named.block).await?))
+    let reason = match named.reason {
+        body::Denial::Denied => DenyReason::Denied,
+        body::Denial::NotMe => DenyReason::NotMe,
+    };
+    Ok(Json(local.agent.deny(id, reason, named.block).await?))
 }
 
 async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
@@ -167,7 +178,8 @@ async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
     let shown = move |core: &mut crate::core::Core| {
         core.must_hold_keys()?;
-        Ok::<_, AgentError>(body::Code { words: core.keyring().code().words(), relay })
+        let code = core.keyring().code();
+        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay })
     };
     fresh_if_reachable(local.agent.catch_up_log().await)?;
     Ok(Json(local.agent.core(shown).await??))

@@ -1,12 +1,17 @@
 //! The pinned log, the own entry under way, and evidence of a fork.
 
-use protocol::Hash;
+use protocol::cbor::{self, Blob};
 use protocol::entry::Entry;
 use protocol::signed::Verified;
+use protocol::wire::{Append, Purpose};
+use protocol::{Hash, limits};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{Store, id, signed, unsigned};
 use crate::error::AgentError;
+
+/// The major type of a CBOR map (RFC 8949 §3.1).
+const CBOR_MAP: u8 = 5;
 
 impl Store {
     /// The bytes of every pinned entry, in order.
@@ -70,24 +75,43 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// Keeps an own entry before it is sent.
-    pub(crate) fn stage_entry(&self, entry: &Verified<Entry>) -> Result<(), AgentError> {
+    /// Keeps own entries before they are sent, in the place of any before: one as it is, several as the body in which they travel.
+    pub(crate) fn stage_entries(&self, entries: &[Verified<Entry>]) -> Result<(), AgentError> {
+        let Some(first) = entries.first() else {
+            return Ok(());
+        };
+        let bytes = match entries {
+            [one] => one.bytes().to_vec(),
+            several => {
+                let entries = several.iter().map(|entry| Blob(entry.bytes().to_vec())).collect();
+                cbor::encode(&Append { entries, purpose: Purpose::New })
+            }
+        };
         self.db.execute(
             "INSERT OR REPLACE INTO outbox_entry VALUES (1, ?1, ?2)",
-            params![entry.hash().as_bytes(), entry.bytes().as_ref()],
+            params![first.hash().as_bytes(), bytes],
         )?;
         Ok(())
     }
 
-    /// The own entry under way.
-    pub(crate) fn staged_entry(&self) -> Result<Option<Vec<u8>>, AgentError> {
+    /// The own entries under way, in order.
+    pub(crate) fn staged_entries(&self) -> Result<Vec<Vec<u8>>, AgentError> {
         let mut query = self.db.prepare_cached("SELECT entry FROM outbox_entry")?;
-        Ok(query.query_row([], |row| row.get(0)).optional()?)
+        let Some(bytes) = query.query_row([], |row| row.get::<_, Vec<u8>>(0)).optional()? else {
+            return Ok(Vec::new());
+        };
+        // No form is a map; that body is one.
+        if bytes.first().is_none_or(|first| first >> 5 != CBOR_MAP) {
+            return Ok(vec![bytes]);
+        }
+        let append: Append = cbor::decode("append", &bytes, limits::BODY_BYTES_MAX)
+            .map_err(|_| AgentError::Damaged { what: "the entries under way are none" })?;
+        Ok(append.entries.into_iter().map(|entry| entry.0).collect())
     }
 
-    /// Destroys an own entry that the relay refused for good.
-    pub(crate) fn unstage_entry(&self, hash: &Hash) -> Result<(), AgentError> {
-        self.db.execute("DELETE FROM outbox_entry WHERE hash = ?1", [hash.as_bytes()])?;
+    /// Destroys own entries, named by the first, that the relay refused for good.
+    pub(crate) fn unstage_entries(&self, first: &Hash) -> Result<(), AgentError> {
+        self.db.execute("DELETE FROM outbox_entry WHERE hash = ?1", [first.as_bytes()])?;
         Ok(())
     }
 

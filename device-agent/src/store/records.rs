@@ -118,6 +118,13 @@ impl Store {
         Ok(query.query_row([hash.as_bytes()], kept).optional()?)
     }
 
+    /// The headers of a writer's records, in its order.
+    pub(crate) fn headers_of(&self, writer: &DeviceId) -> Result<Vec<Vec<u8>>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT header FROM records WHERE writer = ?1 ORDER BY counter")?;
+        let rows = query.query_map([writer.as_bytes()], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The current version of every item, in the order of writing.
     pub(crate) fn items(&self) -> Result<Vec<ItemRow>, AgentError> {
         let mut query = self

@@ -1,16 +1,16 @@
 //! The prompt as lines of text, one after the other: a screen reader reads each once and in order, nothing is written over.
 //!
-//! A person types words and Enter. The beginning of an id opens a request; then the six digits approve it, `deny` denies it, `later`
-//! leaves it. Enter alone lists who asks.
+//! A person types words and Enter. The beginning of an id opens a request; then the six digits approve it, `deny` denies it, `not me`
+//! also replaces the sync code, `later` leaves it. Enter alone lists who asks.
 
 use zeroize::Zeroizing;
 
-use super::{facts, line_of, read_line, row, which_code};
+use super::{CODE_REPLACED, NOT_ME, facts, line_of, read_line, row, which_code};
 use crate::core::view::{DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::exit;
-use crate::local::body::{Approve, DenyRequest, Named};
+use crate::local::body::{Approve, Denial, DenyRequest, Named};
 use crate::output::Output;
 
 /// Characters of an id as every screen shows it.
@@ -71,7 +71,8 @@ impl Dialogue<'_> {
         match self.open.clone() {
             _ if word.is_empty() => self.list().await,
             Some(id) if is_code => self.approve(id, digits).await,
-            Some(id) if word == "deny" => self.deny(id).await,
+            Some(id) if word == "deny" => self.deny(id, Denial::Denied).await,
+            Some(id) if word == "not me" || word == "not-me" => self.deny(id, Denial::NotMe).await,
             Some(id) if word == "later" => {
                 self.output.progress(&format!("{} is left undecided.", short(&id)));
                 self.open = None;
@@ -99,7 +100,8 @@ impl Dialogue<'_> {
         let request: RequestView = self.door.post("/requests/open", &Named { id: id.to_owned() }).await?;
         self.output.progress("A device wants to join.");
         facts(&request).iter().for_each(|fact| self.output.progress(fact));
-        self.output.progress(&format!("Type {} to approve, or deny, or later.", which_code(&request)));
+        self.output.progress(&format!("Type {} to approve, or deny, or not me, or later.", which_code(&request)));
+        self.output.progress(NOT_ME);
         self.open = Some(request.id);
         Ok(())
     }
@@ -109,9 +111,12 @@ impl Dialogue<'_> {
         self.door.post::<DecisionView>("/requests/approve", &Approve { id, code }).await.map(|_| ())
     }
 
-    async fn deny(&self, id: String) -> Result<(), AgentError> {
-        self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0 }).await?;
-        self.output.progress("The new device is not told: stop it there and run join again.");
+    async fn deny(&self, id: String, reason: Denial) -> Result<(), AgentError> {
+        self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0, reason }).await?;
+        self.output.progress(match reason {
+            Denial::Denied => "The new device is not told: stop it there and run join again.",
+            Denial::NotMe => CODE_REPLACED,
+        });
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The live prompt: requests appear by themselves, one is opened by its number, its code is typed, and it vanishes when another
 //! device decides first.
 //!
-//! Approving is typing six digits and Enter: no single key does it. Denying is one key, as is leaving it for later.
+//! Approving is typing six digits and Enter: no single key does it. Denying is one key, as are "not me" and leaving it for later.
 
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt as _;
@@ -9,12 +9,12 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
 use super::block::Block;
-use super::{facts, line_of, row, which_code};
+use super::{CODE_REPLACED, NOT_ME, facts, line_of, row, which_code};
 use crate::clock::Age;
 use crate::core::view::{DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
-use crate::local::body::{Approve, DenyRequest, Named};
+use crate::local::body::{Approve, Denial, DenyRequest, Named};
 use crate::output::Output;
 use crate::{clock, exit, limits};
 
@@ -57,7 +57,7 @@ enum Action {
     Stop,
     Open(String),
     Approve(String, Zeroizing<String>),
-    Deny(String),
+    Deny(String, Denial),
 }
 
 struct Live<'a> {
@@ -95,7 +95,7 @@ pub(super) async fn live(door: &Door, mut events: Events, output: Output) -> Res
             Action::Stop => return Ok(()),
             Action::Open(id) => live.open(id).await,
             Action::Approve(id, code) => live.approve(id, code).await,
-            Action::Deny(id) => live.deny(id).await,
+            Action::Deny(id, reason) => live.deny(id, reason).await,
         }
     }
 }
@@ -165,7 +165,8 @@ impl Live<'_> {
                     Action::Nothing
                 }
                 KeyCode::Enter if typed.len() == 6 => Action::Approve(id.clone(), std::mem::take(typed)),
-                KeyCode::Char('d') => Action::Deny(id.clone()),
+                KeyCode::Char('d') => Action::Deny(id.clone(), Denial::Denied),
+                KeyCode::Char('n') => Action::Deny(id.clone(), Denial::NotMe),
                 KeyCode::Char('l') | KeyCode::Esc => {
                     self.mode = Mode::Folded;
                     Action::Nothing
@@ -195,9 +196,10 @@ impl Live<'_> {
         }
     }
 
-    async fn deny(&mut self, id: String) {
+    async fn deny(&mut self, id: String, reason: Denial) {
         self.block.draw(&["denying …".to_owned()]);
-        match self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0 }).await {
+        match self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0, reason }).await {
+            Ok(_) if reason == Denial::NotMe => self.block.say(CODE_REPLACED),
             Ok(_) => self.block.say("The new device is not told: stop it there and run join again."),
             Err(error) => self.failed(&error),
         }
@@ -240,7 +242,8 @@ impl Live<'_> {
 fn prompt(request: &RequestView, typed: &str) -> Vec<String> {
     let mut lines = vec!["A device wants to join".to_owned()];
     lines.extend(facts(request));
-    lines.push("[d] deny   [l] later   to approve, type the six digits and press Enter".to_owned());
+    lines.push("[d] deny   [n] not me   [l] later   to approve, type the six digits and press Enter".to_owned());
+    lines.push(format!("           {NOT_ME}"));
     let (first, second) = typed.split_at_checked(3).unwrap_or((typed, ""));
     lines.push(format!("{}: {first} {second}", which_code(request)));
     lines

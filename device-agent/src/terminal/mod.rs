@@ -20,6 +20,13 @@ use dialogue::dialogue;
 use live::live;
 pub(crate) use sheet::{OnPaper, Sheet};
 
+/// What "not me" means, said before it is chosen.
+pub(crate) const NOT_ME: &str =
+    "not me: nobody here asked, so the sync code has leaked; it is denied, and the code replaced";
+/// What "not me" did.
+pub(crate) const CODE_REPLACED: &str =
+    "The sync code has leaked, and is replaced: whoever has the old words can ask no more. next: countersign code show";
+
 /// How a person is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Face {

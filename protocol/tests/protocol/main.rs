@@ -20,6 +20,7 @@ mod vectors;
 mod admission;
 mod rounds;
 mod records;
+mod credentials;
 mod reads;
 mod codes;
 mod sealing;

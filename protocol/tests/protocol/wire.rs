@@ -6,8 +6,9 @@ use protocol::connect::Cursor;
 use protocol::id::Random;
 use protocol::limits;
 use protocol::wire::{
-    Ack, Append, Appended, Ask, Challenge, Ended, Ending, FromDevice, LogPage, OpenRequest, OpenRequests, Purpose, Put,
-    Ready, RecordPage, RecordRow, Round, SealedRecord, Seen, Stage, Standing, Stored, ToDevice, Whereabouts,
+    Ack, Append, Appended, Approved, Ask, Challenge, Ended, Ending, FromDevice, LogPage, OpenRequest, OpenRequests,
+    Purpose, Put, Ready, RecordPage, RecordRow, Round, SealedRecord, Seen, Stage, Standing, Stored, ToDevice,
+    Whereabouts,
 };
 
 use crate::forms::forms;
@@ -79,12 +80,13 @@ fn every_wire_message_has_one_encoding_and_none_is_half() {
     body("requested", &ToDevice::Requested(open));
     body("ended", &ToDevice::Ended(Ended { request, ending: Ending::Withdrawn }));
     body("standing", &ToDevice::Standing(standing));
+    body("approved", &ToDevice::Approved(Approved { approval: blob(all.deny.bytes()) }));
     body("ack", &FromDevice::Ack(Ack { seq: 1, number: 300 }));
 }
 
 #[test]
 fn a_message_of_an_unknown_kind_is_malformed() {
-    assert_eq!(ToDevice::from_bytes(&[0x82, 0x07, 0xa0]).unwrap_err().code(), "malformed");
+    assert_eq!(ToDevice::from_bytes(&[0x82, 0x09, 0xa0]).unwrap_err().code(), "malformed");
     assert_eq!(FromDevice::from_bytes(&[0x82, 0x01, 0xa0]).unwrap_err().code(), "malformed");
     assert_eq!(FromDevice::from_bytes(&[]).unwrap_err().code(), "malformed");
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::reading::{file, repository};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
+    "credentials.json",
     "derivations.json",
     "epochs.json",
     "forms.json",

@@ -23,4 +23,5 @@ mod rounds;
 mod reads;
 mod messages;
 mod join;
+mod credentials;
 mod coverage;

@@ -14,7 +14,7 @@ impl News {
     pub const LOG: Self = Self(1);
     /// Records.
     pub const RECORDS: Self = Self(2);
-    /// Requests, their rounds, or what their joiners are told.
+    /// Requests, their rounds, what their joiners are told, or approvals.
     pub const REQUESTS: Self = Self(4);
     /// Everything that can be read.
     pub const ALL: Self = Self(7);

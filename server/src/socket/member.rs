@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use protocol::connect::Cursor;
-use protocol::wire::{Ended as RequestEnded, FromDevice, Ready, ToDevice};
+use protocol::wire::{Approved, Ended as RequestEnded, FromDevice, Ready, ToDevice};
 use protocol::{DeviceId, Hash, RequestId};
 use tokio::time::Instant;
 
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     record: u64,
     /// The requests that it believes open.
     shown: Vec<Shown>,
+    /// Number of the last approval that it was sent.
+    approval: i64,
     window: Window,
     pulse: Pulse,
     /// What may be new and was not read yet.
@@ -43,7 +45,7 @@ pub(crate) struct Session {
 impl Session {
     pub(super) fn new(relay: &Arc<Relay>, line: Line, device: DeviceId) -> Self {
         let (relay, window, pulse) = (Arc::clone(relay), Window::new(), Pulse::start());
-        Self { relay, line, device, log: 0, record: 0, shown: Vec::new(), window, pulse, due: News::NONE }
+        Self { relay, line, device, log: 0, record: 0, shown: Vec::new(), approval: 0, window, pulse, due: News::NONE }
     }
 
     /// Says where the relay stands, and finds out where the device does.
@@ -118,7 +120,7 @@ impl Session {
 
     /// Reads one step of what is due, in one snapshot, and sends it.
     async fn tell(&mut self) -> Result<(), Ended> {
-        let reading = Reading::of(self.due, self.window.room(), (self.log, self.record), &self.shown);
+        let reading = Reading::of(self.due, self.window.room(), (self.log, self.record), &self.shown, self.approval);
         let (chain, device, now) = (self.line.seat.chain(), self.device, self.relay.now());
         if let Some(after) = reading.records_alone() {
             let feed = self.relay.store.feed(chain, device, after).await?;
@@ -139,6 +141,10 @@ impl Session {
         if let Some(open) = read.requests {
             self.due = self.due.without(News::REQUESTS);
             self.tell_requests(open, read.ended).await?;
+            for kept in read.approvals {
+                self.approval = kept.number;
+                self.line.link.send(&ToDevice::Approved(Approved { approval: kept.form })).await?;
+            }
         }
         match read.records {
             Some(feed) => self.tell_records(feed).await,

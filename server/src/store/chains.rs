@@ -91,6 +91,35 @@ pub fn roster(tx: Tx<'_>, chain: &Chain) -> Result<Arc<Roster>, Failure> {
     Ok(tx.rosters.keep(roster))
 }
 
+/// Deletes everything of a chain but its log and its join keys. What was read of it before is behind nobody's cursor any more.
+pub(super) fn empty(tx: Tx<'_>, chain: &Chain) -> Result<(), Failure> {
+    for statement in [
+        "DELETE FROM items WHERE collection IN (SELECT number FROM collections WHERE chain = ?1)",
+        "DELETE FROM collections WHERE chain = ?1",
+        "DELETE FROM records WHERE chain = ?1",
+        "DELETE FROM writers WHERE chain = ?1",
+        "DELETE FROM rounds WHERE request IN (SELECT number FROM requests WHERE chain = ?1)",
+        "DELETE FROM requests WHERE chain = ?1",
+        "DELETE FROM blocks WHERE join_key IN (SELECT number FROM join_keys WHERE chain = ?1)",
+        "DELETE FROM approvals WHERE chain = ?1",
+        "DELETE FROM waits WHERE chain = ?1",
+        "UPDATE chains SET records = 0 WHERE number = ?1",
+    ] {
+        tx.sql.execute(statement, [chain.number])?;
+    }
+    Ok(())
+}
+
+/// The chain and its roster, for a member of a chain that goes on.
+///
+/// # Errors
+///
+/// [`Refusal::NotAMember`], [`Refusal::ChainClosed`], or a [`Failure`] of the store.
+pub fn for_acting_member(tx: Tx<'_>, id: &ChainId, device: &DeviceId) -> Result<(Chain, Arc<Roster>), Failure> {
+    let (chain, roster) = for_member(tx, id, device)?;
+    if roster.is_closed() { Err(Refusal::ChainClosed.into()) } else { Ok((chain, roster)) }
+}
+
 /// The chain and its roster, for a member. A stranger is told the same of a chain that exists and of one that does not.
 ///
 /// # Errors

@@ -1,14 +1,18 @@
-//! What an entry of the log changes beside the log: requests are decided, sync codes die.
+//! What an entry of the log changes beside the log: requests are decided, sync codes die, approvals are void, chains end.
+
+use std::time::Duration;
 
 use protocol::cut::{Cut, CutAt};
-use protocol::entry::{Body, Entry};
+use protocol::entry::{Body, Close, Entry};
 use protocol::record::Line;
+use protocol::roster::{ClosingTerms, Roster};
 use protocol::wire::Purpose;
 use protocol::{ChainId, DeviceId, JoinKey, RequestId, Verified};
 use rusqlite::params;
 
-use super::chains::{Chain, find_join_key};
-use super::{Tx, records, requests};
+use super::chains::{self, Chain, find_join_key};
+use super::waits::{self, What};
+use super::{Tx, approvals, records, requests};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -21,7 +25,7 @@ use crate::failure::{Failure, Refusal};
 pub(super) fn carry(
     tx: Tx<'_>,
     chain: &Chain,
-    entry: &Verified<Entry>,
+    (entry, after): (&Verified<Entry>, &Roster),
     purpose: Purpose,
     now: Moment,
 ) -> Result<(), Failure> {
@@ -31,11 +35,16 @@ pub(super) fn carry(
     if let Some(join_key) = entry.body.rotation().and_then(|rotation| rotation.join_key) {
         replace_join_key(tx, (chain, entry.chain), &join_key)?;
     }
+    if !matches!(entry.body, Body::Deny(_)) {
+        approvals::drop_void(tx, chain.number)?;
+        follow_closing(tx, chain, after.closing(), now)?;
+    }
     match (&entry.body, entry.evidence().request()) {
         (Body::Admit(_), Some(request)) => {
             requests::admit(tx, chain.number, &RequestId::from(request.hash()), purpose, now)
         }
         (Body::Deny(deny), _) => requests::deny(tx, chain.number, deny, now),
+        (Body::Close(close), _) => end(tx, chain, close, now),
         _ => Ok(()),
     }
 }
@@ -54,6 +63,24 @@ fn check_cuts(tx: Tx<'_>, chain: &Chain, entry: &Verified<Entry>) -> Result<(), 
         Body::Leave(leave) => check(&entry.signer(), &leave.cut),
         Body::ChangeRole(change) => change.cut.iter().try_for_each(|cut| check(&change.device, cut)),
         _ => Ok(()),
+    }
+}
+
+/// The delay of a closing begins when it stands here, and ends with it: by a veto, or because its signer may not decide any more.
+fn follow_closing(tx: Tx<'_>, chain: &Chain, closing: Option<&ClosingTerms>, now: Moment) -> Result<(), Failure> {
+    waits::end_others(tx, chain.number, What::Closing, closing.map(|closing| closing.hash))?;
+    closing.map_or(Ok(()), |closing| {
+        let delay = Duration::from_secs(u64::from(closing.delay));
+        waits::begin(tx, chain.number, (What::Closing, closing.hash), delay, now)
+    })
+}
+
+/// The chain ends, if the delay of its closing has passed. The log stays, so that its members learn how it ended.
+fn end(tx: Tx<'_>, chain: &Chain, close: &Close, now: Moment) -> Result<(), Failure> {
+    let left = waits::left(tx, chain.number, (What::Closing, close.closing), now)?;
+    match left.ok_or(Failure::Broken("a closing without its delay"))? {
+        0 => chains::empty(tx, chain),
+        left => Err(Refusal::ClosingTooEarly { left }.into()),
     }
 }
 

@@ -66,7 +66,7 @@ fn insert_entry(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>) -> Result<(), F
 /// # Errors
 ///
 /// [`Refusal::HeadMoved`], a refusal of the log, [`Refusal::RequestClosed`] or [`Refusal::RequestUnknown`] for an admission of
-/// a request that is not open here, [`Refusal::CutBehind`], [`Refusal::JoinKeyTaken`], or a [`Failure`] of the store.
+/// a request that is not open here, [`Refusal::CutBehind`], [`Refusal::ClosingTooEarly`], [`Refusal::JoinKeyTaken`], or a [`Failure`] of the store.
 pub fn append(
     tx: Tx<'_>,
     id: &ChainId,
@@ -93,7 +93,7 @@ pub fn append(
     let mut after = (*before).clone();
     for (index, entry) in (known..).zip(fresh) {
         after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
-        consequences::carry(tx, &chain, entry, purpose, now)?;
+        consequences::carry(tx, &chain, (entry, &after), purpose, now)?;
         insert_entry(tx, chain.number, entry)?;
     }
     let appended = Appended { head: after.head(), seq: after.seq() };

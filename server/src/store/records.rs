@@ -53,17 +53,21 @@ type Gate = fn(&Roster, Line, Option<Hash>, &Verified<Record>, Option<&[u8]>) ->
 ///
 /// # Errors
 ///
-/// [`Refusal::Record`] naming the record and what does not hold, [`Refusal::NotAMember`] where somebody vouches who is none, or a
-/// [`Failure`] of the store.
+/// [`Refusal::Record`] naming the record and what does not hold, [`Refusal::NotAMember`] where somebody vouches who is none,
+/// [`Refusal::ChainClosed`], or a [`Failure`] of the store.
 pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming], giver: Giver) -> Result<Put, Failure> {
     let refused = |index| move |refusal| Refusal::Record { index, refusal };
     let (chain, roster, gate) = match giver {
         Giver::Writer => {
             let chain = chains::find(tx, id)?.ok_or_else(|| refused(0)(RecordRefusal::NotAMember))?;
-            (chain, chains::roster(tx, &chain)?, record::gate as Gate)
+            let roster = chains::roster(tx, &chain)?;
+            if roster.is_closed() && roster.member(signer).is_some() {
+                return Err(Refusal::ChainClosed.into());
+            }
+            (chain, roster, record::gate as Gate)
         }
         Giver::Member(device) => {
-            let (chain, roster) = chains::for_member(tx, id, &device)?;
+            let (chain, roster) = chains::for_acting_member(tx, id, &device)?;
             (chain, roster, record::gate_refill as Gate)
         }
     };

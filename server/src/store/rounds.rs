@@ -17,7 +17,7 @@ use crate::failure::{Failure, Refusal};
 ///
 /// A [`Refusal`] naming what does not hold, membership first; or a [`Failure`] of the store.
 pub fn nonce(tx: Tx<'_>, nonce: &Verified<Nonce>, now: Moment) -> Result<Change, Failure> {
-    let (chain, roster) = chains::for_member(tx, &nonce.chain, &nonce.signer())?;
+    let (chain, roster) = chains::for_acting_member(tx, &nonce.chain, &nonce.signer())?;
     if roster.member(&nonce.signer()).is_none_or(|member| member.role != Role::Approver) {
         return Err(Refusal::NotAnApprover.into());
     }

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// The version of this schema, kept in `user_version`. A file with a higher one was written by a newer relay and is refused.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE identity (
@@ -113,8 +113,36 @@ CREATE TABLE items (
 ) WITHOUT ROWID;
 ";
 
-/// The recovery device that each chain has now. Its holder finds the chain by it.
-const RECOVERY: &str = "
+/// What version 2 adds.
+const TABLES_2: &str = "
+-- Numbers are never used twice: a session remembers the last one that it told.
+CREATE TABLE approvals (
+  number  INTEGER PRIMARY KEY AUTOINCREMENT,
+  chain   INTEGER NOT NULL,
+  hash    BLOB NOT NULL,
+  signer  BLOB NOT NULL,
+  request BLOB,                     -- which one is to be admitted, if one is
+  bytes   BLOB NOT NULL
+);
+CREATE UNIQUE INDEX approvals_by_hash ON approvals (chain, hash);
+
+-- Milliseconds that this relay was up, over all its starts: written down while anything waits.
+ALTER TABLE identity ADD COLUMN uptime INTEGER NOT NULL DEFAULT 0;
+
+-- Delays between an announcement and what it announces.
+CREATE TABLE waits (
+  chain  INTEGER NOT NULL,
+  what   INTEGER NOT NULL,          -- 0 the end of the chain
+  hash   BLOB NOT NULL,             -- of the announcement
+  wall   INTEGER NOT NULL,          -- wall clock at its begin, unix milliseconds
+  uptime INTEGER NOT NULL,          -- uptime at its begin
+  delay  INTEGER NOT NULL,          -- milliseconds
+  PRIMARY KEY (chain, what, hash)
+) WITHOUT ROWID;
+";
+
+/// What version 3 adds: the recovery device that each chain has now. Its holder finds the chain by it.
+const TABLES_3: &str = "
 CREATE TABLE recovery_devices (
   chain  INTEGER PRIMARY KEY,
   device BLOB NOT NULL
@@ -159,8 +187,8 @@ pub enum OpenError {
     },
 }
 
-/// Brings a fresh file, or an older one, to [`VERSION`], refuses a newer one, and returns which store it is.
-pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Result<u64, OpenError> {
+/// Brings a fresh file, or an older one, to [`VERSION`], refuses a newer one, and returns which store it is, and how long it was served.
+pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Result<(u64, u64), OpenError> {
     let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let got: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     if got > VERSION {
@@ -170,10 +198,15 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
     if got < 1 {
         transaction.execute_batch(TABLES).map_err(failed)?;
         // Random, so that a device's cursor of another store is not taken for one of this.
-        transaction.execute("INSERT INTO identity VALUES (random() & 0x7fffffffffffffff, 0)", []).map_err(failed)?;
+        transaction
+            .execute("INSERT INTO identity (store, probe) VALUES (random() & 0x7fffffffffffffff, 0)", [])
+            .map_err(failed)?;
     }
     if got < 2 {
-        transaction.execute_batch(RECOVERY).map_err(failed)?;
+        transaction.execute_batch(TABLES_2).map_err(failed)?;
+    }
+    if got < 3 {
+        transaction.execute_batch(TABLES_3).map_err(failed)?;
         super::recovery::fill(&transaction).map_err(failed)?;
     }
     if got < VERSION {
@@ -184,7 +217,11 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
     transaction
         .execute("UPDATE requests SET begun = min(seen_at, ?1) WHERE begun <> min(seen_at, ?1)", [super::int(now)])
         .map_err(failed)?;
-    let identity: i64 = transaction.query_row("SELECT store FROM identity", [], |row| row.get(0)).map_err(failed)?;
+    // What began in the future, before somebody set the clock right, begins now.
+    transaction.execute("UPDATE waits SET wall = ?1 WHERE wall > ?1", [super::int(now)]).map_err(failed)?;
+    let (identity, uptime): (i64, i64) = transaction
+        .query_row("SELECT store, uptime FROM identity", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(failed)?;
     transaction.commit().map_err(failed)?;
-    Ok(identity.unsigned_abs())
+    Ok((identity.unsigned_abs(), super::uint(uptime)))
 }

@@ -16,6 +16,8 @@ use protocol::wire::{Purpose, Stage};
 use protocol::{ChainId, Verified, decision, limits};
 use tempfile::TempDir;
 
+mod closing;
+
 use super::chains::Change;
 use super::records::Incoming;
 use super::requests::{Asked, Origin};

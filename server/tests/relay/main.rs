@@ -20,4 +20,6 @@ mod tls;
 mod announced;
 mod removed;
 mod refill;
+mod approvals;
+mod ending;
 mod recovery;

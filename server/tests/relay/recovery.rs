@@ -115,7 +115,7 @@ async fn a_store_of_an_earlier_version_learns_the_recovery_devices_from_its_logs
     let house = house
         .restart_after(|folder| {
             let file = Connection::open(folder.join("relay.db")).unwrap();
-            file.execute_batch("DROP TABLE recovery_devices; PRAGMA user_version = 1").unwrap();
+            file.execute_batch("DROP TABLE recovery_devices; PRAGMA user_version = 2").unwrap();
         })
         .await;
     assert_eq!(finds(&house, &kept).await, stands(&one));

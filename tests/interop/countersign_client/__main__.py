@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from .code import PAYLOAD, SyncCode
-from .entries import APPROVER, READER, WRITER
 from .founder import Approver, found
 from .forms import DELETE
 from .http import Relay
 from .joiner import Joiner
 from .member import Member
+from .policy import APPROVER, READER, WRITER
 from .problems import Problem
 from .records import Held
 from .rounds import spaced

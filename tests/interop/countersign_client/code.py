@@ -1,4 +1,4 @@
-"""The sync code: its words, its payload, and what is derived from it. And the keys of an epoch."""
+"""The sync code and the recovery code: their words, its payload, and what is derived from them. And the keys of an epoch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import hmac
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 from mnemonic import Mnemonic
 
-from .keys import SigningKey, hkdf, sha256, u64
+from .keys import SealingKey, SigningKey, hkdf, sha256, u64
 from .problems import Problem
 
 _BIP39 = Mnemonic("english")
@@ -18,13 +19,13 @@ PAYLOAD = "countersign:join?"
 
 
 @dataclass(frozen=True)
-class SyncCode:
-    """256 random bits that open the door."""
+class Words:
+    """256 random bits that a person can write down."""
 
     secret: bytes
 
     @classmethod
-    def from_words(cls, text: str) -> SyncCode:
+    def from_words(cls, text: str) -> Self:
         """24 BIP-39 words with their checksum."""
         words = text.lower().split()
         if len(words) != 24:
@@ -38,6 +39,24 @@ class SyncCode:
 
     def words(self) -> str:
         return _BIP39.to_mnemonic(self.secret)
+
+
+@dataclass(frozen=True)
+class RecoveryCode(Words):
+    """The keys of a recovery device, on paper. Nothing in the words says that they are not a sync code's."""
+
+    @cached_property
+    def signing(self) -> SigningKey:
+        return SigningKey(hkdf(self.secret, b"countersign/v1/recovery-signing"))
+
+    @cached_property
+    def sealing(self) -> SealingKey:
+        return SealingKey(hkdf(self.secret, b"countersign/v1/recovery-sealing"))
+
+
+@dataclass(frozen=True)
+class SyncCode(Words):
+    """What opens the door."""
 
     @classmethod
     def from_payload(cls, payload: str) -> tuple[str, SyncCode]:

@@ -1,27 +1,24 @@
-"""The entry: found, admit, deny."""
+"""The entry, and the bodies of those that join: found, admit, deny."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from . import cbor
+from .approval import approvals, check_approvals
 from .cbor import Raw
-from .cose import JOIN_PROOF, RECOVERY_PROOF
+from .changes import ChangePolicy, ChangeRole, Close, Closing, Leave, Remove, Rotate, Settle, Veto
 from .forms import Device, JoinRequest, Proofs, check_signer, open_form
+from .policy import BY_RECOVERY, RECOVERY, TICKET, TOTP, Policy
 from .problems import Problem
+from .rotation import proofs_of
 from .seal import HPKE, XCHACHA
-from .shape import a_bytes, a_list, a_map, a_text, a_u8, a_u32, a_uint, an_id, field, maybe, present, up_to
+from .shape import a_bytes, a_list, a_map, a_text, a_u32, a_uint, an_id, field, maybe, present, up_to
+from .sizes import DESCRIPTION_LIMIT, check_description, check_key
 
-APPROVER, WRITER, READER, RECOVERY = range(4)
-TYPED, TICKET, TOTP, NONE, BY_RECOVERY = range(5)
 DENIED, WRONG_CODE, NOT_ME = range(3)
-FOUND, ADMIT, DENY = 1, 2, 3
-
-_DESCRIPTION_LIMIT = 512
 _WEEK = 604_800
-_SEALED_KEY = {HPKE: 81, XCHACHA: 73}
-_MOST_APPROVALS = 128
 
 
 @dataclass(frozen=True)
@@ -31,14 +28,19 @@ class Description:
     name: str
     platform: str
     version: str
+    one_time_code: str | None = None
 
     def to_raw(self) -> Raw:
-        return {0: self.name, 1: self.platform, 2: self.version}
+        return present({0: self.name, 1: self.platform, 2: self.version, 3: self.one_time_code})
 
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
         fields = a_map(raw)
-        return cls(field(fields, 0, a_text), field(fields, 1, a_text), field(fields, 2, a_text))
+        return cls(field(fields, 0, a_text), field(fields, 1, a_text), field(fields, 2, a_text), maybe(fields, 3, a_text))
+
+    def without_code(self) -> Description:
+        """What is sealed for the log: the code was for the members' eyes before the admission."""
+        return replace(self, one_time_code=None)
 
     def encoded(self) -> bytes:
         if len(self.name) > 64:
@@ -47,66 +49,13 @@ class Description:
 
     @classmethod
     def decoded(cls, data: bytes) -> Description:
-        description = cbor.decode_as(cls, data, _DESCRIPTION_LIMIT)
+        description = cbor.decode_as(cls, data, DESCRIPTION_LIMIT)
         description.encoded()
         return description
 
     def quoted(self) -> str:
         """For a screen: printable ASCII in quotes."""
         return f"{ascii(self.name)} ({ascii(self.platform)}, {ascii(self.version)})"
-
-
-def _check_description(sealed: bytes) -> None:
-    """All that the rules ask of a sealed value: whether it opens is known only to those who have the key."""
-    if len(sealed) > _DESCRIPTION_LIMIT:
-        raise Problem("bad-field", f"a sealed description has at most {_DESCRIPTION_LIMIT} bytes")
-
-
-def _check_key(sealed: bytes, suite: bytes) -> None:
-    """A sealed key has the size of its suite."""
-    if sealed[:1] != suite or len(sealed) != _SEALED_KEY[suite]:
-        raise Problem("bad-field", f"a key sealed with suite {suite.hex()} has {_SEALED_KEY[suite]} bytes")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What the founder decided about joining."""
-
-    ways: tuple[int, ...]
-    quorums: tuple[int, int, int, int]
-    request_lifetime: int
-    most_members: int
-    closing_delay: int
-    reset_delay: int
-    totp: tuple[int, bytes] | None = None
-
-    def to_raw(self) -> Raw:
-        return present(
-            {
-                0: list(self.ways),
-                1: dict(enumerate(self.quorums)),
-                2: self.request_lifetime,
-                3: self.most_members,
-                4: self.closing_delay,
-                5: self.reset_delay,
-                6: {0: self.totp[0], 1: self.totp[1]} if self.totp else None,
-            }
-        )
-
-    @classmethod
-    def from_raw(cls, raw: Raw) -> Self:
-        fields = a_map(raw)
-        quorums = field(fields, 1, a_map)
-        totp = maybe(fields, 6, a_map)
-        return cls(
-            tuple(up_to(BY_RECOVERY)(way) for way in a_list(field(fields, 0, a_list), most=BY_RECOVERY + 1)),
-            (field(quorums, 0, a_u8), field(quorums, 1, a_u8), field(quorums, 2, a_u8), field(quorums, 3, a_u8)),
-            field(fields, 2, a_u32),
-            field(fields, 3, a_u8),
-            field(fields, 4, a_u32),
-            field(fields, 5, a_u32),
-            (field(totp, 0, up_to(1)), field(totp, 1, a_bytes)) if totp is not None else None,
-        )
 
 
 @dataclass(frozen=True)
@@ -162,14 +111,18 @@ class Found:
     def _devices(self) -> list[Device]:
         return [self.founder, self.recovery[0]] if self.recovery else [self.founder]
 
-    def check(self) -> None:
+    def proofs(self) -> Proofs:
+        return proofs_of(self.join_key, self.recovery[0] if self.recovery else None)
+
+    def check(self, signer: bytes) -> None:
+        check_signer(signer, self.founder.signing)
         if any(len(set(keys)) != len(keys) for keys in (self.signing_keys(), self.sealing_keys())):
             raise Problem("bad-field", "founder, join key and recovery device need keys of their own")
-        _check_description(self.description)
-        _check_key(self.name_key, XCHACHA)
-        _check_key(self.sync_code, XCHACHA)
+        check_description(self.description)
+        check_key(self.name_key, XCHACHA)
+        check_key(self.sync_code, XCHACHA)
         if self.recovery:
-            _check_key(self.recovery[1], HPKE)
+            check_key(self.recovery[1], HPKE)
 
 
 @dataclass(frozen=True)
@@ -211,17 +164,21 @@ class Admit:
             field(fields, 3, up_to(BY_RECOVERY)),
             field(fields, 4, a_bytes),
             field(fields, 5, a_bytes),
-            tuple(a_bytes(form) for form in a_list(field(fields, 6, a_list), most=_MOST_APPROVALS)),
+            field(fields, 6, approvals),
             maybe(fields, 7, a_bytes),
             maybe(fields, 8, a_uint),
         )
 
-    def check(self) -> None:
+    def proofs(self) -> Proofs:
+        return ()
+
+    def check(self, signer: bytes) -> None:
         if (self.ticket is not None) != (self.how == TICKET) or (self.totp_step is not None) != (self.how == TOTP):
             raise Problem("bad-field", "a ticket or a TOTP step goes with its own way")
-        _check_description(self.description)
-        _check_key(self.welcome, HPKE)
+        check_description(self.description)
+        check_key(self.welcome, HPKE)
         open_form(JoinRequest, self.request)
+        check_approvals(self.approvals)
 
 
 @dataclass(frozen=True)
@@ -243,7 +200,10 @@ class Deny:
             field(fields, 0, an_id), field(fields, 1, an_id), field(fields, 2, up_to(NOT_ME)), field(fields, 3, a_u32)
         )
 
-    def check(self) -> None:
+    def proofs(self) -> Proofs:
+        return ()
+
+    def check(self, signer: bytes) -> None:
         if self.block > _WEEK:
             raise Problem("bad-field", "a block of more than a week")
 
@@ -257,16 +217,27 @@ class Unknown:
     def to_raw(self) -> Raw:
         return {}
 
-    def check(self) -> None:
+    def proofs(self) -> Proofs:
+        return ()
+
+    def check(self, signer: bytes) -> None:
         raise Problem("unknown-kind", f"kind {self.kind}: update me")
 
 
-_KINDS: dict[int, type[Found] | type[Admit] | type[Deny]] = {FOUND: Found, ADMIT: Admit, DENY: Deny}
+Known = Found | Admit | Deny | Remove | Rotate | Leave | ChangeRole | ChangePolicy | Closing | Veto | Close | Settle
+KINDS: dict[int, type[Known]] = {
+    1: Found, 2: Admit, 3: Deny, 4: Remove, 5: Rotate, 6: Leave, 7: ChangeRole, 8: ChangePolicy, 9: Closing, 10: Veto,
+    11: Close, 12: Settle,
+}
 
 
-def _body(raw: Raw) -> Found | Admit | Deny | Unknown:
+def _kind(body: Known | Unknown) -> int:
+    return body.kind if isinstance(body, Unknown) else next(kind for kind, cls in KINDS.items() if cls is type(body))
+
+
+def _body(raw: Raw) -> Known | Unknown:
     kind, body = a_list(raw, exactly=2)
-    known = _KINDS.get(a_uint(kind))
+    known = KINDS.get(a_uint(kind))
     return known.from_raw(body) if known else Unknown(kind)
 
 
@@ -281,12 +252,11 @@ class Entry:
     seq: int
     prev: bytes | None
     at: int
-    body: Found | Admit | Deny | Unknown
+    body: Known | Unknown
 
     def to_raw(self) -> Raw:
-        kind = self.body.kind if isinstance(self.body, Unknown) else {Found: FOUND, Admit: ADMIT, Deny: DENY}[type(self.body)]
-        fields = {0: 1, 1: self.chain, 2: self.seq, 3: self.prev, 4: self.at, 5: [kind, self.body.to_raw()]}
-        return present(fields)
+        body = [_kind(self.body), self.body.to_raw()]
+        return present({0: 1, 1: self.chain, 2: self.seq, 3: self.prev, 4: self.at, 5: body})
 
     @classmethod
     def from_raw(cls, raw: Raw) -> Self:
@@ -303,23 +273,17 @@ class Entry:
     def looked_at(cls, payload: bytes) -> bytes:
         """What an unknown kind carries gives way to an empty map, after it was passed over."""
         pair = cbor.pair_in_map(payload, 5)
-        if pair and pair[0] not in _KINDS:
+        if pair and pair[0] not in KINDS:
             _, start, end = pair
             return payload[:start] + cbor.encode({}) + payload[end:]
         return payload
 
     def proofs(self) -> Proofs:
-        if not isinstance(self.body, Found):
-            return ()
-        join: Proofs = ((JOIN_PROOF, self.body.join_key),)
-        recovery = self.body.recovery
-        return (*join, (RECOVERY_PROOF, recovery[0].signing)) if recovery else join
+        return self.body.proofs()
 
     def check(self, signer: bytes) -> None:
         founding = isinstance(self.body, Found)
         placed = (self.chain is None, self.prev is None, self.seq == 0) == (founding, founding, founding)
         if not placed and not isinstance(self.body, Unknown):
             raise Problem("bad-field", "found is seq 0 without chain and prev; every other entry has both")
-        if isinstance(self.body, Found):
-            check_signer(signer, self.body.founder.signing)
-        self.body.check()
+        self.body.check(signer)

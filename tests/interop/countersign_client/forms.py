@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from . import cbor
 from .cbor import Raw
 from .cose import JOIN_PROOF, Envelope, Sign1
-from .keys import SigningKey, good_sealing_key
+from .keys import SigningKey, good_sealing_key, sha256
 from .problems import Problem
 from .shape import a_list, a_map, a_text, a_uint, a_u8, an_id, field, maybe, present, up_to
 
@@ -109,7 +110,7 @@ class Device:
         return device
 
 
-class _Plain:
+class Plain:
     """A form without proofs whose signer is known only from state."""
 
     @classmethod
@@ -124,7 +125,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class JoinRequest(_Plain):
+class JoinRequest(Plain):
     """A device asks to join."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/join-request"
@@ -167,7 +168,7 @@ class JoinRequest(_Plain):
 
 
 @dataclass(frozen=True)
-class Nonce(_Plain):
+class Nonce(Plain):
     """An approver opens a round."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/nonce"
@@ -201,7 +202,7 @@ class Nonce(_Plain):
 
 
 @dataclass(frozen=True)
-class Reveal(_Plain):
+class Reveal(Plain):
     """A joiner answers a nonce."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/reveal"
@@ -221,7 +222,7 @@ class Reveal(_Plain):
 
 
 @dataclass(frozen=True)
-class Withdrawal(_Plain):
+class Withdrawal(Plain):
     """A joiner takes its request back."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/withdrawal"
@@ -238,11 +239,35 @@ class Withdrawal(_Plain):
         return cls(field(fields, 1, an_id))
 
 
+@dataclass(frozen=True)
+class Refill(Plain):
+    """A member gives a relay back what it lost."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/refill"
+    LIMIT: ClassVar[int] = 1024
+
+    chain: bytes
+    records: bytes
+
+    @classmethod
+    def of(cls, chain: bytes, records: Iterable[bytes]) -> Self:
+        """For the records beside it, by their hashes."""
+        return cls(chain, sha256(b"".join(records)))
+
+    def to_raw(self) -> Raw:
+        return {0: 1, 1: self.chain, 2: self.records}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        return cls(field(fields, 1, an_id), field(fields, 2, an_id))
+
+
 PUT, DELETE = 0, 1
 
 
 @dataclass(frozen=True)
-class Record(_Plain):
+class Record(Plain):
     """The signed header of a record."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/record"
@@ -328,7 +353,7 @@ _MOST_OFFERED = 8
 
 
 @dataclass(frozen=True)
-class Connect(_Plain):
+class Connect(Plain):
     """A device proves itself on a socket."""
 
     LABEL: ClassVar[bytes] = b"countersign/v1/connect"

@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .code import EpochKey, SyncCode
-from .entries import TYPED, WRONG_CODE, Admit, Deny, Description, Entry, Found, Policy
+from .entries import WRONG_CODE, Admit, Deny, Description, Entry, Found
 from .forms import Device, JoinRequest, Nonce, Signed, open_form, sign_form
 from .http import Relay
 from .joiner import describe, description_place, welcome_info
+from .keyring import recovery_info, wrapped_description_place
 from .keys import SealingKey, SigningKey, sha256
-from .log import Roster
+from .lifecycle import Approvals, Author, Brought, NewRecovery, in_order
 from .member import Member, milliseconds
 from .messages import NEW, Appended, OpenRequest
+from .policy import TYPED, Policy
 from .problems import Alarm, Problem
+from .roster import Roster
 from .rounds import ApproverRounds, Prompt, check_code, open_reveal
 from .seal import seal_to, unwrap, wrap
 from .store import PromptState, State, Store, WrongState
@@ -35,7 +38,7 @@ _APPEND_TRIES = 5
 
 def found_entry(
     code: SyncCode, epoch_key: EpochKey, name_key: bytes, founder: SigningKey, sealing: SealingKey,
-    description: Description, now: int,
+    description: Description, now: int, policy: Policy = POLICY, recovery: NewRecovery | None = None,
 ) -> Signed[Entry]:
     """The first entry of a chain."""
     join_key = code.join_key.public
@@ -45,22 +48,25 @@ def found_entry(
         founder=device,
         join_key=join_key,
         key_id=epoch_key.key_id,
-        description=wrap(wrapping, description.encoded(), wrapped_description_place(join_key, device)),
+        description=wrap(wrapping, description.encoded(), wrapped_description_place(join_key, device.signing)),
         name_key=wrap(wrapping, name_key, b"countersign/v1/wrapped-name-key" + join_key),
         sync_code=wrap(wrapping, code.secret, b"countersign/v1/wrapped-sync-code" + join_key),
-        policy=POLICY,
+        policy=policy,
+        recovery=_recovery(join_key, epoch_key, recovery) if recovery else None,
     )
-    return sign_form(Entry(None, 0, None, now, found), founder, code.join_key)
+    brought = Brought(code, recovery)
+    return sign_form(Entry(None, 0, None, now, found), founder, *brought.proof_keys())
 
 
-def wrapped_description_place(where: bytes, device: Device) -> bytes:
-    """What a description in the log is bound to: the founding join key, or the chain."""
-    return b"countersign/v1/wrapped-description" + where + device.signing
+def _recovery(join_key: bytes, epoch_key: EpochKey, recovery: NewRecovery) -> tuple[Device, bytes]:
+    """The recovery device, and the key of the first epoch sealed to it."""
+    info = recovery_info(join_key, recovery.signing.public, epoch_key.epoch)
+    return recovery.device, seal_to(recovery.sealing, epoch_key.secret, info, b"")
 
 
 def admit_entry(
     roster: Roster, request: Signed[JoinRequest], description: bytes, role: int, epoch_key: EpochKey,
-    signer: SigningKey, now: int,
+    signer: SigningKey, now: int, how: int = TYPED, approvals: Approvals = (), totp_step: int | None = None,
 ) -> Signed[Entry]:
     """The entry that admits a request at the head of a roster."""
     device = request.body.device
@@ -69,9 +75,11 @@ def admit_entry(
         request=request.raw,
         role=role,
         epoch=roster.epoch,
-        how=TYPED,
-        description=wrap(epoch_key.wrap_key, description, wrapped_description_place(roster.chain, device)),
+        how=how,
+        description=wrap(epoch_key.wrap_key, description, wrapped_description_place(roster.chain, device.signing)),
         welcome=seal_to(device.sealing, epoch_key.secret, info, roster.head),
+        approvals=in_order(approvals),
+        totp_step=totp_step,
     )
     return sign_form(Entry(roster.chain, roster.seq + 1, roster.head, now, admit), signer)
 
@@ -100,7 +108,7 @@ def _fresh_state(relay: Relay, name: str) -> State:
     epoch_key, name_key = EpochKey(os.urandom(32), 1), os.urandom(32)
     entry = found_entry(code, epoch_key, name_key, signing, sealing, describe(name), milliseconds())
     state = State(relay.origin, signing.seed, sealing.private, code.secret)
-    state.epoch_key, state.name_key, state.entries = epoch_key.secret, name_key, (entry.raw,)
+    state.epoch_key, state.entries = epoch_key.secret, (entry.raw,)
     return state
 
 
@@ -138,6 +146,14 @@ class Approver:
                 raise Problem("wrong-code", "three wrong codes: the request is denied")
         raise Problem("wrong-code", "no right code was typed")
 
+    def change(self, make: Callable[[Author], Signed[Entry]]) -> None:
+        """Appends an entry of any other kind, made again where another one was first."""
+        if self._state.forked:
+            raise Alarm("fork", "there was a fork: membership changes stop on this device")
+        self._member.sync_log()
+        self._send_kept()
+        self._append(lambda roster: make(Author(roster, self._member.keyring, self._state.signing, milliseconds())))
+
     def _choose(self, prefix: str) -> OpenRequest:
         requests = [r for r in self._member.open_requests() if open_form(JoinRequest, r.request).hash.hex().startswith(prefix)]
         if not requests:
@@ -150,7 +166,7 @@ class Approver:
             raise Problem("stale-join-key")
         if sha256(found_open.description) != request.body.description_hash:
             raise Problem("bad-field", "not the description that the request names")
-        key = self._state.code.description_key
+        key = self._member.keyring.code.description_key
         return request, unwrap(key, found_open.description, description_place(request.body.device))
 
     def _round(self, request: Signed[JoinRequest], seen: OpenRequest) -> tuple[Signed[Nonce], OpenRequest]:
@@ -170,7 +186,7 @@ class Approver:
     def _sign(self, request: Signed[JoinRequest], number: int) -> Signed[Nonce]:
         """Signs a nonce and stores it before it leaves."""
         roster, now = self._member.roster, milliseconds()
-        lifetime = roster.founded.policy.request_lifetime * 1000
+        lifetime = roster.policy.request_lifetime * 1000
         self._rounds.may_sign(request.body.join_key, now, lifetime, roster.decided)
         body = Nonce(roster.chain, request.hash, number, roster.head, roster.epoch, os.urandom(32))
         nonce = sign_form(body, self._state.signing)
@@ -201,8 +217,9 @@ class Approver:
         return right
 
     def _admit(self, roster: Roster, request: Signed[JoinRequest], description: bytes, role: int) -> Signed[Entry]:
-        key = self._state.key_of_epoch()
-        return admit_entry(roster, request, description, role, key, self._state.signing, milliseconds())
+        key = self._member.keyring.current(roster)
+        said = Description.decoded(description).without_code().encoded()
+        return admit_entry(roster, request, said, role, key, self._state.signing, milliseconds())
 
     def _deny(self, roster: Roster, request: Signed[JoinRequest]) -> Signed[Entry]:
         return deny_entry(roster, request, WRONG_CODE, self._state.signing, milliseconds())

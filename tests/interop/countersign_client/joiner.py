@@ -10,16 +10,19 @@ from pathlib import Path
 
 from . import cbor
 from .code import EpochKey, SyncCode
-from .entries import TYPED, Admit, Description, Entry
+from .entries import Admit, Description, Entry
 from .forms import Device, JoinRequest, Nonce, Signed, Withdrawal, open_form, sign_form
 from .http import Relay
+from .keyring import Keyring, checked
 from .keys import SealingKey, SigningKey, sha256, u64
-from .log import Roster, apply
+from .log import apply
 from .member import milliseconds
 from .messages import ADMITTED, EXPIRED, WITHDRAWN, Ask, LogPage, Standing
+from .policy import TYPED
 from .problems import Alarm, Problem
+from .roster import Roster
 from .rounds import JoinerRounds, commitment_before
-from .seal import open_sealed, unwrap, wrap
+from .seal import open_sealed, wrap
 from .socket import Session, Whom
 from .store import JoinState, State, Store
 
@@ -41,40 +44,46 @@ def welcome_info(chain: bytes, request: bytes, signer: bytes, epoch: int) -> byt
     return b"countersign/v1/welcome" + chain + request + signer + u64(epoch)
 
 
-def ask(code: SyncCode, signing: SigningKey, sealing: SealingKey, description: Description, now: int) -> JoinState:
+def ask(
+    code: SyncCode, signing: SigningKey, sealing: SealingKey, description: Description, now: int,
+    secret: bytes | None = None,
+) -> JoinState:
     """A fresh request with everything that the joiner must keep."""
     device = Device(signing.public, sealing.public)
     sealed = wrap(code.description_key, description.encoded(), description_place(device))
-    secret = JoinerRounds.draw()
+    secret = secret or JoinerRounds.draw()
     request = JoinRequest(code.join_key.public, device, sha256(sealed), commitment_before(secret, 8), now)
     return JoinState(sign_form(request, signing, code.join_key).raw, sealed, secret, (), False)
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A log that this device believes, and the keys that its welcome opened."""
+    """A log that this device believes, the key that its welcome opened, and all that this key opens."""
 
     roster: Roster
     epoch_key: EpochKey
-    name_key: bytes
+    keyring: Keyring
 
 
 def believe(
     entries: tuple[bytes, ...], request: Signed[JoinRequest], code: SyncCode, sealing: SealingKey,
     showed_code_for: Set[bytes],
 ) -> Joined:
-    """Everything that a joiner requires before it believes that it is a member: else an Alarm."""
+    """Everything that a joiner requires before it believes that it is a member: else an Alarm.
+
+    The join key and the sync code are asked for as of its own admission: what changed them later is followed as by any member.
+    """
     roster: Roster | None = None
-    mine: tuple[Signed[Entry], Admit] | None = None
+    mine: tuple[Signed[Entry], Admit, Roster] | None = None
     for raw in entries:
         entry = open_form(Entry, raw)
         roster = apply(roster, entry)
         if isinstance(entry.body.body, Admit) and _admits(entry.body.body, request):
-            mine = entry, entry.body.body
-    if roster is None or mine is None:
+            mine = entry, entry.body.body, roster
+    if roster is None or mine is None or request.body.device.signing not in roster.members:
         raise Alarm("not-admitted", "the log does not admit this device")
-    entry, admit = mine
-    if roster.join_key != code.join_key.public:
+    entry, admit, then = mine
+    if then.join_key != code.join_key.public:
         raise Alarm("other-join-key", "the log has another join key")
     if open_form(JoinRequest, admit.request).hash != request.hash or request.body.device.sealing != sealing.public:
         raise Alarm("other-keys", "admitted with another request, or with keys that are not its own")
@@ -82,23 +91,19 @@ def believe(
         raise Alarm("way-not-allowed", "admitted without a typed code")
     if entry.signer not in showed_code_for:
         raise Alarm("not-the-approver", "admitted by a device whose code was never shown")
-    epoch_key = _open_welcome(roster, entry, admit, request, sealing)
-    place = roster.join_key
-    name_key = unwrap(epoch_key.wrap_key, roster.founded.name_key, b"countersign/v1/wrapped-name-key" + place)
-    secret = unwrap(epoch_key.wrap_key, roster.founded.sync_code, b"countersign/v1/wrapped-sync-code" + place)
-    if secret != code.secret:
+    epoch_key = open_welcome(roster, entry, admit, request, sealing)
+    device = request.body.device.signing
+    if Keyring.of(then, device, sealing, epoch_key).code != code:
         raise Alarm("other-sync-code", "the sync code in the log is another")
-    return Joined(roster, epoch_key, name_key)
+    return Joined(roster, epoch_key, Keyring.of(roster, device, sealing, epoch_key))
 
 
-def _open_welcome(
+def open_welcome(
     roster: Roster, entry: Signed[Entry], admit: Admit, request: Signed[JoinRequest], sealing: SealingKey
 ) -> EpochKey:
+    """The epoch key that an admission gives."""
     info = welcome_info(roster.chain, request.hash, entry.signer, admit.epoch)
-    key = EpochKey(open_sealed(sealing.private, admit.welcome, info, entry.body.prev or b""), admit.epoch)
-    if key.key_id != roster.key_ids[admit.epoch]:
-        raise Alarm("other-epoch-key", "the welcome holds another epoch key than the log names")
-    return key
+    return checked(roster, EpochKey(open_sealed(sealing.private, admit.welcome, info, entry.body.prev or b""), admit.epoch))
 
 
 def _admits(admit: Admit, request: Signed[JoinRequest]) -> bool:
@@ -198,7 +203,7 @@ class Joiner:
         if joined.roster.chain != chain:
             raise Alarm("second-chain", "the log of another chain")
         state.entries = entries
-        state.epoch_key, state.name_key = joined.epoch_key.secret, joined.name_key
+        state.epoch_key = joined.epoch_key.secret
         self._store.save()
         return chain
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 
 from . import cbor
 from .entries import Entry
-from .forms import PUT, Cursor, Signed, open_form
+from .forms import PUT, Cursor, Refill, Signed, open_form, sign_form
 from .http import Relay
-from .log import Roster, apply
+from .keyring import Keyring
+from .log import apply
 from .messages import (
     HEAL, Append, Appended, LogPage, OpenRequest, OpenRequests, Put, Ready, RecordPage, RecordRow, SealedRecord,
     Stored,
 )
 from .problems import Alarm, Problem
 from .records import Content, Feed, Held, Writer, blind, open_record
+from .roster import Roster
 from .socket import Session, Whom
 from .store import Store
 
@@ -27,6 +29,7 @@ _REFUSALS = frozenset(
         "not-a-member",
         "other-chain",
         "other-ciphertext",
+        "past-cut",
         "replayed",
         "stale-epoch",
         "unknown-head",
@@ -49,8 +52,16 @@ class Member:
         self.roster = replay(store.state.entries)
         self.feed = Feed()
         for row in store.state.rows:
-            self.feed.take(self.roster, row)
+            self.feed.restore(row)
+        self._keyring: tuple[int, Keyring] | None = None
         self._chain = f"/v1/chains/{self.roster.chain.hex()}"
+
+    @property
+    def keyring(self) -> Keyring:
+        """Every key that this device has. It grows with the log."""
+        if self._keyring is None or self._keyring[0] != self.roster.epoch:
+            self._keyring = self.roster.epoch, self.store.state.keyring(self.roster)
+        return self._keyring[1]
 
     # The log
 
@@ -100,6 +111,8 @@ class Member:
             self.roster = apply(self.roster, entry)
             self.store.state.entries += (raw,)
         self.store.save()
+        if held := self.feed.past_last_cut(self.roster):
+            raise Alarm("past-cut", f"the relay showed {len(held)} records of which the log says that it had none")
 
     def _log_after(self, seq: int | None) -> LogPage:
         query = "" if seq is None else f"?after={seq}"
@@ -126,7 +139,7 @@ class Member:
         now = self.store.state.cursor
         if before and now and now.store != before.store:
             for held in list(self.feed.held.values()):
-                self._put(SealedRecord(held.record.raw, held.ciphertext))
+                self._put(SealedRecord(held.record.raw, held.ciphertext), self._refill(held))
             self._follow_records()
 
     def _follow_records(self) -> None:
@@ -182,7 +195,7 @@ class Member:
         self._send_pending()
         self.sync()
         state = self.store.state
-        state.pending = make(Writer(state.signing, state.names(), state.key_of_epoch()))
+        state.pending = make(Writer(state.signing, self.keyring.name_key, self.keyring.current(self.roster)))
         self.store.save()
         number = self._send_pending()
         self.sync_records()
@@ -201,8 +214,12 @@ class Member:
         self._drop_pending()
         return number
 
-    def _put(self, record: SealedRecord) -> int:
-        return self.relay.post("/v1/records", cbor.encode(Put((record,)).to_raw()), Stored).numbers[0]
+    def _put(self, record: SealedRecord, refill: bytes | None = None) -> int:
+        return self.relay.post("/v1/records", cbor.encode(Put((record,), refill).to_raw()), Stored).numbers[0]
+
+    def _refill(self, held: Held) -> bytes:
+        """Says that this member gives a record back."""
+        return sign_form(Refill.of(self.roster.chain, (held.record.hash,)), self.store.state.signing).raw
 
     def _drop_pending(self) -> None:
         self.store.state.pending = None
@@ -211,20 +228,19 @@ class Member:
     def get(self, collection: str, name: str) -> bytes | None:
         """The current value of a name, if it has one."""
         self.sync()
-        held = self.feed.current.get(blind(self.store.state.names(), collection, name))
+        held = self.feed.current.get(blind(self.keyring.name_key, collection, name))
         if held is None or held.record.body.operation != PUT:
             return None
         return self.open(held).value
 
     def fetch(self, collection: str, name: str) -> RecordRow:
         """The row that the relay has for a name."""
-        place = "/".join(blinded.hex() for blinded in blind(self.store.state.names(), collection, name))
+        place = "/".join(blinded.hex() for blinded in blind(self.keyring.name_key, collection, name))
         return self.relay.get(f"{self._chain}/records/{place}", self.store.state.signing, RecordRow)
 
     def open(self, held: Held) -> Content:
         """The content of a record."""
-        key = self.store.state.key_of_epoch()
-        return open_record(self.store.state.names(), {key.epoch: key}, held)
+        return open_record(self.keyring.name_key, self.keyring.keys, held)
 
     def verify(self) -> tuple[int, int, int]:
         """Everything again from nothing: how many entries, records, and contents were right."""

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Self
 
 from .cbor import Raw
 from .forms import Cursor
 from .problems import Problem
-from .shape import a_bool, a_bytes, a_list, a_map, a_text, a_uint, an_id, field, maybe, up_to
-
-Read = Callable[[Raw], Any]
-
+from .shape import a_bool, a_bytes, a_list, a_text, a_uint, an_id, up_to
+from .wire import Wire, many
 
 BODY_LIMIT = 4 * 1024 * 1024
 TO_DEVICE_LIMIT = 512 * 1024
 FROM_DEVICE_LIMIT = 4 * 1024
-
-
-def many(read: Read, most: int | None = None, least: int = 0) -> Read:
-    """An array of one kind."""
-    return lambda raw: tuple(read(item) for item in a_list(raw, most=most, least=least))
-
-
-def _raw(value: Any) -> Raw:
-    if isinstance(value, tuple):
-        return [_raw(item) for item in value]
-    return value.to_raw() if hasattr(value, "to_raw") else value
-
-
-class Wire:
-    """A dataclass that travels as a map: field n under key n, absent where it is None and may be."""
-
-    READS: ClassVar[tuple[Read, ...]]
-    OPTIONAL: ClassVar[frozenset[int]] = frozenset()
-
-    def to_raw(self) -> Raw:
-        values = [getattr(self, item.name) for item in fields(self)]  # type: ignore[arg-type]
-        return {key: _raw(value) for key, value in enumerate(values) if value is not None}
-
-    @classmethod
-    def from_raw(cls, raw: Raw) -> Self:
-        found = a_map(raw)
-        return cls(*((maybe if key in cls.OPTIONAL else field)(found, key, read) for key, read in enumerate(cls.READS)))
 
 
 @dataclass(frozen=True)
@@ -154,10 +124,12 @@ class SealedRecord(Wire):
 
 @dataclass(frozen=True)
 class Put(Wire):
-    """Records to store."""
+    """Records to store: new ones, or with a refill what the relay lost."""
 
-    READS = (many(SealedRecord.from_raw, 256, 1),)
+    READS = (many(SealedRecord.from_raw, 256, 1), a_bytes)
+    OPTIONAL = frozenset({1})
     records: tuple[SealedRecord, ...]
+    refill: bytes | None = None
 
 
 @dataclass(frozen=True)

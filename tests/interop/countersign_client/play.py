@@ -110,14 +110,14 @@ class Join:
         page = self._relay("log", LogPage, entries=(found.raw, admit.raw), head=after.head, seq=after.seq)
         joined = believe(page.entries, request, world.code, world.sealing["phone"], {nonce.signer})
         key = joined.epoch_key
-        self._derive("log", epoch_key=key.secret, key_id=key.key_id, name_key=joined.name_key, sync_code=world.code.secret)
+        self._derive("log", epoch_key=key.secret, key_id=key.key_id, name_key=joined.keyring.name_key, sync_code=world.code.secret)
         self._connect("member", "phone", Whom(chain=after.chain, head=after.head))
         self._relay("member-ready", Ready, head=after.head, seq=after.seq, knows_head=True)
 
         (seal,) = self._steps["put"]["seals"]
-        made = world.record(after, Feed(), self._form("put"), {"nonce": seal["nonce"], "content": seal["plaintext"]})
+        made = world.record(after, Feed(), {1: key}, self._form("put"), {"nonce": seal["nonce"], "content": seal["plaintext"]})
         self._say("put", Put((made,)))
-        collection, name = blind(joined.name_key, "notes", "first")
+        collection, name = blind(joined.keyring.name_key, "notes", "first")
         self._derive("put", blinded_collection=collection, blinded_name=name)
         self._relay("stored", Stored, numbers=(1,))
         records = cbor.decode_as(Frame, *unhex(self._steps["records"], "bytes"), BODY_LIMIT).push

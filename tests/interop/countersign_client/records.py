@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from . import cbor
 from .cbor import Raw
 from .code import EpochKey
-from .forms import DELETE, PUT, Record, Signed, open_form, sign_form
+from .forms import DELETE, PUT, Record, Refill, Signed, open_form, sign_form
 from .keys import SigningKey, hmac_sha256, sha256
-from .log import Position, Roster
 from .messages import RecordRow, SealedRecord
 from .problems import Problem
+from .roster import Position, Roster
+from .rotation import EARLIER, LAST, Cut
 from .seal import unwrap, wrap
 from .shape import a_bytes, a_map, a_text
 from .shape import field as key
@@ -79,8 +80,13 @@ class Feed:
         if (before := self.held.get(record.hash)) is not None:
             return before
         check_position(roster, record)
+        check_last_cut(roster, record)
         self._check_place(held)
         return self._follow(held)
+
+    def restore(self, row: RecordRow) -> None:
+        """Follows a row that this reader took before. What the log says by now of its writer, `past_last_cut` tells."""
+        self._follow(Held(row.number, open_form(Record, row.record.header), row.record.ciphertext))
 
     def _follow(self, held: Held) -> Held:
         record = held.record
@@ -100,6 +106,14 @@ class Feed:
         if record.body.base != (now.record.hash if now else None):
             raise Problem("conflict", "a record that does not replace the current version")
 
+    def past_last_cut(self, roster: Roster) -> list[Held]:
+        """What was taken before the log said that there was no such record: an honest relay never has any."""
+        return [held for held in self.held.values() if _is(LAST, cut_before(roster, held.record))]
+
+    def disputed(self, roster: Roster) -> list[Held]:
+        """Current versions by a writer whose later word does not count, until somebody writes them anew."""
+        return [held for held in self.current.values() if _is(EARLIER, cut_before(roster, held.record))]
+
     def withheld(self) -> list[Held]:
         """Current versions whose ciphertext never came. Only replaced ones may lack it."""
         return [
@@ -118,17 +132,51 @@ class Gate(Feed):
             return before
         if self.held and record.body.chain != roster.chain:
             raise Problem("other-chain", "a batch that names two")
-        now = Position(roster.seq, roster.epoch)
-        if record.body.chain != roster.chain or not roster.may_write(record.signer, now):
-            raise Problem("not-a-member")
+        self._check_signer(roster, record)
         check_position(roster, record)
-        if record.body.epoch != roster.epoch:
-            raise Problem("stale-epoch")
+        self._check_cut(roster, record)
+        self._check_epoch(roster, record)
         self._check_place(held)
         check_ciphertext(held)
         if record.body.operation == PUT and held.ciphertext is None:
             raise Problem("other-ciphertext", "a put without a ciphertext")
         return self._follow(held)
+
+    def _check_signer(self, roster: Roster, record: Signed[Record]) -> None:
+        now = Position(roster.seq, roster.epoch)
+        if record.body.chain != roster.chain or not roster.may_write(record.signer, now):
+            raise Problem("not-a-member")
+
+    def _check_cut(self, roster: Roster, record: Signed[Record]) -> None:
+        if cut_before(roster, record):
+            raise Problem("past-cut")
+
+    def _check_epoch(self, roster: Roster, record: Signed[Record]) -> None:
+        if record.body.epoch != roster.epoch:
+            raise Problem("stale-epoch")
+
+
+def check_refill(roster: Roster, refill: Signed[Refill], records: Sequence[Signed[Record]]) -> None:
+    """What a relay asks of a refill before it asks of the records beside it what held where they were written."""
+    if refill.signer not in roster.members:
+        raise Problem("not-a-member")
+    chains = {roster.chain, *(record.body.chain for record in records)}
+    if chains != {refill.body.chain} or refill.body != Refill.of(roster.chain, (record.hash for record in records)):
+        raise Problem("bad-field", "a refill names the records beside it, in their order")
+
+
+@dataclass
+class Refilled(Gate):
+    """The gate for what a relay lost: of those who wrote it, and of the epoch, is asked what was, and not what is."""
+
+    def _check_signer(self, roster: Roster, record: Signed[Record]) -> None:
+        return None
+
+    def _check_cut(self, roster: Roster, record: Signed[Record]) -> None:
+        check_last_cut(roster, record)
+
+    def _check_epoch(self, roster: Roster, record: Signed[Record]) -> None:
+        return None
 
 
 def check_position(roster: Roster, record: Signed[Record]) -> None:
@@ -144,6 +192,25 @@ def check_position(roster: Roster, record: Signed[Record]) -> None:
         raise Problem("not-a-member")
 
 
+def cut_before(roster: Roster, record: Signed[Record]) -> Cut | None:
+    """The cut that a record is past: its signer lost writing after the record's head, and the cut leaves the record out."""
+    span = roster.span(record.signer, roster.positions[record.body.head])
+    cut = span.cut if span else None
+    if cut is None or record.body.counter < cut.counter:
+        return None
+    return None if record.hash == cut.record else cut
+
+
+def check_last_cut(roster: Roster, record: Signed[Record]) -> None:
+    """Past a cut that says *last* there is nothing at an honest relay."""
+    if _is(LAST, cut_before(roster, record)):
+        raise Problem("past-cut", "the cut says that the relay has no such record")
+
+
+def _is(which: int, cut: Cut | None) -> bool:
+    return cut is not None and cut.which == which
+
+
 def check_ciphertext(held: Held) -> None:
     """A ciphertext that is there is the one that was signed."""
     if held.ciphertext is None:
@@ -157,6 +224,8 @@ def open_record(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Co
     body = held.record.body
     if held.ciphertext is None:
         raise Problem("no-ciphertext")
+    if body.epoch not in keys:
+        raise Problem("no-key", f"epoch {body.epoch} began without this device")
     plaintext = unwrap(keys[body.epoch].record_key, held.ciphertext, body.associated())
     content = cbor.decode_as(Content, plaintext, CIPHERTEXT_LIMIT)
     if blind(name_key, content.collection, content.name) != held.place:

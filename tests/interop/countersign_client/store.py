@@ -10,10 +10,13 @@ from . import cbor
 from .cbor import Raw
 from .code import EpochKey, SyncCode
 from .forms import Cursor
+from .keyring import Keyring
 from .keys import SealingKey, SigningKey
-from .messages import RecordRow, SealedRecord, Wire, many
+from .messages import RecordRow, SealedRecord
 from .problems import Problem
+from .roster import Roster
 from .shape import a_bool, a_bytes, a_text, a_uint, an_id
+from .wire import Wire, many
 
 _STATE_LIMIT = 1 << 32
 
@@ -60,7 +63,6 @@ class State(Wire):
         an_id,
         JoinState.from_raw,
         an_id,
-        an_id,
         many(a_bytes),
         many(RecordRow.from_raw),
         Cursor.from_raw,
@@ -72,15 +74,14 @@ class State(Wire):
         a_bool,
         a_bytes,
     )
-    OPTIONAL = frozenset({4, 5, 6, 9, 10, 11, 16})
+    OPTIONAL = frozenset({4, 5, 8, 9, 10, 15})
 
     relay: str
     signing_seed: bytes
     sealing_private: bytes
     sync_code: bytes
     join: JoinState | None = None
-    epoch_key: bytes | None = None
-    name_key: bytes | None = None
+    epoch_key: bytes | None = None  # the one that this device was let in with
     entries: tuple[bytes, ...] = ()
     rows: tuple[RecordRow, ...] = ()
     cursor: Cursor | None = None
@@ -102,19 +103,15 @@ class State(Wire):
 
     @property
     def code(self) -> SyncCode:
+        """The one that this device came in with."""
         return SyncCode(self.sync_code)
 
-    def key_of_epoch(self) -> EpochKey:
-        """The key of the only epoch of this version."""
-        if self.epoch_key is None:
+    def keyring(self, roster: Roster) -> Keyring:
+        """Every key that this device has, by a log that it has followed."""
+        member = roster.known(self.signing.public)
+        if self.epoch_key is None or member is None:
             raise Problem("not-joined", "this device is not a member yet")
-        return EpochKey(self.epoch_key, 1)
-
-    def names(self) -> bytes:
-        """The name key."""
-        if self.name_key is None:
-            raise Problem("not-joined", "this device is not a member yet")
-        return self.name_key
+        return Keyring.of(roster, self.signing.public, self.sealing, EpochKey(self.epoch_key, member.epoch))
 
 
 class Store:

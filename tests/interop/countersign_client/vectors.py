@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from . import cbor, seal
+from .approval import Approval
 from .cbor import Raw, Shape
-from .code import EpochKey, SyncCode
+from .code import EpochKey, RecoveryCode, SyncCode
 from .cose import Envelope, Sign1, sig_structure
 from .entries import Entry
 from .forms import (
-    DELETE, Body, Connect, JoinRequest, Nonce, Record, Reveal, Signed, Withdrawal, open_form, sign_form,
+    DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reveal, Signed, Withdrawal, open_form, sign_form,
 )
 from .http import SignedRead
 from .joiner import believe
+from .keyring import Keyring
 from .keys import SealingKey, SigningKey, hkdf
-from .log import Roster
 from .member import replay
 from .messages import (
     BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, Ask, Frame, LogPage, OpenRequests, Put,
@@ -33,7 +34,9 @@ from .messages import (
 from .play import Join
 from .problems import Problem
 from .records import Feed, Held, blind, open_record
+from .roster import Roster
 from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
+from .totp import one_time_code, time_step
 from .world import World, drawn, unhex
 
 Json = dict[str, Any]
@@ -45,6 +48,8 @@ FORMS: dict[str, type[Body]] = {
     "reveal": Reveal,
     "record": Record,
     "connect": Connect,
+    "approval": Approval,
+    "refill": Refill,
 }
 # The rule of a field's map, or of the maps in its array, where it has another name than the field.
 _RULES = {
@@ -53,8 +58,18 @@ _RULES = {
     "records": "sealed-record",
     "sealed": "sealed-record",
     "rows": "record-row",
+    "removals": "removal",
+    "recipients": "recipient",
+    "rotation/recovery": "device",
 }
-_KINDS = {1: "found", 2: "admit", 3: "deny"}
+# The rule of what stands beside a kind: of an entry, and of what is approved. An array there has the field's name.
+_KINDS = {
+    "body": {
+        1: "found", 2: "admit", 3: "deny", 4: "remove", 5: "rotate", 6: "leave", 7: "change-role", 8: "change-policy",
+        9: "closing", 10: "veto", 11: "close", 12: "settle",
+    },
+    "subject": {2: "admit-subject", 4: "removals", 7: "role-subject", 8: "policy", 9: "closing-subject"},
+}
 
 
 def only(case: Json, *members: str) -> Json:
@@ -80,6 +95,18 @@ def _sync_code(given: Json) -> Json:
     names = {"join key seed": "countersign/v1/join-key", "description key": "countersign/v1/description-key"}
     derived = _derived(code.secret, b"", names)
     return {"words": code.words(), "derived": derived, "join_key": code.join_key.public.hex()}
+
+
+def _recovery_code(given: Json) -> Json:
+    code = RecoveryCode(*unhex(given, "recovery_code"))
+    names = {"signing seed": "countersign/v1/recovery-signing", "sealing secret": "countersign/v1/recovery-sealing"}
+    keys = {"signing": code.signing.public.hex(), "sealing": code.sealing.public.hex()}
+    return {"words": code.words(), "derived": _derived(code.secret, b"", names)} | keys
+
+
+def _one_time_code(given: Json) -> Json:
+    step = time_step(given["now_s"])
+    return {"code": one_time_code(*unhex(given, "secret"), step), "step": step}
 
 
 def _epoch_key(given: Json) -> Json:
@@ -120,6 +147,8 @@ def derivations(document: Json) -> Json:
     """derivations.json."""
     made = {
         "sync_codes": _each(document["sync_codes"], _sync_code, "sync_code"),
+        "recovery_codes": _each(document["recovery_codes"], _recovery_code, "recovery_code"),
+        "one_time_codes": _each(document["one_time_codes"], _one_time_code, "secret", "now_s"),
         "epoch_keys": _each(document["epoch_keys"], _epoch_key, "epoch_key", "epoch"),
         "blinded_names": _each(document["blinded_names"], _blinded_name, "name_key", "collection", "id"),
         "check_codes": _each(document["check_codes"], _check_code, "c", "nonce", "request", "nonce_hash"),
@@ -179,15 +208,15 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
 
     def value(name: str, given: Any) -> Raw:
         if isinstance(given, dict):
-            return raw_of(names, _RULES.get(name, name), given)
-        if name == "body":
-            return [given[0], raw_of(names, _KINDS[given[0]], given[1])]
+            return raw_of(names, _RULES.get(f"{form}/{name}") or _RULES.get(name, name), given)
+        if name in _KINDS:
+            return [given[0], value(_KINDS[name][given[0]], given[1])]
         if isinstance(given, list):
             return [value(name, item) for item in given]
         is_bytes = isinstance(given, str) and given.startswith("h'")
         return bytes.fromhex(given[2:-1]) if is_bytes else given
 
-    numbers = {name: number for number, name in enumerate(names[form])}
+    numbers = {name: number for number, name in enumerate(names[form])} if fields else {}
     return {numbers[name]: value(name, given) for name, given in fields.items()}
 
 
@@ -236,6 +265,7 @@ def forms(document: Json) -> Json:
 ROLES = ("approver", "writer", "reader", "recovery")
 WAYS = ("typed", "ticket", "totp", "none", "recovery")
 REASONS = ("denied", "wrong-code", "not-me")
+WHY = ("retired", "lost", "distrusted", "left", "replaced")
 
 
 def logs(document: Json, world: World) -> Json:
@@ -268,7 +298,11 @@ def roster_of(roster: Roster) -> Json:
             "by": member.by.hex(),
             "how": None if member.how is None else WAYS[member.how],
         }
-        for signing, member in roster.members.items()
+        for signing, member in sorted(roster.members.items())
+    ]
+    former = [
+        {"signing": signing.hex(), "seq": gone.until, "by": gone.by.hex(), "why": WHY[gone.why]}
+        for signing, gone in sorted(roster.former.items())
     ]
     decisions = [
         {
@@ -284,9 +318,14 @@ def roster_of(roster: Roster) -> Json:
         "head": roster.head.hex(),
         "seq": roster.seq,
         "epoch": roster.epoch,
-        "key_id": roster.key_ids[roster.epoch].hex(),
+        "key_id": roster.epochs[roster.epoch].key_id.hex(),
         "join_key": roster.join_key.hex(),
         "members": members,
+        "former": former,
+        "rotation_owed": roster.rotation_owed,
+        "closing": roster.closing.hash.hex() if roster.closing else None,
+        "closed": roster.closed,
+        "totp_step": None if roster.totp_step < 0 else roster.totp_step,
         "decisions": decisions,
     }
 
@@ -304,30 +343,52 @@ def records(document: Json, world: World) -> Json:
     """records.json: the cases whose every record is one that a writer of ours writes."""
     headers: Json = {}
     cases = []
-    for case in document["cases"]:
-        if not case["relay"]["error"] and all(item["state"] != "damaged" for item in case["items"]):
-            cases.append(only(case, "log", "relay", "reader") | _feed(document, world, case, headers))
+    for case in filter(is_written, document["cases"]):
+        inputs = only(case, "log", "relay", "reader", "refill", "epoch_key")
+        cases.append(inputs | _feed(document, world, case, headers))
     return {"records": headers, "cases": cases}
+
+
+def is_written(case: Json) -> bool:
+    """Whether writers of ours make all of its records: each was good once, and none is damaged."""
+    verdicts = [case["relay"], case.get("refill", case["relay"])]
+    good = any(verdict["error"] is None for verdict in verdicts)
+    return good and all(item["state"] != "damaged" for item in case["items"])
+
+
+def keys_of(document: Json, case: Json, roster: Roster) -> dict[int, EpochKey]:
+    """The keys that the records of a case are opened with: the first one, and that of the last epoch."""
+    given = {1: document["epoch_key"], roster.epoch: case.get("epoch_key", document["epoch_key"])}
+    return {epoch: EpochKey(bytes.fromhex(key), epoch) for epoch, key in given.items()}
 
 
 def _feed(document: Json, world: World, case: Json, headers: Json) -> Json:
     entries, roster = world.log([document["entries"][name] for name in case["log"]])
-    feed, lines = Feed(), []
+    feed, lines, keys = Feed(), [], keys_of(document, case, roster)
     for given in case["records"]:
         header = document["records"][given["record"]]
         head = cbor.parse(*unhex(header, "payload"))[8]
         at = 1 + [entry.hash for entry in entries].index(head)
-        made = world.record(replay(tuple(entry.raw for entry in entries[:at])), feed, header, given)
+        made = world.record(replay(tuple(entry.raw for entry in entries[:at])), feed, keys, header, given)
         if given in case["records"][: len(lines)]:
             made = SealedRecord(*unhex(headers[given["record"]], "bytes"), *unhex(given, "ciphertext"))
         headers[given["record"]] = form_told(world, open_form(Record, made.header))
         lines.append(given | {"ciphertext": made.ciphertext.hex() if made.ciphertext else None})
         feed.take(roster, RecordRow(len(lines), made))
-    items = [item_of(world.name_key, world.epoch_key, feed.current[place]) for place in sorted(feed.current)]
-    return {"records": lines, "items": items}
+    return {"records": lines, "items": items_of(world.name_key, keys, feed, roster)}
 
 
-def item_of(name_key: bytes, key: EpochKey, held: Held) -> Json:
+def items_of(name_key: bytes, keys: Mapping[int, EpochKey], feed: Feed, roster: Roster) -> list[Json]:
+    """What a reader has."""
+    disputed = [held.place for held in feed.disputed(roster)]
+    items = []
+    for place in sorted(feed.current):
+        item = item_of(name_key, keys, feed.current[place])
+        items.append(item | {"disputed": True} if place in disputed and item["state"] == "there" else item)
+    return items
+
+
+def item_of(name_key: bytes, keys: Mapping[int, EpochKey], held: Held) -> Json:
     """What a reader has at a place."""
     collection, name = (blinded.hex() for blinded in held.place)
     known = {"collection": collection, "id": name, "version": held.record.hash.hex()}
@@ -336,10 +397,39 @@ def item_of(name_key: bytes, key: EpochKey, held: Held) -> Json:
     if held.ciphertext is None:
         return known | {"state": "replaced"}
     try:
-        content = open_record(name_key, {key.epoch: key}, held)
+        content = open_record(name_key, keys, held)
     except Problem:
         return known | {"state": "damaged"}
     return known | {"state": "there", "names": [content.collection, content.name], "value": content.value.hex()}
+
+
+# Epochs
+
+
+def epochs(document: Json, world: World) -> Json:
+    """epochs.json: the keys that a device has."""
+    entries: Json = {}
+
+    def keys(given: Json) -> Json:
+        made, roster = world.log([document["entries"][name] for name in given["log"]])
+        entries.update((name, form_told(world, entry)) for name, entry in zip(given["log"], made, strict=True))
+        ring = keyring_of(document, given, roster)
+        known = [ring.keys[epoch].secret.hex() for epoch in sorted(ring.keys)]
+        return {"epoch_keys": known, "name_key": ring.name_key.hex(), "sync_code": ring.code.secret.hex()}
+
+    cases = _each(document["cases"], keys, "device", "epoch_key", "log")
+    return {"entries": entries, "cases": cases}
+
+
+def keyring_of(document: Json, given: Json, roster: Roster) -> Keyring:
+    """What a device has whose own epoch key is that of any epoch, or none: else what is wrong with it."""
+    key, own = document["keys"][given["device"]], given["epoch_key"]
+    signing, sealing_secret = unhex(key, "signing", "sealing_secret")
+    candidates = [EpochKey(bytes.fromhex(own), epoch) for epoch in roster.epochs] if own else []
+    mine = next((known for known in candidates if known.key_id == roster.epochs[known.epoch].key_id), None)
+    ring = Keyring.of(roster, signing, SealingKey(sealing_secret), mine)
+    ring.current(roster)
+    return ring
 
 
 # Rounds
@@ -379,7 +469,7 @@ def rounds(document: Json, world: World) -> Json:
         sealing_key, showed = SealingKey(*unhex(case, "sealing_secret")), set(map(bytes.fromhex, case["showed_code_for"]))
         raw = tuple(entry.raw for entry in entries)
         joined = believe(raw, request(case["request"]), world.code, sealing_key, showed)
-        secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.name_key, "sync_code": world.code.secret}
+        secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.keyring.name_key, "sync_code": joined.keyring.code.secret}
         inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "log")
         admissions.append(inputs | {name: secret.hex() for name, secret in secrets.items()})
     return {"forms": made, "answers": answers, "admissions": admissions}
@@ -470,13 +560,14 @@ def everything(folder: Path) -> dict[str, Json]:
     """Every file of a folder of vectors, as far as it is good."""
     told = {name: json.loads((folder / f"{name}.json").read_text()) for name in FILES}
     told["join"]["names"] = told["forms"]["names"] | told["join"]["names"]
-    world = World(told["derivations"], told["sealing"], told["logs"]["keys"])
+    keys = {name: key for file in ("forms", "logs", "epochs", "records") for name, key in told[file]["keys"].items()}
+    world = World(told["derivations"], told["sealing"], keys)
     makers = (derivations, sealing, forms, messages, reads)
     made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
-    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, records, rounds, join)}
+    return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, epochs, records, rounds, join)}
 
 
-FILES = ("derivations", "sealing", "forms", "logs", "records", "rounds", "reads", "messages", "join")
+FILES = ("derivations", "sealing", "forms", "logs", "epochs", "records", "rounds", "reads", "messages", "join")
 
 
 def main() -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from . import cbor, seal
+from .approval import Approval
+from .changes import Remove
 from .code import EpochKey, SyncCode
-from .entries import Admit, Deny, Description, Entry, Found
-from .forms import DELETE, Device, JoinRequest, Nonce, Record, Signed, open_form, sign_form
+from .entries import Admit, Description, Entry, Found
+from .forms import DELETE, JoinRequest, Nonce, Record, Signed, open_form, sign_form
 from .founder import admit_entry, found_entry
 from .joiner import ask
-from .keys import SealingKey, SigningKey, u64
-from .log import Roster, apply
+from .keyring import Keyring
+from .keys import SealingKey, SigningKey
+from .lifecycle import Author, NewRecovery
+from .log import apply
 from .messages import SealedRecord
 from .records import CIPHERTEXT_LIMIT, Content, Feed, Writer, open_record
+from .roster import Roster
 
 Json = dict[str, Any]
 
@@ -72,29 +77,52 @@ class World:
         if isinstance(told.body, Found):
             return self.found(signer, told.body, told.at)
         assert roster is not None
-        if isinstance(told.body, Deny):
-            return sign_form(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
-        assert isinstance(told.body, Admit)
-        request = self.request(open_form(JoinRequest, told.body.request).body)
-        name = self.names[request.body.device.signing]
+        if isinstance(told.body, Remove) and self._tells("removal/epoch-key-before", told.body.rotation.epoch_key_before):
+            return self.removal(roster, signer, told.body, told.at)
+        if not isinstance(told.body, Admit):
+            return self.again(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
+        asked = open_form(JoinRequest, told.body.request).body
+        name = self.names[asked.device.signing]
+        if not self._tells(f"{name}/admit-description", told.body.description):
+            return self.again(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
+        request = self.request(asked)
         with drawn(*self.draws(f"{name}/admit-description", f"{name}/welcome")):
             description = self.description(f"{name}/admit-description").encoded()
-            return admit_entry(roster, request, description, told.body.role, self.epoch_key, signer, told.at)
+            approvals = [open_form(Approval, form) for form in told.body.approvals]
+            how, step = told.body.how, told.body.totp_step
+            return admit_entry(
+                roster, request, description, told.body.role, self.epoch_key, signer, told.at, how, approvals, step
+            )
+
+    def _tells(self, name: str, sealed: bytes) -> bool:
+        """Whether a value of suite 02 is sealed with the randomness of this name."""
+        return name in self.sealed and sealed[1:25] == self.draws(name)[0]
+
+    def removal(self, roster: Roster, signer: SigningKey, told: Remove, at: int) -> Signed[Entry]:
+        """A removal, whose new epoch key and sync code are told as what was sealed."""
+        recipients = [self.names[device] for device in told.rotation.devices]
+        keys = [f"removal/epoch-key-for-the-{name}" for name in recipients]
+        fresh, code = (bytes.fromhex(self.sealed[name]["plaintext"]) for name in (keys[0], "removal/sync-code"))
+        ring = Keyring({1: self.epoch_key}, self.name_key, self.code)
+        wrapped = ("removal/epoch-key-before", "removal/name-key", "removal/sync-code")
+        with drawn(fresh, *self.draws(*keys, *wrapped)):
+            return Author(roster, ring, signer, at).remove(told.removals, told.reason, SyncCode(code))
+
+    def again(self, entry: Entry, signer: SigningKey) -> Signed[Entry]:
+        """An entry of which the files do not tell all that was drawn: what it seals is taken as it stands."""
+        return sign_form(entry, signer, *(self.signing[self.names[key]] for _, key in entry.proofs()))
 
     def found(self, signer: SigningKey, told: Found, at: int) -> Signed[Entry]:
         """A founding with the policy that is told."""
-        name = self.names[signer.public]
-        with drawn(*self.draws("found/description", "found/name-key", "found/sync-code")):
-            description = self.description("found/description")
-            entry = found_entry(self.code, self.epoch_key, self.name_key, signer, self.sealing[name], description, at)
-        body, proofs = replace(entry.body.body, policy=told.policy), [self.code.join_key]
+        name, draws, recovery = self.names[signer.public], ["found/description", "found/name-key", "found/sync-code"], None
         if told.recovery:
-            recovery, sealing_key = self.signing["recovery words"], self.sealing["recovery words"]
-            info = b"countersign/v1/recovery-seal" + self.code.join_key.public + recovery.public + u64(1)
-            with drawn(*self.draws("recovery/epoch-key")):
-                sealed = seal.seal_to(sealing_key.public, self.epoch_key.secret, info, b"")
-            body, proofs = replace(body, recovery=(Device(recovery.public, sealing_key.public), sealed)), [*proofs, recovery]
-        return sign_form(replace(entry.body, body=body), signer, *proofs)
+            draws.append("recovery/epoch-key")
+            recovery = NewRecovery(self.signing["recovery words"], self.sealing["recovery words"].public)
+        with drawn(*self.draws(*draws)):
+            description, sealing = self.description("found/description"), self.sealing[name]
+            return found_entry(
+                self.code, self.epoch_key, self.name_key, signer, sealing, description, at, told.policy, recovery
+            )
 
     def request(self, told: JoinRequest) -> Signed[JoinRequest]:
         """The request of a device."""
@@ -126,13 +154,15 @@ class World:
         body = Nonce(roster.chain, request.hash, told.round, roster.head, roster.epoch, told.nonce)
         return sign_form(body, self.signing[given["signer"]])
 
-    def record(self, roster: Roster, feed: Feed, header: Json, given: Json) -> SealedRecord:
+    def record(
+        self, roster: Roster, feed: Feed, keys: Mapping[int, EpochKey], header: Json, given: Json
+    ) -> SealedRecord:
         """A record at the end of its writer's line, with the content, the randomness and the time that are told."""
         told = Record.from_raw(cbor.parse(*unhex(header, "payload")))
-        writer = Writer(self.signing[header["signer"]], self.name_key, self.epoch_key)
+        writer = Writer(self.signing[header["signer"]], self.name_key, keys[roster.epoch])
         if told.operation == DELETE:
             (now,) = (held for place, held in feed.current.items() if place == (told.collection, told.name))
-            content = open_record(self.name_key, {1: self.epoch_key}, now)
+            content = open_record(self.name_key, keys, now)
             return writer.delete(roster, feed, content.collection, content.name, told.at)
         content = cbor.decode_as(Content, *unhex(given, "content"), CIPHERTEXT_LIMIT)
         with drawn(*unhex(given, "nonce")):

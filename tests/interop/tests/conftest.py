@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from family import Family, three_approvers
 
-from countersign_client import cbor, socket
+from countersign_client import cbor, seal, socket
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Admit, Deny, Entry
 from countersign_client.forms import Connect, Cursor, JoinRequest, Nonce, Record, Reveal, Signed, open_form
@@ -18,13 +19,14 @@ from countersign_client.founder import found_entry
 from countersign_client.http import Relay
 from countersign_client.joiner import describe
 from countersign_client.keys import SealingKey, SigningKey
-from countersign_client.log import Roster, apply
+from countersign_client.log import apply
 from countersign_client.member import milliseconds
 from countersign_client.messages import (
     Append, Appended, Ask, Challenge, Frame, LogPage, OpenRequest, OpenRequests, Put, Ready, RecordPage, RecordRow,
     Round, SealedRecord, Seen, Standing, Stored,
 )
 from countersign_client.problems import Problem
+from countersign_client.roster import Roster
 
 ORIGIN = "http://relay.test:8080"
 
@@ -57,6 +59,7 @@ class FakeRelay(Relay):
         super().__init__(ORIGIN)
         self.entries: list[bytes] = []
         self.rows: list[RecordRow] = []
+        self.refills: list[bytes | None] = []
         self.store = 7
         self.roster: Roster | None = None
         self.ask: Ask | None = None
@@ -96,7 +99,9 @@ class FakeRelay(Relay):
             ]
             return None
         if path == "/v1/records":
-            (record,) = cbor.decode_as(Put, body, 1 << 22).records
+            put = cbor.decode_as(Put, body, 1 << 22)
+            (record,) = put.records
+            self.refills.append(put.refill)
             for row in self.rows:
                 if row.record.header == record.header:
                     return Stored((row.number,))
@@ -178,6 +183,17 @@ class FakeSocket:
     def close(self) -> None:
         if self in self._relay.sockets:
             self._relay.sockets.remove(self)
+
+
+@pytest.fixture(autouse=True)
+def draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the randomness of sealing gives it back."""
+    monkeypatch.setattr(seal, "draw", seal.draw)
+
+
+@pytest.fixture
+def family() -> Family:
+    return three_approvers(Family(1))
 
 
 @pytest.fixture

@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from countersign_client import socket  # noqa: E402
 from countersign_client.code import SyncCode  # noqa: E402
-from countersign_client.entries import WRITER  # noqa: E402
 from countersign_client.forms import DELETE  # noqa: E402
 from countersign_client.founder import Approver, found  # noqa: E402
 from countersign_client.http import Relay  # noqa: E402
 from countersign_client.joiner import Joiner  # noqa: E402
 from countersign_client.member import Member  # noqa: E402
+from countersign_client.policy import WRITER  # noqa: E402
 from countersign_client.records import Held  # noqa: E402
 from countersign_client.store import Store  # noqa: E402
 

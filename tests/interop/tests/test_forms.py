@@ -5,28 +5,47 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import pytest
+from family import Family, three_approvers
 
 from countersign_client import cbor
-from countersign_client.cose import JOIN_PROOF, Envelope, Sign1
+from countersign_client.approval import Approval, Nothing, Subject
+from countersign_client.cose import JOIN_PROOF, RECOVERY_PROOF, Envelope, Sign1
 from countersign_client.entries import Admit, Deny, Entry
 from countersign_client.forms import (
-    Connect, Cursor, Device, JoinRequest, Nonce, Record, Reveal, Signed, Withdrawal, open_form, sign_form,
+    Connect, Cursor, Device, JoinRequest, Nonce, Record, Refill, Reveal, Signed, Withdrawal, open_form, sign_form,
 )
 from countersign_client.founder import admit_entry, deny_entry
 from countersign_client.joiner import ask, describe
 from countersign_client.keys import LOW_ORDER_U, SealingKey, SigningKey
 from countersign_client.problems import Problem
 from countersign_client.records import Content, Feed, Writer
+from countersign_client.rotation import NOTHING, Cut, Removal
 
 KEY = SigningKey.random()
 OTHER = SigningKey.random()
-NAMES = ["found", "admit", "deny", "join-request", "withdrawal", "nonce", "reveal", "record", "delete", "member", "joiner"]
+CHANGES = [
+    "remove", "rotate", "rotate-bringing", "leave", "change-role", "change-policy", "closing", "veto", "close", "settle",
+    "approval-admit", "approval-remove", "approval-change-role", "approval-change-policy", "approval-closing",
+]
+NAMES = [
+    "found", "admit", "deny", "join-request", "withdrawal", "nonce", "reveal", "record", "delete", "refill", "member",
+    "joiner", *CHANGES,
+]
 
 
 def an_id() -> bytes:
     return os.urandom(32)
+
+
+@cache
+def living() -> tuple[dict[str, Signed], list[SigningKey]]:
+    """A form of each kind that changes a chain, and the keys that sign and prove them."""
+    family = three_approvers(Family(1))
+    forms = family.one_of_each()
+    return forms, [person.signing for person in family.people.values()] + [code.join_key for code in family.codes]
 
 
 @pytest.fixture
@@ -48,8 +67,10 @@ def forms(chain) -> dict[str, Signed]:
         "reveal": sign_form(Reveal(an_id(), an_id(), an_id()), KEY),
         "record": open_form(Record, put.header),
         "delete": open_form(Record, delete.header),
+        "refill": sign_form(Refill.of(an_id(), [an_id(), an_id()]), KEY),
         "member": sign_form(member, KEY),
         "joiner": sign_form(joiner, KEY),
+        **living()[0],
     }
 
 
@@ -61,15 +82,15 @@ def refused(cls: type, data: bytes) -> str:
 
 def resigned(form: Signed, keys: dict[bytes, SigningKey], payload: bytes) -> bytes:
     """The same form with another payload, every signature right."""
-    cls, old = type(form.body), cbor.decode_as(Envelope, form.raw, 1 << 20)
+    cls = type(form.body)
     signed = Sign1.sign(cls.LABEL, keys[form.signer], payload)
-    proofs = tuple(Sign1.sign(JOIN_PROOF, keys[proof.kid], signed.hash(cls.LABEL)) for proof in old.proofs)
+    proofs = tuple(Sign1.sign(label, keys[key], signed.hash(cls.LABEL)) for label, key in form.body.proofs())
     return cbor.encode(Envelope(signed, proofs).to_raw())
 
 
 @pytest.fixture
 def keys(chain) -> dict[bytes, SigningKey]:
-    return {key.public: key for key in (KEY, OTHER, chain.founder, chain.code.join_key)}
+    return {key.public: key for key in (KEY, OTHER, chain.founder, chain.code.join_key, *living()[1])}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,7 +99,7 @@ def test_good(forms, name: str) -> None:
     again = open_form(type(form.body), form.raw)
     assert again == form
     head = b"\xd2\x84\x58\x26\xa2\x01\x27\x04\x58\x20" + form.signer + b"\xa0"
-    start = 1 if name in ("found", "join-request") else 0
+    start = 1 if form.body.proofs() else 0
     assert form.raw[start:].startswith(head)
 
 
@@ -146,13 +167,16 @@ def test_proofs_missing_needless_or_wrong(forms, keys, name: str) -> None:
     envelope = cbor.decode_as(Envelope, form.raw, 1 << 20)
     needless = Sign1.sign(JOIN_PROOF, OTHER, form.hash)
     sets = [(*envelope.proofs, needless)]
-    if envelope.proofs:
-        (proof,) = envelope.proofs
-        joins = keys[proof.kid]
+    if len(envelope.proofs) == 2:
+        sets += [envelope.proofs[:1], envelope.proofs[1:], envelope.proofs[::-1]]
+    elif envelope.proofs:
+        ((label, key),) = form.body.proofs()
+        joins = keys[key]
         sets += [
             (),
             (needless,),
-            (Sign1.sign(JOIN_PROOF, joins, an_id()),),
+            (Sign1.sign(label, joins, an_id()),),
+            (Sign1.sign(RECOVERY_PROOF if label == JOIN_PROOF else JOIN_PROOF, joins, form.hash),),
             (Sign1.sign(type(form.body).LABEL, joins, form.hash),),
         ]
     for proofs in sets:
@@ -185,7 +209,7 @@ def test_bad_cose_shapes(forms) -> None:
         assert refused(Nonce, cbor.encode(shape)) == "malformed"
 
 
-@pytest.mark.parametrize("kind", [0, 4, 12, 13])
+@pytest.mark.parametrize("kind", [0, 13, 1 << 40])
 def test_unknown_kind(forms, keys, kind: int) -> None:
     form = forms["deny"]
     payload = cbor.encode({**form.body.to_raw(), 5: [kind, {}]})
@@ -218,6 +242,9 @@ BAD_FIELDS: list[BadBody] = [
     lambda f: ("admit", _admit(f, ticket=b"t")),
     lambda f: ("admit", _admit(f, how=2)),
     lambda f: ("admit", _admit(f, description=b"\x02" + bytes(512))),
+    lambda f: ("approval-change-role", _subject(f, "approval-change-role", cut=Cut(0, an_id(), 0))),
+    lambda f: ("approval-change-role", _subject(f, "approval-change-role", cut=Cut(1, None, 1))),
+    lambda f: ("approval-remove", replace(f["approval-remove"].body, subject=Subject(4, (Removal(an_id(), NOTHING),) * 2))),
 ]
 UNKNOWN_NUMBERS: list[BadBody] = [
     lambda f: ("record", replace(f["record"].body, operation=2)),
@@ -225,12 +252,34 @@ UNKNOWN_NUMBERS: list[BadBody] = [
     lambda f: ("deny", replace(f["deny"].body, body=Deny(an_id(), an_id(), 3, 0))),
     lambda f: ("admit", _admit(f, role=4)),
     lambda f: ("admit", _admit(f, how=5)),
+    lambda f: ("remove", _body(f, "remove", reason=3)),
+    lambda f: ("remove", _body(f, "remove", removals=())),
+    lambda f: ("remove", _body(f, "remove", removals=f["remove"].body.body.removals * 129)),
+    lambda f: ("leave", _body(f, "leave", cut=replace(f["leave"].body.body.cut, which=2))),
+    lambda f: ("change-role", _body(f, "change-role", role=4)),
+    lambda f: ("change-role", _body(f, "change-role", approvals=(b"",) * 129)),
+    lambda f: ("veto", _body(f, "veto", of=2)),
+    lambda f: ("closing", _body(f, "closing", approvals=(b"",))),
+    *(
+        lambda f, kind=kind: ("approval-closing", replace(f["approval-closing"].body, subject=Subject(kind, Nothing())))
+        for kind in (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13)
+    ),
 ]
+
+
+def _subject(forms: dict[str, Signed], name: str, **changes: object) -> Approval:
+    approval = forms[name].body
+    return replace(approval, subject=replace(approval.subject, what=replace(approval.subject.what, **changes)))
 
 
 def _admit(forms: dict[str, Signed], **changes: object) -> Entry:
     entry = forms["admit"].body
     assert isinstance(entry.body, Admit)
+    return replace(entry, body=replace(entry.body, **changes))
+
+
+def _body(forms: dict[str, Signed], name: str, **changes: object) -> Entry:
+    entry = forms[name].body
     return replace(entry, body=replace(entry.body, **changes))
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import queue
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from vectors_of import refusal
 
+from countersign_client.changes import LOST
 from countersign_client.code import SyncCode
-from countersign_client.entries import WRITER
+from countersign_client.entries import Description
+from countersign_client.forms import Record, Refill, open_form, sign_form
 from countersign_client.founder import Approver, found
-from countersign_client.joiner import Joiner
+from countersign_client.joiner import Joiner, describe
+from countersign_client.keys import SigningKey
 from countersign_client.member import Member
+from countersign_client.policy import WRITER
 from countersign_client.problems import Alarm, Problem
+from countersign_client.records import check_refill
+from countersign_client.rotation import LAST, Cut, Removal
 from countersign_client.store import Store
 
 
@@ -137,3 +145,58 @@ def test_relay_that_withholds_a_current_value_is_found_out(tmp_path: Path, relay
     relay.rows[0] = type(row)(1, type(row.record)(row.record.header, None))
     with pytest.raises(Alarm, match="withholds"):
         joiner.verify()
+
+
+def test_members_follow_new_epochs_and_a_removed_one_none(tmp_path: Path, relay) -> None:
+    founder, joiner = join(tmp_path, relay)
+    approver, device = Approver(founder, print), joiner.store.state.signing.public
+    assert joiner.put("notes", "one", b"first epoch") == 1
+    approver.change(lambda author: author.rotate())
+    assert founder.put("notes", "two", b"second epoch") == 2
+    assert (joiner.get("notes", "one"), joiner.get("notes", "two")) == (b"first epoch", b"second epoch")
+    assert joiner.put("notes", "one", b"again") == 3
+    code = SyncCode(bytes(32))
+    cut = Cut(2, joiner.feed.lines[device].record.hash, LAST)
+    approver.change(lambda author: author.remove((Removal(device, cut),), LOST, code))
+    assert founder.put("notes", "three", b"third epoch") == 4
+    again = load(tmp_path / "a", relay)
+    assert [again.get("notes", name) for name in ("one", "two", "three")] == [b"again", b"second epoch", b"third epoch"]
+    assert again.keyring.code == code and again.verify() == (4, 4, 3)
+    gone = load(tmp_path / "b", relay)
+    assert gone.get("notes", "one") == b"again"
+    for refused in (lambda: gone.get("notes", "three"), lambda: gone.put("notes", "four", b"")):
+        with pytest.raises(Problem, match="no-key|not-sealed-here"):
+            refused()
+
+
+def test_what_lies_past_a_last_cut_is_told(tmp_path: Path, relay) -> None:
+    founder, joiner = join(tmp_path, relay)
+    joiner.put("notes", "one", b"x")
+    founder.sync()
+    removal = Removal(joiner.store.state.signing.public, Cut(0, None, LAST))
+    with pytest.raises(Alarm, match="past-cut"):
+        Approver(founder, print).change(lambda author: author.remove((removal,), LOST, SyncCode(bytes(32))))
+    with pytest.raises(Problem, match="past-cut"):
+        load(tmp_path / "a", relay).verify()
+
+
+def test_records_of_another_store_are_given_back_with_a_refill(tmp_path: Path, relay) -> None:
+    founder, _ = join(tmp_path, relay)
+    founder.put("notes", "one", b"x")
+    (row,), relay.rows[:], relay.store = list(relay.rows), [], 8
+    founder.sync()
+    assert relay.rows == [row]
+    refill, record = open_form(Refill, relay.refills[-1]), open_form(Record, row.record.header)
+    check_refill(founder.roster, refill, [record])
+    for other, code in (
+        (Refill.of(founder.roster.chain, ()), "bad-field"), (Refill.of(bytes(32), (record.hash,)), "bad-field"),
+    ):
+        form = sign_form(other, founder.store.state.signing)
+        assert refusal(lambda: check_refill(founder.roster, form, [record])) == code  # noqa: B023
+    stranger = sign_form(refill.body, SigningKey.random())
+    assert refusal(lambda: check_refill(founder.roster, stranger, [record])) == "not-a-member"
+
+
+def test_a_one_time_code_stays_out_of_the_log() -> None:
+    said = replace(describe("phone"), one_time_code="123456")
+    assert Description.decoded(said.encoded()) == said and said.without_code() == describe("phone")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from logging import getLogger
 from typing import Any
 
 import pytest
 from cddl_verifier import Validator
+from family import Family, three_approvers
 from vectors_of import FOLDER, NAMED, load
 
 from countersign_client import cbor, vectors
+from countersign_client.cose import Envelope
+from countersign_client.entries import KINDS, Deny, Entry
+from countersign_client.forms import Refill, sign_form
 
 getLogger("cddl_verifier").setLevel("CRITICAL")
 
@@ -46,6 +51,28 @@ def test_every_block_is_read() -> None:
     assert len(BLOCKS) == PAGE.count("```cddl") > 10
     rules = re.findall(r"^([\w-]+) *=", "\n".join(BLOCKS), re.MULTILINE)
     assert len(rules) == len(set(rules)) and {*vectors.FORMS, *vectors.MESSAGES} <= set(rules)
+
+
+def test_every_name_is_defined() -> None:
+    """One document: each rule stands once, and names nothing that is not there."""
+    text = re.sub(r';.*|"[^"]*"|[\w-]+:', "", "\n".join(BLOCKS))
+    rules = re.findall(r"^([\w-]+) *=", text, re.MULTILINE)
+    prelude = {"bstr", "tstr", "uint", "bool", "size"}
+    assert len(rules) == len(set(rules)) and set(re.findall(r"[A-Za-z][\w-]*", text)) - {*rules} == prelude
+
+
+def test_what_the_client_makes_of_each_kind() -> None:
+    family = three_approvers(Family(1))
+    policies = [family.policy, replace(family.policy, ways=(3,), totp=(1, family.policy.totp[1]))]
+    made = [*family.entries, *family.one_of_each().values(), *map(family.author(family.laptop).change_policy, policies)]
+    made.append(sign_form(Refill.of(bytes(32), []), family.laptop.signing))
+    kinds = {type(form.body.body) for form in made if isinstance(form.body, Entry)}
+    assert kinds | {Deny} == set(KINDS.values())
+    rules = {cls: rule for rule, cls in vectors.FORMS.items()}
+    for form in made:
+        envelope = Envelope.read(form.raw)
+        assert matches(rules[type(form.body)], envelope.form.payload), form
+        assert enveloped({"proofs": envelope.proofs}, form.raw)
 
 
 def test_forms() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from vectors_of import Case, load, refusal, visit
 
-from countersign_client.code import EpochKey, SyncCode
+from countersign_client.code import EpochKey, RecoveryCode, SyncCode
 from countersign_client.keys import SealingKey, SigningKey, hkdf
 from countersign_client.problems import Problem
 from countersign_client.records import blind
 from countersign_client.rounds import commitment_before
 from countersign_client.seal import open_sealed, unwrap
+from countersign_client.totp import right_step
 
 NUMBER = 8
 
@@ -32,6 +33,20 @@ def sync_code(_: dict[str, Any], case: Case) -> None:
     assert code.words() == case["words"] and SyncCode.from_words(case["words"]) == code
     assert code.join_key.public == case.bytes("join_key")
     derived(case, code.secret, b"", {"join key seed": code.join_key.seed, "description key": code.description_key})
+
+
+def recovery_code(_: dict[str, Any], case: Case) -> None:
+    code = RecoveryCode(case.bytes("recovery_code"))
+    assert code.words() == case["words"] and RecoveryCode.from_words(case["words"]) == code
+    assert (code.signing.public, code.sealing.public) == (case.bytes("signing"), case.bytes("sealing"))
+    derived(case, code.secret, b"", {"signing seed": code.signing.seed, "sealing secret": code.sealing.private})
+
+
+def one_time_code(_: dict[str, Any], case: Case) -> None:
+    """Right in its own step, and in the one before and after; once used, no more."""
+    secret, code, step, now = case.bytes("secret"), case["code"], case["step"], case["now_s"]
+    assert right_step(secret, code, now) == step and right_step(secret, code, now, step) is None
+    assert [right_step(secret, code, now + late) for late in (-60, -30, 30, 60)] == [None, step, step, None]
 
 
 def epoch_key(_: dict[str, Any], case: Case) -> None:
@@ -103,7 +118,7 @@ def randomness(case: Case) -> None:
 
 def test_derivations() -> None:
     checks = {
-        "sync_codes": sync_code, "epoch_keys": epoch_key, "blinded_names": blinded_name, "commitments": commitments,
+        "sync_codes": sync_code, "recovery_codes": recovery_code, "one_time_codes": one_time_code, "epoch_keys": epoch_key, "blinded_names": blinded_name, "commitments": commitments,
         "check_codes": check_code, "payloads": payload, "texts": text,
     }
     visit("derivations", set(), checks)
@@ -116,7 +131,7 @@ def test_sealing() -> None:
 def test_keys() -> None:
     """Every file that lists keys lists the same, and each public half belongs to its secret."""
     seen: dict[str, Any] = {}
-    for name in ("forms", "logs"):
+    for name in ("forms", "logs", "epochs", "records", "rounds"):
         for who, key in load(name)["keys"].items():
             assert seen.setdefault(who, key) == key
     for key in map(Case, seen.values()):

@@ -9,13 +9,14 @@ from vectors_of import Case, load, refusal, visit
 from countersign_client import cbor, vectors
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Entry
-from countersign_client.forms import JoinRequest, Nonce, Signed, open_form, sign_form
+from countersign_client.forms import JoinRequest, Nonce, Record, Signed, open_form, sign_form
 from countersign_client.http import SignedRead
 from countersign_client.joiner import believe
 from countersign_client.keys import SealingKey, SigningKey
-from countersign_client.log import Roster, apply
+from countersign_client.log import apply
 from countersign_client.messages import RecordRow, SealedRecord
-from countersign_client.records import Feed, Gate
+from countersign_client.records import Feed, Gate, Refilled
+from countersign_client.roster import Roster
 from countersign_client.rounds import JoinerRounds, check_code, open_reveal, typed_code
 
 Document = dict[str, Any]
@@ -32,15 +33,15 @@ def roster_after(document: Document, names: list[str]) -> Roster:
     return roster
 
 
-def record_rows(document: Document, case: Case) -> list[RecordRow]:
-    key = EpochKey(bytes.fromhex(document["epoch_key"]), 1)
+def record_rows(document: Document, case: Case, keys: dict[int, EpochKey]) -> list[RecordRow]:
     rows = []
     for number, given in enumerate(map(Case, case["records"]), 1):
         header = bytes.fromhex(document["records"][given["record"]]["bytes"])
         fill, text = given.get("ciphertext_fill"), given.get("ciphertext")
         ciphertext = vectors.filled(fill) if fill else None if text is None else bytes.fromhex(text)
         if given.get("nonce"):
-            sealed = vectors.record_ciphertext(key, header, given.bytes("nonce"), given.bytes("content"))
+            epoch = open_form(Record, header).body.epoch
+            sealed = vectors.record_ciphertext(keys.get(epoch, keys[1]), header, given.bytes("nonce"), given.bytes("content"))
             assert (sealed != ciphertext) == (case.members["name"] == "other-ciphertext")
         given.end()
         rows.append(RecordRow(number, SealedRecord(header, ciphertext)))
@@ -55,14 +56,36 @@ def verdict(feed: Feed, roster: Roster, rows: list[RecordRow]) -> Document:
 
 
 def records(document: Document, case: Case) -> None:
-    roster, rows = roster_after(document, case["log"]), record_rows(document, case)
+    roster = roster_after(document, case["log"])
+    keys = vectors.keys_of(document, case.members, roster)
+    assert case.get("epoch_key") in (None, keys[roster.epoch].secret.hex())
+    rows = record_rows(document, case, keys)
     reader, name_key = Feed(), bytes.fromhex(document["name_key"])
-    key = EpochKey(bytes.fromhex(document["epoch_key"]), 1)
     assert verdict(Gate(), roster, rows) == case["relay"]
+    if refill := case.get("refill"):
+        assert verdict(Refilled(), roster, rows) == refill
     read = verdict(reader, roster, rows)
     assert case["reader"] in (None, read)
     if case["reader"] and read["error"] is None:
-        assert [vectors.item_of(name_key, key, reader.current[at]) for at in sorted(reader.current)] == case["items"]
+        assert vectors.items_of(name_key, keys, reader, roster) == case["items"]
+
+
+# Epochs
+
+
+def epoch_keys(document: Document, case: Case) -> None:
+    roster = roster_after(document, case["log"])
+    assert (case["epoch_key"] is None) == (case["device"] == "recovery words")
+    opened = lambda: vectors.keyring_of(document, case.members, roster)  # noqa: E731
+    assert refusal(opened) == case["error"]
+    if case["error"] is None:
+        ring = opened()
+        assert [ring.keys[epoch].secret.hex() for epoch in range(1, roster.epoch + 1)] == case["epoch_keys"]
+        assert (ring.name_key, ring.code.secret) == (case.bytes("name_key"), case.bytes("sync_code"))
+
+
+def test_epochs() -> None:
+    visit("epochs", {"keys", "entries"}, {"cases": epoch_keys})
 
 
 # Rounds
@@ -117,7 +140,7 @@ def admission(document: Document, case: Case) -> None:
     if case["error"] is None:
         joined = judge()
         known = case.bytes("epoch_key"), case.bytes("name_key"), case.bytes("sync_code")
-        assert (joined.epoch_key.secret, joined.name_key, own.secret) == known
+        assert (joined.epoch_key.secret, joined.keyring.name_key, joined.keyring.code.secret) == known
 
 
 # Reads and messages

@@ -12,8 +12,9 @@ from countersign_client import vectors
 from countersign_client.cose import sig_structure
 from countersign_client.entries import Entry
 from countersign_client.forms import open_form
-from countersign_client.log import Roster, apply
+from countersign_client.log import apply
 from countersign_client.problems import Problem
+from countersign_client.roster import Roster
 
 
 def check_made(document: dict[str, Any], case: Case) -> bytes:

@@ -162,6 +162,11 @@ impl Device {
         cbor::encode(&Put { records, refill: None }).into()
     }
 
+    /// Stands where its chain stands after an entry.
+    pub(super) fn stands_at(&mut self, roster: Roster, keyring: Keyring) {
+        self.chain = Arc::new(Chain { roster, keyring, entries: Vec::new() });
+    }
+
     /// A signed read of an item: path and headers.
     pub(super) fn reads(&self, place: &Place, id: &str) -> SignedRead {
         let key = self.chain.keyring.name_key();

@@ -10,7 +10,7 @@ usage: bench [--quick | --long] [--devices N] [--idle SECONDS] [--json FILE] [--
   --long     growth up to 1,000,000 records
   --devices  idle connections of the memory figures (2,000; a process may hold 20,000 descriptors)
   --idle     seconds of idleness before memory is read (60; pings go out every 30)
-  --only     floor, join, write, push, memory or growth; may stand several times
+  --only     floor, join, write, push, memory, rotation or growth; may stand several times
 ";
 
 /// Which of its lives the program is to live.

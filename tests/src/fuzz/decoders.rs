@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 use protocol::code::SyncCode;
 use protocol::connect::Connect;
+use protocol::credential::{self, Known};
 use protocol::entry::Entry;
 use protocol::keys::SigningKey;
 use protocol::record::{Content, Record};
@@ -39,6 +40,7 @@ pub fn decoders(data: &[u8]) {
         20 => drop(Description::from_opened(bytes)),
         21 => message(bytes),
         22 => text(bytes),
+        24 => credential(bytes),
         _ => read(bytes),
     }
 }
@@ -99,6 +101,15 @@ fn text(bytes: &[u8]) {
         let (again, address) = SyncCode::from_payload(&code.payload(&relay)).expect("its own payload");
         assert_eq!((again, address), (code, relay));
     }
+}
+
+/// A credential: what is proven once is proven to whoever knows its head, and its way ends at the founder.
+fn credential(bytes: &[u8]) {
+    let Ok(proven) = credential::verify(bytes, &Known::default()) else { return };
+    assert_eq!(credential::verify(bytes, &proven.newest()).expect("proven before"), proven);
+    let (first, last) = (proven.links().first().expect("the device"), proven.links().last().expect("the founder"));
+    assert_eq!((first.device, last.device), (proven.device().signing, proven.founder()));
+    assert!(first.ended.is_none() && proven.links().len() as u64 <= proven.seq() + 2);
 }
 
 fn read(bytes: &[u8]) {

@@ -22,6 +22,7 @@ mod durability;
 mod corpora;
 mod sockets;
 mod people;
+mod losing;
 mod lies;
 mod queue;
 mod export;

@@ -3,6 +3,7 @@
 use countersign_tests::actor::{Joiner, Member, Reach};
 use countersign_tests::home::{Home, failure_of};
 use countersign_tests::relay::{Relay, Setup};
+use countersign_tests::scan::{self, Secrecy};
 use serde_json::Value;
 
 fn laptop_on(relay: &Relay) -> Home {
@@ -526,6 +527,61 @@ fn a_person_types_the_words_at_a_prompt_that_does_not_show_them() {
     let _ = screen.all.wait_on_screen(at, "withdrawn");
     assert_eq!(screen.end().code(), 4);
     assert!(laptop.requests().is_empty());
+}
+
+/// What a camera reads off the screen of `code show --qr` is pasted with whatever a phone puts around it.
+#[test]
+fn the_line_of_a_qr_code_joins_as_it_was_pasted_and_names_the_relay() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let shown = laptop.types(&["code", "show", "--qr"]);
+    assert_eq!(shown.code(), 0, "without a terminal it is a result all the same");
+    let (drawn, payload): (Vec<&str>, Vec<&str>) = shown.stdout.lines().partition(|line| line.contains('█'));
+    assert!(drawn.len() > 15 && !shown.stdout.contains('\u{1b}'), "{}", shown.stdout);
+    let [payload] = payload[..] else { panic!("one line, and not {payload:?}") };
+    let (_, code) = payload.rsplit_once('=').unwrap();
+    scan::secret("the payload of a QR code", Secrecy::Strict, code);
+    assert_eq!(laptop.reads(&["code", "show", "--qr"])["payload"], payload);
+    assert!(laptop.types(&["--color", "always", "code", "show", "--qr"]).stdout.contains("\u{1b}[38;5;231;48;5;16m"));
+    for (name, around) in [("phone", ["", "\n"]), ("tablet", [" \u{a0}\t", " \r\n\r\n "]), ("watch", ["\u{feff}", ""])]
+    {
+        let [before, after] = around;
+        let pasted = format!("{before}{payload}{after}");
+        let home = Home::new(name);
+        let mut by_hand = home.starts(&["join", "--name", name, "--code-file", "-", "--json"]);
+        by_hand.say(&pasted);
+        by_hand.hush();
+        by_hand.stdout.wait("waiting", |line| line.contains("\"waiting\"").then_some(()));
+        by_hand.signal("INT");
+        assert_eq!(by_hand.end().code(), 4, "{name}");
+        let file = home.keeps("pasted", &pasted);
+        let from_file = home.starts(&["join", "--name", name, "--code-file", &file, "--json"]);
+        from_file.stdout.wait("waiting", |line| line.contains("\"waiting\"").then_some(()));
+        from_file.signal("INT");
+        assert_eq!(from_file.end().code(), 4, "{name}");
+    }
+    let tail = payload.get(..payload.len() - 1).unwrap();
+    let cut = Home::new("cut");
+    let file = cut.keeps("pasted", tail);
+    assert_eq!(cut.fails(&["join", "--code-file", &file]), (2, "usage".to_owned()));
+}
+
+/// At the prompt too.
+#[test]
+fn the_line_of_a_qr_code_is_pasted_at_the_prompt_and_not_shown() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let payload = laptop.reads(&["code", "show"])["payload"].as_str().unwrap().to_owned();
+    let phone = Home::new("phone");
+    let mut screen = phone.sits_at(&["join", "--name", "phone"]);
+    let _ = screen.all.wait_on_screen(0, "or the line of a QR code");
+    screen.say(&format!("{payload} \n"));
+    let at = screen.all.wait_on_screen(0, "Open this request on one of your devices");
+    let (_, code) = payload.rsplit_once('=').unwrap();
+    assert!(!screen.all.lines().concat().contains(code));
+    screen.say("\u{3}");
+    let _ = screen.all.wait_on_screen(at, "withdrawn");
+    assert_eq!(screen.end().code(), 4);
 }
 
 #[test]

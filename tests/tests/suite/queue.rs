@@ -173,6 +173,23 @@ fn a_record_that_is_refused_as_stale_is_sealed_anew_and_not_lost() {
     assert!(puts[0].counter == 1 && puts[1].counter == 1 && puts[0].hash() != puts[1].hash(), "sealed anew");
 }
 
+/// The session stays up while the relay refuses: no new connection is the occasion to try again.
+#[test]
+fn a_daemon_whose_relay_refuses_for_a_while_tries_again_by_itself() {
+    let lie = Arc::new(Fickle::default());
+    let liar = Liar::start(Arc::clone(&lie));
+    let laptop = Home::new("laptop");
+    laptop.founds(&liar.origin());
+    let daemon = laptop.runs();
+    lie.stale.store(usize::MAX, Ordering::SeqCst);
+    queues(&laptop, "first", "one");
+    let _ = daemon.waits_for("a try", |line| line.contains("what was queued is not sent yet"));
+    lie.stale.store(0, Ordering::SeqCst);
+    assert!((0..1000).any(|_| outbox(&laptop) == (0, 0)), "{}", daemon.said());
+    assert_eq!(laptop.gets("first"), "one");
+    assert_eq!(daemon.stops().code(), 0);
+}
+
 /// A record that somebody waited for, under way when the process died, is refused as stale afterwards: it was dropped once.
 #[test]
 fn a_record_under_way_when_the_agent_died_is_sealed_anew_too() {

@@ -10,7 +10,7 @@ use crate::store::Setting;
 fn replaced(laptop: &mut Laptop, code: &RecoveryCode) {
     let before = laptop.core.recovery_device();
     let entry = laptop.core.replace_recovery(&code.keys(), before).unwrap();
-    laptop.takes(&entry);
+    entry.iter().for_each(|entry| laptop.takes(entry));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_decided_request_is_not_shown_again_and_not_decided_twice() {
     let (id, terms) = (phone.id(), laptop.core.terms());
     let subject = (id, phone.keys.id());
     let deny = laptop.core.deny(subject, DenyReason::Denied, 0, &terms).unwrap();
-    laptop.core.take_entries(&[deny.bytes().to_vec().into()]).unwrap();
+    laptop.takes(&deny[0]);
     laptop.hears(&phone, Vec::new()).unwrap();
     assert!(laptop.core.requests().unwrap().is_empty());
     assert!(matches!(laptop.core.open_prompt(&id), Err(AgentError::Decided { .. })));
@@ -128,7 +128,7 @@ fn what_was_typed_under_other_terms_is_not_signed() {
     let shown = laptop.types_the_code_of(&mut phone);
     let others = Laptop::founds().core.terms();
     assert!(matches!(laptop.core.admit(&shown, &others), Err(AgentError::ChangedMeanwhile)));
-    assert!(laptop.core.staged().unwrap().is_none());
+    assert!(laptop.core.staged().unwrap().is_empty());
 }
 
 #[test]

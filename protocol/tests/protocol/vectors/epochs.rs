@@ -115,6 +115,7 @@ fn bad() -> Vec<Case> {
     };
     let other_before = lies(|rotation, _| rotation.previous = wrapped(Wrapped::EpochKey, [9; 32], "other before"));
     let other_code = lies(|rotation, _| rotation.sync_code = wrapped(Wrapped::SyncCode, [9; 32], "other code"));
+    let other_name_key = lies(|rotation, _| rotation.name_key = wrapped(Wrapped::NameKey, [9; 32], "other name key"));
     let swapped = lies(|rotation, _| rotation.previous = rotation.name_key.clone());
     let case = |name, says, log: Vec<Verified<Entry>>, error| Case {
         name,
@@ -130,6 +131,7 @@ fn bad() -> Vec<Case> {
         case("another-place", "sealed for another epoch", other_place, "does-not-open"),
         case("another-key-before", "the key before is not the one that the log names", other_before, "other-epoch-key"),
         case("another-code", "the sync code inside is not the join key's", other_code, "other-sync-code"),
+        case("another-name-key", "the name key is not the one of found", other_name_key, "other-name-key"),
         case("values-swapped", "the name key stands where the key before should", swapped, "does-not-open"),
     ]
 }

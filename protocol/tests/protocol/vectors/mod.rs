@@ -16,6 +16,7 @@ mod records;
 mod rounds;
 mod reads;
 mod messages;
+mod credentials;
 mod join;
 
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::registry::News;
 use crate::store::feed::Feed;
 use crate::store::requests::{self, Decided, Kept, Open};
-use crate::store::{Tx, chains, log};
+use crate::store::{Tx, approvals, chains, log};
 
 /// A request that a member was shown, as far as a change must be noticed.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,8 @@ pub(super) struct Reading {
     log_after: Option<u64>,
     records_after: Option<u64>,
     shown: Option<Vec<RequestId>>,
+    /// Beside requests: the number of the last approval that was told.
+    approvals_after: i64,
 }
 
 /// What was read.
@@ -56,17 +58,19 @@ pub(super) struct Read {
     pub(super) entries: Option<LogPage>,
     pub(super) requests: Option<Vec<Open>>,
     pub(super) ended: Vec<Ended>,
+    pub(super) approvals: Vec<approvals::Kept>,
     pub(super) records: Option<Feed>,
 }
 
 impl Reading {
     /// What is due and fits the window: entries first.
-    pub(super) fn of(due: News, room: u8, (log, record): (u64, u64), shown: &[Shown]) -> Self {
+    pub(super) fn of(due: News, room: u8, (log, record): (u64, u64), shown: &[Shown], approval: i64) -> Self {
         let room_for_records = room > u8::from(due.has(News::LOG));
         Self {
             log_after: (due.has(News::LOG) && room > 0).then_some(log),
             records_after: (due.has(News::RECORDS) && room_for_records).then_some(record),
             shown: due.has(News::REQUESTS).then(|| shown.iter().map(|shown| shown.id).collect()),
+            approvals_after: approval,
         }
     }
 
@@ -88,8 +92,12 @@ impl Reading {
                 ended.push(Ended { request: *id, ending: ending(tx, id)? });
             }
         }
+        let approvals = match &self.shown {
+            Some(_) => approvals::kept(tx, &chain, self.approvals_after, now)?,
+            None => Vec::new(),
+        };
         let records = self.records_after.map(|after| Feed::read(tx, &chain, after)).transpose()?;
-        Ok(Read { entries, requests, ended, records })
+        Ok(Read { entries, requests, ended, approvals, records })
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Asked {
 ///
 /// # Errors
 ///
-/// [`Refusal::UnknownJoinKey`], [`Refusal::TooManyPending`], or a [`Failure`] of the store.
+/// [`Refusal::UnknownJoinKey`], [`Refusal::ChainClosed`], [`Refusal::TooManyPending`], or a [`Failure`] of the store.
 pub fn ask(
     tx: Tx<'_>,
     request: &Verified<JoinRequest>,
@@ -52,6 +52,8 @@ pub fn ask(
     let roster = chains::roster(tx, &chain)?;
     let change = if find(tx, &request.id())?.is_some() {
         Change::Replay
+    } else if roster.join_key() == request.join_key && roster.is_closed() {
+        return Err(Refusal::ChainClosed.into());
     } else if roster.join_key() == request.join_key {
         insert(tx, (&chain, &roster, key.number), request, description, origin, now)?;
         Change::Fresh

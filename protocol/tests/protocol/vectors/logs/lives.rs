@@ -520,6 +520,12 @@ fn ends_refused(all: &mut Cases, ring: &Ring) {
     );
     gone.append(&gone.announces(&phone, Vec::new()));
     all.good(&gone, "closing-anew", "the one before stands no more");
+    let mut demoted = chain.clone();
+    demoted.append(&demoted.makes(&phone, "laptop", Role::Writer, None));
+    demoted.append(&demoted.makes(&phone, "laptop", Role::Approver, None));
+    all.good(&demoted, "closing-ended-with-a-role", "its signer decided nothing for a while: it stays ended");
+    let back = demoted.closes(&phone, closing);
+    all.after(&demoted, "close-after-a-role-came-back", "it stays ended", "no-such-closing", ring.made(&back));
     chain.append(&chain.closes(&phone, closing));
     let late = chain.deny_between();
     all.after(&chain, "deny-after-close", "the log takes nothing more", "chain-closed", ring.made(&late));

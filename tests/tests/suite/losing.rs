@@ -1,0 +1,273 @@
+//! Losing devices and codes, as people live it: removed, left, rotated, and what is readable afterwards.
+
+use countersign_tests::home::{Home, failure_of};
+use countersign_tests::relay::{Relay, Setup};
+
+fn laptop_on(relay: &Relay) -> Home {
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    laptop
+}
+
+fn joined(relay: &Relay, name: &str, approver: &Home) -> Home {
+    let home = Home::new(name);
+    home.joins(&relay.origin(), approver);
+    home
+}
+
+fn epoch(home: &Home) -> u64 {
+    home.reads(&["status"])["epoch"].as_u64().unwrap()
+}
+
+/// Names of the members, oldest first.
+fn members(home: &Home) -> Vec<String> {
+    let list = home.reads(&["devices", "list"]);
+    let names = list["devices"].as_array().unwrap().iter();
+    names.map(|device| device["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Sentences of the diary.
+fn diary(home: &Home) -> Vec<String> {
+    let log = home.reads(&["log", "show"]);
+    let steps = log["entries"].as_array().unwrap().iter();
+    steps.map(|step| step["what"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The laptop is stolen, unlocked, and writes as fast as it can; the phone removes it all the same, and nothing acknowledged is lost.
+#[test]
+fn a_stolen_laptop_is_removed_while_it_hammers() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    let tablet = joined(&relay, "tablet", &laptop);
+    let daemon = laptop.runs();
+    let (removed, written, last) = std::thread::scope(|scope| {
+        let (first, begun) = std::sync::mpsc::channel();
+        let laptop = &laptop;
+        let hammering = scope.spawn(move || {
+            let mut written = Vec::new();
+            loop {
+                let id = format!("r{}", written.len());
+                let put = laptop.puts(&id, "written by a thief");
+                if put.code() != 0 {
+                    return (written, put);
+                }
+                written.push(id);
+                let _ = first.send(());
+            }
+        });
+        begun.recv().unwrap();
+        let removed = phone.types(&["devices", "remove", "laptop", "--reason", "lost", "--keep", "tablet", "--json"]);
+        let (written, last) = hammering.join().unwrap();
+        (removed, written, last)
+    });
+    assert_eq!(removed.code(), 0, "{}{}", removed.stdout, removed.stderr);
+    assert_eq!(last.code(), 6, "{}{}", last.stdout, last.stderr);
+    let ended = daemon.end();
+    assert_eq!(ended.code(), 6, "{}", ended.stderr);
+    assert!(ended.stderr.contains("the relay says that this device is not a member"), "{}", ended.stderr);
+    assert_eq!(laptop.fails(&["record", "list"]).0, 6);
+    assert!(!written.is_empty());
+    for id in &written {
+        assert_eq!(tablet.gets(id), "written by a thief");
+    }
+    assert_eq!(members(&tablet), ["phone", "tablet"]);
+    assert_eq!((epoch(&phone), epoch(&tablet)), (2, 2));
+    assert_eq!(phone.words(), tablet.words());
+    assert_eq!(tablet.puts("after", "safe").code(), 0);
+    assert_eq!(phone.gets("after"), "safe");
+    assert!(
+        diary(&phone)[3].starts_with("'laptop' removed by 'phone' (lost); epoch 2, new sync code"),
+        "{:?}",
+        diary(&phone)
+    );
+    for home in [&phone, &tablet] {
+        let _ = home.reads(&["log", "verify"]);
+    }
+}
+
+#[test]
+fn a_rotation_reaches_a_member_that_was_away_and_everything_stays_readable() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(phone.puts("old", "of epoch 1").code(), 0);
+    let before = laptop.words();
+    for _ in 0..2 {
+        let rotated = laptop.reads(&["code", "rotate"]);
+        assert_eq!(rotated["change"]["kind"], "rotate");
+    }
+    assert_eq!(laptop.puts("new", "of epoch 3").code(), 0);
+    assert_ne!(laptop.words(), before);
+    assert_eq!((phone.gets("old"), phone.gets("new")), ("of epoch 1".to_owned(), "of epoch 3".to_owned()));
+    assert_eq!(phone.words(), laptop.words());
+    assert_eq!(phone.puts("newer", "of the phone").code(), 0);
+    assert_eq!(laptop.gets("newer"), "of the phone");
+    // A device that comes now reads it all.
+    let tablet = joined(&relay, "tablet", &phone);
+    assert_eq!((tablet.gets("old"), epoch(&tablet)), ("of epoch 1".to_owned(), 3));
+}
+
+#[test]
+fn the_old_sync_code_is_dead_and_the_new_one_lets_a_device_in() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let before = laptop.words();
+    let shown = laptop.types(&["code", "rotate"]);
+    assert_eq!(shown.code(), 0, "{}", shown.stderr);
+    assert!(shown.stderr.contains("ROTATED the keys by 'laptop'"), "{}", shown.stderr);
+    assert_eq!(shown.stdout.trim(), laptop.words());
+    let late = Home::new("phone").asks(&relay.origin(), &before).end();
+    assert_eq!((late.code(), failure_of(&late)), (5, "unknown-join-key".to_owned()));
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(phone.puts("first", "hello").code(), 0);
+    assert_eq!(laptop.gets("first"), "hello");
+}
+
+#[test]
+fn a_device_leaves_and_the_next_approver_that_is_connected_rotates() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(phone.puts("kept", "by who left").code(), 0);
+    assert_eq!(laptop.types(&["devices", "role", "laptop", "writer"]).code(), 0, "there is another approver");
+    assert_eq!(phone.fails(&["leave"]), (3, "last-approver".to_owned()));
+    assert_eq!(phone.types(&["devices", "role", "laptop", "approver"]).code(), 0);
+    let left = phone.types(&["leave"]);
+    assert_eq!(left.code(), 0, "{}", left.stderr);
+    assert!(left.stdout.starts_with("LEFT 'phone' by itself"), "{}", left.stdout);
+    assert_eq!(phone.fails(&["record", "list"]), (6, "left".to_owned()));
+    let status = phone.types(&["status"]);
+    assert_eq!(status.code(), 6);
+    assert!(status.stdout.contains("this device left the chain, at entry 4"), "{}", status.stdout);
+    let daemon = laptop.runs();
+    let _ = daemon.says("LEFT 'phone'");
+    let _ = daemon.says("ROTATED the keys by 'laptop'");
+    assert_eq!((epoch(&laptop), laptop.gets("kept")), (2, "by who left".to_owned()));
+    assert_eq!(members(&laptop), ["laptop"]);
+}
+
+#[test]
+fn of_two_approvers_one_rotates_after_a_device_left() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let (phone, tablet) = (joined(&relay, "phone", &laptop), joined(&relay, "tablet", &laptop));
+    let daemons = [laptop.runs(), tablet.runs()];
+    assert_eq!(phone.types(&["leave"]).code(), 0);
+    for daemon in &daemons {
+        let _ = daemon.says("ROTATED the keys");
+    }
+    assert_eq!(laptop.kinds(), ["found", "admit", "admit", "leave", "rotate"]);
+    assert_eq!(laptop.head(), tablet.head());
+    assert_eq!(laptop.words(), tablet.words());
+}
+
+#[test]
+fn not_me_denies_and_replaces_the_code_at_once() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let daemon = laptop.runs();
+    let before = laptop.words();
+    let thieves =
+        [Home::new("thief").asks(&relay.origin(), &before), Home::new("other").asks(&relay.origin(), &before)];
+    let ids = thieves.each_ref().map(|joining| joining.waits());
+    let denied = laptop.reads(&["deny", &ids[0], "--not-me"]);
+    assert_eq!(denied["reason"], "not-me");
+    assert_eq!(laptop.kinds(), ["found", "deny", "rotate"]);
+    let ended = daemon.says("ENDED");
+    assert!(
+        ended.contains(&ids[1][..8]) && laptop.requests().is_empty(),
+        "what else asked with that code is over: {ended}"
+    );
+    assert_eq!(laptop.fails(&["requests", "show", &ids[1]]).0, 4);
+    let again = Home::new("thief").asks(&relay.origin(), &before).end();
+    assert_eq!(failure_of(&again), "unknown-join-key");
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(members(&phone), ["laptop", "phone"]);
+    for joining in thieves {
+        assert_eq!(joining.interrupted().code(), 4);
+    }
+}
+
+#[test]
+fn not_me_is_a_choice_of_the_prompt() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let mut screen = laptop.sits_at(&["run"]);
+    let _ = screen.all.wait_on_screen(0, "nobody asks");
+    let joining = Home::new("thief").asks(&relay.origin(), &laptop.words());
+    let _ = joining.waits();
+    let at = screen.all.wait_on_screen(0, "[1]");
+    screen.say("1");
+    let at = screen.all.wait_on_screen(at, "[n] not me");
+    let at = screen.all.wait_on_screen(at, "the sync code has leaked");
+    screen.say("n");
+    let _ = screen.all.wait_on_screen(at, "(not-me)");
+    let _ = screen.all.wait_on_screen(at, "ROTATED the keys by 'laptop'");
+    let _ = screen.all.wait_on_screen(at, "nobody asks");
+    screen.say("\u{3}");
+    assert_eq!(screen.end().code(), 0);
+    assert_eq!(laptop.kinds(), ["found", "deny", "rotate"]);
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
+fn a_removal_without_a_terminal_names_everybody_that_must_be_spoken_of() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    let tablet = joined(&relay, "tablet", &phone);
+    let asked = laptop.types(&["devices", "remove", "phone"]);
+    assert_eq!(asked.code(), 2);
+    assert!(asked.stderr.contains("'tablet'") && asked.stderr.contains("--keep") && asked.stderr.contains("--also"));
+    assert_eq!(laptop.fails(&["devices", "remove", "watch"]).0, 5);
+    assert_eq!(laptop.fails(&["devices", "remove", "laptop"]), (3, "self-removal".to_owned()));
+    assert_eq!(laptop.types(&["devices", "remove", "phone", "--also", "tablet"]).code(), 0);
+    assert_eq!(members(&laptop), ["laptop"]);
+    for gone in [&phone, &tablet] {
+        assert_eq!(gone.fails(&["record", "list"]), (6, "not-a-member".to_owned()));
+    }
+}
+
+#[test]
+fn at_a_terminal_a_removal_asks_of_each_and_wants_a_word_typed() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    let _tablet = joined(&relay, "tablet", &phone);
+    let mut screen = laptop.sits_at(&["devices", "remove", "phone", "--reason", "lost"]);
+    let at = screen.all.wait_on_screen(0, "'tablet' (device");
+    let at = screen.all.wait_on_screen(at, "was admitted by 'phone' at entry 2");
+    screen.say("keep\n");
+    let at = screen.all.wait_on_screen(at, "To be removed (lost):");
+    let at = screen.all.wait_on_screen(at, "Type remove to go on");
+    screen.say("yes\n");
+    let _ = screen.all.wait_on_screen(at, "nothing was done");
+    assert_eq!(screen.end().code(), 2);
+    assert_eq!(members(&laptop), ["laptop", "phone", "tablet"]);
+    let mut screen = laptop.sits_at(&["devices", "remove", "phone", "--reason", "lost", "--keep", "tablet"]);
+    let at = screen.all.wait_on_screen(0, "Type remove to go on");
+    screen.say("remove\n");
+    let _ = screen.all.wait_on_screen(at, "REMOVED 'phone' by 'laptop' (lost)");
+    assert_eq!(screen.end().code(), 0);
+    assert_eq!(members(&laptop), ["laptop", "tablet"]);
+}
+
+/// The relay lost its store; the phone fills the next one.
+#[test]
+fn a_removal_outlives_the_relay() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(laptop.puts("old", "of the removed").code(), 0);
+    assert_eq!(phone.types(&["devices", "remove", "laptop"]).code(), 0);
+    assert_eq!(phone.gets("old"), "of the removed");
+    let address = relay.address();
+    drop(relay);
+    let relay = Setup::default().on_address(address).start();
+    assert_eq!(phone.head().1, 2);
+    assert_eq!(laptop.fails(&["record", "list"]).0, 6);
+    assert_eq!(phone.gets("old"), "of the removed");
+    let tablet = joined(&relay, "tablet", &phone);
+    assert_eq!(members(&tablet), ["phone", "tablet"]);
+}
