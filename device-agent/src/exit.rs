@@ -43,6 +43,23 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Unfounded => {
             (Exit::NotAMember, "unfounded", hint("countersign init --relay URL   (it goes on with the same chain)"))
         }
+        E::Unrecovered => (
+            Exit::NotAMember,
+            "unrecovered",
+            hint("countersign recovery use   (it goes on, and needs no words any more)"),
+        ),
+        E::Overtaken => (
+            Exit::Refused,
+            "changed-meanwhile",
+            hint("the same command again   (it shows what is so now, and makes other words)"),
+        ),
+        E::NoSuchWords => (
+            Exit::NotFound,
+            "no-such-words",
+            hint(
+                "countersign recovery use --relay URL   (with the latest paper)   or, with a sync code, countersign join",
+            ),
+        ),
         E::WordsUntyped => (
             Exit::Failed,
             "words-untyped",

@@ -175,6 +175,24 @@ impl Home {
         words_of(&file)
     }
 
+    /// What `recovery use` is typed with, without a terminal: the words on standard input, the new ones into a file of that name.
+    #[must_use]
+    pub fn recovers(&self, origin: &str, words: &str, paper: &str, args: &[&str]) -> Ended {
+        let mut process = self.starts_to_recover(origin, words, paper, args);
+        process.hush();
+        process.end()
+    }
+
+    /// The same, going on.
+    #[must_use]
+    pub fn starts_to_recover(&self, origin: &str, words: &str, paper: &str, args: &[&str]) -> Process {
+        let paper = self.paper(paper);
+        let how = ["recovery", "use", "--relay", origin, "--name", &self.name, "--words-file", "-", "--json"];
+        let mut process = self.starts(&[how.as_slice(), &["--recovery-file", &paper], args].concat());
+        process.say(words);
+        process
+    }
+
     /// A path of its own, where nothing is yet.
     #[must_use]
     pub fn paper(&self, name: &str) -> String {

@@ -90,7 +90,10 @@ async fn list(context: &Context) -> Result<Exit, AgentError> {
             let here = if device.here == Here::ThisDevice { "  (this device)" } else { "" };
             let how = device.how.as_deref().map_or_else(
                 || "founded".to_owned(),
-                |how| format!("admitted by {} ({how})", text::quote(&device.admitted_by)),
+                |how| match how {
+                    "recovery" => "admitted by the recovery device".to_owned(),
+                    how => format!("admitted by {} ({how})", text::quote(&device.admitted_by)),
+                },
             );
             output.line(&format!(
                 "{}  {} {}  {}  {how} {}{here}",
@@ -103,9 +106,9 @@ async fn list(context: &Context) -> Result<Exit, AgentError> {
         }
         match &recovery {
             Some(recovery) => output.line(&format!(
-                "{}  the recovery device, on paper  made by {} {}",
+                "{}  the recovery device, on paper  since entry {}, {}",
                 short(&recovery.device),
-                text::quote(&recovery.by),
+                recovery.seq,
                 clock::show(recovery.at)
             )),
             None => output.progress("There is no recovery device: when the last of these is lost, so is the chain."),

@@ -17,6 +17,7 @@ use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::keyfile::{Secrets, Standing};
 use crate::local::Place;
+use crate::recovery::is_under_way;
 use crate::relay_client::RelayClient;
 use crate::store::{Setting, Store};
 use crate::terminal::{OnPaper, Sheet};
@@ -174,6 +175,7 @@ fn unfinished(context: &Context, store: &Store) -> Result<Option<Verified<Entry>
         return Ok(None);
     };
     match secrets.standing {
+        Standing::Member(_) if is_under_way(store)? => Err(AgentError::Unrecovered),
         Standing::Joiner(_) if store.joining()?.is_some() => Err(AgentError::Usage {
             what: "a join is under way in this state directory".to_owned(),
             hint: "countersign join   (and Ctrl-C, to withdraw the request)".to_owned(),

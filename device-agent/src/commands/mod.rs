@@ -1,6 +1,7 @@
 //! The commands: one file each. They parse, call the door, and print.
 
 mod paper;
+mod recover;
 mod recovery;
 mod init;
 mod join_screen;

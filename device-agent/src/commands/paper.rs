@@ -56,11 +56,13 @@ impl Paper {
         match self {
             Self::File(_) => Ok(OnPaper::Yes),
             Self::Person => tokio::select! {
-                shown = sheet.show(context.output) => shown,
+                // First, so that an interrupt finds somebody who listens before there is anything to interrupt.
+                biased;
                 () = asked_to_stop() => {
                     context.output.progress("");
                     Ok(OnPaper::Unknown)
                 }
+                shown = sheet.show(context.output) => shown,
             },
         }
     }
@@ -123,7 +125,7 @@ fn exists(file: &Path) -> AgentError {
 }
 
 /// The words in a text, without the lines that say what they are.
-fn parse(bytes: &[u8]) -> Result<RecoveryCode, AgentError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<RecoveryCode, AgentError> {
     let wrong = |what: String| AgentError::Usage {
         what,
         hint: "the same command again   (and read the paper once more)".to_owned(),

@@ -7,7 +7,7 @@ use protocol::code::RecoveryCode;
 use serde::Serialize;
 
 use super::paper::Paper;
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, recover};
 use crate::core::RecoveryView;
 use crate::core::view::short;
 use crate::door::{Door, Session};
@@ -18,7 +18,8 @@ use crate::told::Exit;
 
 /// The recovery device: 24 words on paper for the day on which no device is left
 #[derive(clap::Args)]
-#[command(after_help = format!("Examples:\n  countersign recovery new\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  countersign recovery new\n  \
+    countersign recovery use --relay https://relay.example.org\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -27,6 +28,7 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum What {
     New(NewArgs),
+    Use(recover::Args),
 }
 
 /// Make new recovery words, in the place of those before
@@ -52,6 +54,7 @@ struct Renewed<'a> {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     match args.what {
         What::New(args) => new(context, args).await,
+        What::Use(args) => recover::run(context, args).await,
     }
 }
 

@@ -106,7 +106,12 @@ impl Core {
         let bytes = store.log()?;
         if bytes.is_empty() {
             let founding = store.setting(Setting::Founding)?;
-            return Err(if founding.is_some() { AgentError::Unfounded } else { nobody() });
+            let recovering = store.setting(Setting::Recovering)?;
+            return Err(match (founding, recovering) {
+                (Some(_), _) => AgentError::Unfounded,
+                (None, Some(_)) => AgentError::Unrecovered,
+                (None, None) => nobody(),
+            });
         }
         let (log, roster) = replay::replay(&bytes)?;
         let (keyring, unopened) = keys::open(&log, &roster, &secrets.keys, &epoch_key)?;

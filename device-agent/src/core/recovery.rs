@@ -72,7 +72,7 @@ impl Core {
     ) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.may_decide()?;
         if self.recovery_device() != before {
-            return Err(AgentError::ChangedMeanwhile);
+            return Err(AgentError::Overtaken);
         }
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let replace = RecoveryChange::Replace(keys);

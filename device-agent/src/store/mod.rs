@@ -78,6 +78,8 @@ pub(crate) enum Setting {
     Told,
     /// The recovery device whose words were made here and not typed back yet.
     WordsUntyped,
+    /// The batch of a recovery until it is in the pinned log.
+    Recovering,
     /// There once a relay took the request to join that is under way.
     Asked,
 }
@@ -90,6 +92,7 @@ impl Setting {
             Self::Founding => "founding",
             Self::Cursor => "cursor",
             Self::Told => "told",
+            Self::Recovering => "recovering",
             Self::WordsUntyped => "words-untyped",
             Self::Asked => "asked",
         }

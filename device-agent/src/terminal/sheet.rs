@@ -62,10 +62,9 @@ impl Sheet<'_> {
             format!("chain            {}", self.fingerprint),
             format!("recovery device  {}", self.code.keys().id().short()),
             String::new(),
-            "With these words alone you bring in a new device, and remove lost ones, when no device is left to you."
-                .to_owned(),
-            "So can anybody else who reads them: keep them on paper, apart from your devices and from the sync code."
-                .to_owned(),
+            "With these words alone you bring in a new device and remove lost ones, when no".to_owned(),
+            "device is left to you. So can anybody else who reads them: keep them on paper,".to_owned(),
+            "apart from your devices and from the sync code, which is another secret.".to_owned(),
             "They are shown this once, and kept nowhere.".to_owned(),
             String::new(),
         ]

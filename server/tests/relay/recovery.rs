@@ -184,3 +184,28 @@ async fn where_nobody_is_removed_the_new_device_itself_replaces_the_words() {
     assert_eq!(finds(&house, &next).await, whereabouts);
     assert_eq!(roster.people_count(), 2);
 }
+
+#[tokio::test]
+async fn the_recovery_device_alone_fills_any_quorum() {
+    let house = House::start().await;
+    let (paper, next) = (words(), words());
+    let mut laptop = founded(&house, &paper).await;
+    let phone = crate::members::phone_of(&house, &mut laptop).await;
+    let mut policy = laptop.roster.policy().clone();
+    (policy.quorums.admit, policy.quorums.remove) = (2, 2);
+    let change = change::change_policy(laptop.acting(), policy, Vec::new(), 4).unwrap();
+    assert_eq!(house.append(&change).await.status, 200);
+    laptop.follows(&change);
+    let (_, admit, roster, keyring) = admits(&house, &paper, &laptop).await;
+    let gone = |member: &Member| {
+        let cut = Cut { counter: 0, last: None, at: CutAt::Last };
+        Removal { device: member.keys.id(), cut }
+    };
+    let mut gone = vec![gone(&laptop), gone(&phone)];
+    gone.sort_by_key(|removal| removal.device);
+    let acting = Acting { keys: &paper, roster: &roster, keyring: &keyring };
+    let by = RecoveryChange::Replace(&next);
+    let removal = change::remove(acting, gone, RemoveReason::Lost, by, Vec::new(), 6, &mut rng()).unwrap();
+    assert_eq!(house.append_as(&[&admit, &removal], Purpose::New).await.status, 200);
+    assert_eq!(finds(&house, &next).await.seq, 4);
+}

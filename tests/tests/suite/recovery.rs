@@ -1,13 +1,18 @@
 //! The device that lies on paper: made when a chain is founded, replaced, and used when no other is left.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use countersign_tests::home::{Home, words_of};
+use countersign_tests::actor::{Joiner, Reach};
+use countersign_tests::home::{Home, failure_of, words_of};
+use countersign_tests::http::Answer;
 use countersign_tests::liar::{Fate, Liar, Lie};
-use countersign_tests::process::Process;
+use countersign_tests::process::{Ended, Process};
 use countersign_tests::relay::Relay;
 use countersign_tests::{scan, wait};
+use protocol::code::SyncCode;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 /// The recovery words on a terminal's screen, and where the screen stands after them.
@@ -201,4 +206,337 @@ fn a_founding_that_was_cut_off_goes_on_with_the_words_in_its_file_or_makes_other
             assert!(held.contains(&device[..8]), "{held}");
         }
     }
+}
+
+/// The head that a run without `--accept-log` names.
+fn head_named(refused: &Ended) -> String {
+    assert_eq!(refused.code(), 2, "{}{}", refused.stdout, refused.stderr);
+    let after = refused.stderr.split("--accept-log ").nth(1).unwrap_or_else(|| panic!("{}", refused.stderr));
+    after.split_whitespace().next().unwrap().to_owned()
+}
+
+/// Takes up a chain as a script does: looks first, then accepts what it saw.
+fn taken_up(home: &Home, origin: &str, words: &str, paper: &str, choice: &[&str]) -> Ended {
+    let head = head_named(&home.recovers(origin, words, "never", choice));
+    home.recovers(origin, words, paper, &[choice, &["--accept-log", &head]].concat())
+}
+
+fn done(ended: &Ended) -> Value {
+    assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn names(home: &Home) -> Vec<String> {
+    let listed = home.reads(&["devices"]);
+    listed["devices"].as_array().unwrap().iter().map(|device| device["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_drowned_phone_and_a_stolen_laptop_and_only_paper_is_left() {
+    let relay = Relay::start();
+    let origin = relay.origin();
+    let (laptop, phone, tablet) = (Home::new("laptop"), Home::new("phone"), Home::new("tablet"));
+    let words = laptop.founds_with_words(&origin);
+    phone.joins(&origin, &laptop);
+    assert_eq!(laptop.puts("first", "from the laptop").code(), 0);
+    assert_eq!(phone.puts("second", "from the phone").code(), 0);
+    let sync_code = laptop.words();
+    let stolen = laptop.runs();
+
+    let look = tablet.recovers(&origin, &words, "new", &["--remove", "laptop", "--remove", "phone"]);
+    for shown in ["verified    chain", "'laptop' (claimed by it)", "'phone' (claimed by it)", "can show an old log"] {
+        assert!(look.stderr.contains(shown), "{shown}: {}", look.stderr);
+    }
+    let head = head_named(&look);
+    assert!(laptop.head().0.starts_with(&head));
+    assert!(!tablet.state().exists(), "looking leaves nothing behind");
+    let choice = ["--remove", "laptop", "--remove", "phone", "--accept-log", &head];
+    let recovered = done(&tablet.recovers(&origin, &words, "new", &choice));
+    assert_eq!(
+        (recovered["schema"].as_str(), recovered["devices"].as_u64()),
+        (Some("countersign.recovered/1"), Some(1))
+    );
+    assert_eq!(names(&tablet), ["tablet"]);
+    assert_eq!((tablet.gets("first"), tablet.gets("second")), ("from the laptop".into(), "from the phone".into()));
+    assert_eq!(tablet.kinds(), ["found", "admit", "admit", "remove"]);
+    tablet.is_closed_to_others();
+    assert_eq!(tablet.puts("first", "from the tablet").code(), 0);
+    assert_ne!(tablet.words(), sync_code, "the old sync code is dead");
+    assert_eq!(tablet.reads(&["log", "verify"])["entries"], 4);
+    assert_eq!(stolen.end().code(), 6, "it is shut out at once");
+    assert_eq!(laptop.fails(&["record", "put", "notes", "x", "y"]).0, 6);
+
+    let other = Home::new("other");
+    assert_eq!(failure_of(&other.recovers(&origin, &words, "x", &["--keep-all"])), "no-such-words");
+    let new = words_of(&tablet.paper("new"));
+    assert_ne!(new, words);
+    let _ = done(&taken_up(&other, &origin, &new, "newer", &["--keep-all"]));
+    assert_eq!(names(&other), ["tablet", "other"]);
+    phone_joins_again(&origin, &other);
+}
+
+/// A chain that was recovered goes on like any other.
+fn phone_joins_again(origin: &str, approver: &Home) {
+    let phone = Home::new("phone");
+    phone.joins(origin, approver);
+    assert_eq!(phone.gets("first"), "from the tablet");
+}
+
+#[test]
+fn words_in_a_drawer_open_the_chain_after_three_rotations_and_a_relay_that_restarted() {
+    let mut relay = Relay::start();
+    let origin = relay.origin();
+    let (laptop, phone, tablet) = (Home::new("laptop"), Home::new("phone"), Home::new("tablet"));
+    let words = laptop.founds_with_words(&origin);
+    assert_eq!(laptop.puts("first", "epoch one").code(), 0);
+    let _ = laptop.reads(&["code", "rotate"]);
+    relay.crash();
+    phone.joins(&origin, &laptop);
+    let _ = laptop.reads(&["code", "rotate"]);
+    assert_eq!(phone.puts("second", "epoch three").code(), 0);
+    relay.crash();
+    assert_eq!(laptop.types(&["devices", "remove", "phone", "--reason", "lost"]).code(), 0);
+    assert_eq!(laptop.reads(&["status"])["epoch"], 4);
+    relay.crash();
+    let recovered = done(&taken_up(&tablet, &origin, &words, "new", &["--keep-all"]));
+    assert_eq!(recovered["devices"], 2);
+    assert_eq!((tablet.gets("first"), tablet.gets("second")), ("epoch one".into(), "epoch three".into()));
+    assert_eq!(tablet.reads(&["status"])["epoch"], 5);
+    assert_eq!(tablet.words(), laptop.words(), "nobody went, so the sync code goes on");
+    assert_eq!(laptop.puts("third", "still here").code(), 0);
+    assert_eq!(tablet.gets("third"), "still here");
+}
+
+#[test]
+fn at_a_terminal_everything_is_asked_and_only_a_yes_goes_on() {
+    let relay = Relay::start();
+    let origin = relay.origin();
+    let (laptop, phone, tablet) = (Home::new("laptop"), Home::new("phone"), Home::new("tablet"));
+    let paper = laptop.founds_with_words(&origin);
+    phone.joins(&origin, &laptop);
+    let refused = {
+        let mut screen = tablet.sits_at(&["recovery", "use", "--relay", &origin, "--name", "tablet"]);
+        let at = screen.all.wait_on_screen(0, "Recovery words (24");
+        screen.say(&format!("{paper}\n"));
+        screen.all.wait_on_screen(at, "Type yes to go on");
+        screen.say("y\n");
+        screen.end()
+    };
+    assert_eq!(refused.code(), 2);
+    assert!(!tablet.state().exists());
+
+    let mut screen = tablet.sits_at(&["recovery", "use", "--relay", &origin, "--name", "tablet"]);
+    let at = screen.all.wait_on_screen(0, "Recovery words (24");
+    screen.say(&format!("{paper}\n"));
+    let at = screen.all.wait_on_screen(at, "Type yes to go on");
+    screen.say("yes\n");
+    let at = screen.all.wait_on_screen(at, "'laptop' (device");
+    screen.say("keep\n");
+    let at = screen.all.wait_on_screen(at, "'phone' (device");
+    screen.say("remove\n");
+    let (words, mut at) = words_on(&screen, at);
+    screen.say("\n");
+    for _ in 0..2 {
+        let (number, after) = asked_back(&screen, at);
+        screen.say(&format!("{}\n", words[number - 1]));
+        at = after;
+    }
+    screen.all.wait_on_screen(at, "recovered chain");
+    assert_eq!(screen.end().code(), 0);
+    assert_eq!(names(&tablet), ["laptop", "tablet"]);
+    assert_eq!(names(&laptop), ["laptop", "tablet"]);
+    assert_eq!(phone.fails(&["record", "get", "a", "b"]).0, 6);
+}
+
+#[test]
+fn without_a_terminal_what_is_missing_is_named_and_words_are_read_strictly() {
+    let relay = Relay::start();
+    let origin = relay.origin();
+    let (laptop, tablet) = (Home::new("laptop"), Home::new("tablet"));
+    let words = laptop.founds_with_words(&origin);
+    let said = |ended: &Ended, what: &str| {
+        assert_eq!(ended.code(), 2, "{}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains(what), "{what}: {}", ended.stderr);
+    };
+    said(&tablet.types(&["recovery", "use", "--relay", &origin]), "--recovery-file FILE");
+    said(
+        &tablet.types(&["recovery", "use", "--relay", &origin, "--recovery-file", &tablet.paper("new")]),
+        "--keep-all",
+    );
+    said(&tablet.types(&["recovery", "use", "abandon", "ability"]), "never an argument");
+    let mut wrong: Vec<&str> = words.split(' ').collect();
+    wrong[11] = "abandn";
+    said(
+        &tablet.recovers(&origin, &wrong.join(" "), "new", &["--keep-all"]),
+        "word 12 is not on the list; the nearest is \"abandon\"",
+    );
+    said(&tablet.recovers(&origin, "abandon ability", "new", &["--keep-all"]), "24 recovery words; 2 were given");
+    said(
+        &tablet.recovers(&origin, &words, "new", &["--keep-all", "--accept-log", "3f9"]),
+        "8 to 64 hexadecimal digits",
+    );
+    let sync_code = laptop.words();
+    assert_eq!(failure_of(&tablet.recovers(&origin, &sync_code, "new", &["--keep-all"])), "no-such-words");
+    let head = head_named(&tablet.recovers(&origin, &words, "new", &["--keep-all"]));
+    let unknown = tablet.recovers(&origin, &words, "new", &["--remove", "phone", "--accept-log", &head]);
+    assert_eq!(unknown.code(), 5, "{}", unknown.stderr);
+    assert!(!tablet.state().exists() && !std::path::Path::new(&tablet.paper("new")).exists());
+    let _ = laptop.reads(&["code", "rotate"]);
+    let older = tablet.recovers(&origin, &words, "new", &["--keep-all", "--accept-log", &head]);
+    said(&older, "the log went on after");
+    assert_eq!(laptop.recovers(&origin, &words, "new", &["--keep-all"]).code(), 3, "it is a device already");
+}
+
+/// Killed before or after either of its two posts: the same command goes on without words, and there is one new device.
+#[test]
+fn a_recovery_that_was_cut_off_anywhere_goes_on_without_the_words() {
+    for path in ["/v1/requests", "/v1/log"] {
+        for side in [Side::Before, Side::After] {
+            for choice in [&["--remove", "laptop"][..], &["--keep-all"]] {
+                // The laptop does not go through the lie: only the posts of the recovery are held.
+                let holds = Holds::one(path, side);
+                let liar = Liar::start(Arc::clone(&holds));
+                let origin = liar.origin();
+                let (laptop, tablet) = (Home::new("laptop"), Home::new("tablet"));
+                let words = laptop.founds_with_words(&origin);
+                assert_eq!(laptop.puts("first", "kept").code(), 0);
+                let head = head_named(&tablet.recovers(&origin, &words, "new", choice));
+                let choice = [choice, &["--accept-log", &head]].concat();
+                let mut process = tablet.starts_to_recover(&origin, &words, "new", &choice);
+                process.hush();
+                holds.kills(&mut process);
+                let what = format!("{path} {side:?} {choice:?}");
+                for command in
+                    [&["status"][..], &["init", "--no-recovery", "--relay", &origin], &["join", "--relay", &origin]]
+                {
+                    assert_eq!(tablet.fails(command), (6, "unrecovered".to_owned()), "{what}: {command:?}");
+                }
+                let ended = tablet.types(&["recovery", "use", "--json"]);
+                assert_eq!(done(&ended)["words"], Value::Null, "{what}: {}", ended.stderr);
+                assert_eq!(tablet.gets("first"), "kept");
+                let admitted = tablet.kinds().iter().filter(|kind| *kind == "admit").count();
+                assert_eq!(admitted, 1, "{what}");
+                let held = std::fs::read_to_string(tablet.paper("new")).unwrap();
+                let device = tablet.reads(&["status"])["recovery"]["device"].as_str().unwrap().to_owned();
+                assert!(held.contains(&device[..8]), "{what}: the new words are those in force");
+                assert_eq!(tablet.fails(&["recovery", "use", "--keep-all", "--recovery-file", "x"]).1, "home-in-use");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recovery_that_another_change_overtook_begins_anew() {
+    let holds = Holds::one("/v1/log", Side::Before);
+    let liar = Liar::start(Arc::clone(&holds));
+    let origin = liar.origin();
+    let (laptop, tablet) = (Home::new("laptop"), Home::new("tablet"));
+    let words = laptop.founds_with_words(&origin);
+    let head = head_named(&tablet.recovers(&origin, &words, "new", &["--keep-all"]));
+    let mut process = tablet.starts_to_recover(&origin, &words, "new", &["--keep-all", "--accept-log", &head]);
+    process.hush();
+    holds.kills(&mut process);
+    let _ = laptop.reads(&["code", "rotate"]);
+    let again = tablet.recovers(&origin, &words, "newer", &["--keep-all", "--accept-log", &head]);
+    assert_eq!(again.code(), 2, "{}", again.stderr);
+    assert!(
+        again.stderr.contains("it begins anew") && again.stderr.contains("the log went on after"),
+        "{}",
+        again.stderr
+    );
+    let head = head_named(&again);
+    let _ = done(&tablet.recovers(&origin, &words, "newer", &["--keep-all", "--accept-log", &head]));
+    assert_eq!(names(&tablet), ["laptop", "tablet"]);
+}
+
+/// Whoever has the sync code can hold all places for requests, and have the rest of a day's requests shown to nobody.
+#[test]
+fn a_thief_of_the_sync_code_cannot_keep_the_owner_out() {
+    let relay = Relay::start();
+    let origin = relay.origin();
+    let laptop = Home::new("laptop");
+    let words = laptop.founds_with_words(&origin);
+    let code = SyncCode::from_words(&laptop.words()).unwrap();
+    let thieves: Vec<Joiner> = (0..3).map(|_| Joiner::ask(Reach::to(&relay), &code, "thief")).collect();
+    let tablet = Home::new("tablet");
+    let _ = done(&taken_up(&tablet, &origin, &words, "new", &["--keep-all"]));
+    for thief in &thieves {
+        let _ = thief.withdraws();
+    }
+    let more: Vec<Joiner> = (0..2).map(|_| Joiner::ask(Reach::to(&relay), &code, "thief")).collect();
+    let other = Home::new("other");
+    let words = words_of(&tablet.paper("new"));
+    let _ = done(&taken_up(&other, &origin, &words, "newer", &["--remove", "laptop"]));
+    drop(more);
+    assert_eq!(names(&other), ["tablet", "other"]);
+}
+
+/// A relay that shows what was so once.
+#[derive(Default)]
+struct Yesterday {
+    kept: Mutex<BTreeMap<&'static str, Answer>>,
+    shows: Mutex<Vec<&'static str>>,
+}
+
+impl Yesterday {
+    fn kind(path: &str) -> Option<&'static str> {
+        match path {
+            _ if path.starts_with("/v1/keys/") => Some("keys"),
+            _ if path.starts_with("/v1/chains/") && path.ends_with("/log") => Some("log"),
+            _ => None,
+        }
+    }
+
+    /// From now on these answers are those of yesterday.
+    fn shows(&self, kinds: &[&'static str]) {
+        *self.shows.lock().unwrap() = kinds.to_vec();
+    }
+}
+
+impl Lie for Yesterday {
+    fn answer(&self, path: &str, answer: Answer) -> Answer {
+        let Some(kind) = Self::kind(path) else { return answer };
+        let mut kept = self.kept.lock().unwrap();
+        if self.shows.lock().unwrap().contains(&kind) {
+            return kept[kind].clone();
+        }
+        if answer.status.is_success() {
+            kept.entry(kind).or_insert_with(|| answer.clone());
+        }
+        answer
+    }
+}
+
+#[test]
+fn an_old_log_is_refused_where_the_device_can_know_and_told_of_where_it_cannot() {
+    let lie = Arc::new(Yesterday::default());
+    let liar = Liar::start(Arc::clone(&lie));
+    let origin = liar.origin();
+    let (laptop, phone, tablet) = (Home::new("laptop"), Home::new("phone"), Home::new("tablet"));
+    let first = laptop.founds_with_words(&origin);
+    phone.joins(&origin, &laptop);
+    let old_head = head_named(&tablet.recovers(&origin, &first, "new", &["--keep-all"]));
+    assert_eq!(laptop.types(&["devices", "remove", "phone", "--reason", "lost"]).code(), 0);
+    let head = laptop.head().0;
+
+    lie.shows(&["log"]);
+    let cut = tablet.recovers(&origin, &first, "new", &["--keep-all"]);
+    assert_eq!(cut.code(), 8, "it names a head that it does not show: {}", cut.stderr);
+    lie.shows(&["keys", "log"]);
+    let old = tablet.recovers(&origin, &first, "new", &["--keep-all", "--accept-log", &head]);
+    assert_eq!(old.code(), 8, "the person knows a later head: {}", old.stderr);
+    let told = tablet.recovers(&origin, &first, "new", &["--keep-all"]);
+    assert_eq!(head_named(&told), old_head, "it verifies, and only the person can tell");
+    assert!(told.stderr.contains("'phone'") && told.stderr.contains("can show an old log"), "{}", told.stderr);
+
+    lie.shows(&[]);
+    let second = laptop.renews_words("second");
+    lie.shows(&["keys", "log"]);
+    let replaced = tablet.recovers(&origin, &second, "new", &["--keep-all"]);
+    assert_eq!(replaced.code(), 8, "these words are not yet in that log: {}", replaced.stderr);
+    assert!(replaced.stderr.contains("another recovery device"), "{}", replaced.stderr);
+    assert!(!tablet.state().exists());
+    lie.shows(&[]);
+    let _ = done(&taken_up(&tablet, &origin, &second, "new", &["--keep-all"]));
+    assert_eq!(names(&tablet), ["laptop", "tablet"]);
 }

@@ -50,7 +50,7 @@ fn words_do_not_take_the_place_of_others_that_came_meanwhile() {
     let before = laptop.core.recovery_device();
     replaced(&mut laptop, &RecoveryCode::draw(&mut rng()));
     let late = laptop.core.replace_recovery(&RecoveryCode::draw(&mut rng()).keys(), before);
-    assert!(matches!(late, Err(AgentError::ChangedMeanwhile)));
+    assert!(matches!(late, Err(AgentError::Overtaken)));
 }
 
 #[test]
