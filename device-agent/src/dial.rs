@@ -124,6 +124,11 @@ impl Endpoint {
         &self.origin
     }
 
+    /// The address to dial from, if one was chosen.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
     /// Host and port for the `Host` header.
     pub(crate) fn authority(&self) -> &str {
         self.origin.split_once("://").map_or(self.origin.as_str(), |(_, authority)| authority)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use protocol::FormError;
+use protocol::credential::CredentialError;
 use protocol::keyring::KeyringError;
 use protocol::record::RecordRefusal;
 use protocol::roster::Refusal;
@@ -158,6 +159,9 @@ pub(crate) enum AgentError {
     /// All rounds of the request are taken.
     #[error("all code rounds of this request are taken by other devices")]
     NoRoundLeft,
+    /// This device may not write.
+    #[error("this device may read, and not write")]
+    NotAWriter,
     /// This device may not decide.
     #[error("this device is no approver")]
     NotAnApprover,
@@ -173,9 +177,54 @@ pub(crate) enum AgentError {
     /// Too many own writes wait for the relay.
     #[error("so many writes wait for the relay that this one was not queued")]
     OutboxFull,
+    /// The chain has ended.
+    #[error("the chain is closed: nothing in it changes any more")]
+    Closed,
+    /// The relay answers that the chain was reset, with what it says was signed. Nothing of it is verified yet.
+    #[error("the relay says that the chain was reset")]
+    WasReset {
+        /// The signed reset, if one came.
+        form: Vec<u8>,
+    },
+    /// The same, compared with the pinned log.
+    #[error(
+        "the relay says that the chain was reset: it deleted it, after a wait of {} that somebody with the sync code had announced ({signed}); this device keeps what it has",
+        crate::clock::span(wait.saturating_mul(1000))
+    )]
+    Reset {
+        /// Seconds of the wait that was signed.
+        wait: u64,
+        /// What this device can tell of the signature.
+        signed: &'static str,
+    },
+    /// The delay of a closing has not passed at the relay.
+    #[error("the end of the chain was announced, and the relay carries it out in {} at the earliest", crate::clock::span(*left))]
+    ClosingTooEarly {
+        /// Milliseconds that are left, by the relay's count.
+        left: u64,
+    },
+    /// One approver alone cannot announce the end.
+    #[error(
+        "to end this chain takes {needed} approvers by its policy, and what one of them announces alone does not count"
+    )]
+    ClosingQuorum {
+        /// How many.
+        needed: u8,
+    },
+    /// Another chain at the relay has a sync code of this one.
+    #[error("the relay has another chain that was founded with a sync code of this one, and will not take this chain")]
+    JoinKeyTaken,
     /// The log is forked: membership stands still.
     #[error("the log of this chain is forked: membership changes are refused until that is settled")]
     Forked,
+    /// A credential that proves nothing, or none that could.
+    #[error("{what}: {error}")]
+    NotProven {
+        /// Which file, or which device's.
+        what: String,
+        /// Why.
+        error: CredentialError,
+    },
     // --- The relay.
     /// No answer.
     #[error("the relay {relay} is not reachable: {why}")]
@@ -184,6 +233,12 @@ pub(crate) enum AgentError {
         relay: String,
         /// What happened.
         why: String,
+    },
+    /// The chain was moved to another relay: this session is over, and the next one is there.
+    #[error("moved to {relay}")]
+    Moved {
+        /// The new relay's origin.
+        relay: String,
     },
     /// The relay refuses, by a problem (RFC 9457).
     #[error("the relay refuses ({code}): {detail}")]

@@ -1,6 +1,7 @@
 //! The one map from errors to exit codes and hints.
 
 use protocol::FormError;
+use protocol::credential::CredentialError;
 use protocol::roster::Refusal;
 
 use crate::error::AgentError;
@@ -106,7 +107,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             (Exit::Refused, "open-limit", hint("countersign requests list   (approve or deny one first)"))
         }
         E::NoRoundLeft => (Exit::Refused, "round-taken", hint("countersign join   (on the new device: it asks anew)")),
+        E::NotAWriter => {
+            (Exit::Refused, "not-a-writer", hint("countersign devices role NAME writer   (on a device that approves)"))
+        }
         E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
+        E::NotProven { error, .. } => not_proven(error),
         E::ChangedMeanwhile => {
             (Exit::Refused, "changed-meanwhile", hint("countersign log show   (what changed; then decide again)"))
         }
@@ -121,6 +126,32 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OutboxFull => {
             (Exit::Refused, "outbox-full", hint("countersign status   (is the relay reached, does run run?)"))
         }
+        E::Closed => (
+            Exit::Refused,
+            "chain-closed",
+            hint("countersign record export FILE   (what this device has stays readable)"),
+        ),
+        E::WasReset { .. } | E::Reset { .. } => (
+            Exit::NotAMember,
+            "reset",
+            hint(
+                "countersign record export FILE   (what this device has)   or   countersign relay move --relay URL   (another relay takes the chain)",
+            ),
+        ),
+        E::ClosingTooEarly { .. } => (
+            Exit::Refused,
+            "closing-too-early",
+            hint("countersign chain purge   (then)   or   countersign chain veto   (stops it)"),
+        ),
+        E::ClosingQuorum { .. } => (Exit::Refused, "quorum", None),
+        E::JoinKeyTaken => (
+            Exit::Refused,
+            "join-key-taken",
+            hint(
+                "countersign relay move --relay URL   (another relay; who founded that chain knows a sync code of this one)",
+            ),
+        ),
+        E::Moved { .. } => (Exit::Unreachable, "moved", None),
         E::Forked => (Exit::Verification, "forked", hint("countersign status")),
         E::Unreachable { why, .. } if why.starts_with("proxy ") => (
             Exit::Unreachable,
@@ -186,6 +217,23 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
     }
 }
 
+/// A credential that the rules refuse, against one that does not verify.
+fn not_proven(error: &CredentialError) -> (Exit, &str, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    let (exit, hint) = match error {
+        CredentialError::Behind { .. } => (
+            Exit::Refused,
+            hint("countersign credential export DEVICE FILE   (on a device of the chain that has the newer log)"),
+        ),
+        CredentialError::NotAMember { .. } | CredentialError::ChainClosed => (Exit::Refused, None),
+        CredentialError::OtherBranch { .. } => {
+            (Exit::Verification, hint("countersign status   (on devices of the chain: which of them has this head?)"))
+        }
+        _ => (Exit::Verification, None),
+    };
+    (exit, error.code(), hint)
+}
+
 /// Problems of the relay, by their stable code first and their status second.
 fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
     let hint = |text: &str| Some(text.to_owned());
@@ -203,6 +251,16 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             Exit::NotFound,
             code,
             hint("countersign code show   (on a device of the chain: it shows words and address)"),
+        ),
+        "chain-closed" => {
+            (Exit::Refused, code, hint("countersign log show   (on a device of the chain: who closed it)"))
+        }
+        "reset-over" => (
+            Exit::NotFound,
+            code,
+            hint(
+                "countersign chain reset --wait DURATION   (a member stopped this one; with another wait it is a new one)",
+            ),
         ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
         _ => match status {

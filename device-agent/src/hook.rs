@@ -271,6 +271,7 @@ mod tests {
             writer: "'laptop'".to_owned(),
             at: 0,
             version: "confidential".to_owned(),
+            standing: crate::core::view::ItemStanding::Counts,
         };
         Event::Record { item: Box::new(item), kind: "put".to_owned() }
     }

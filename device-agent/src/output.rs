@@ -131,6 +131,11 @@ impl Output {
         }
     }
 
+    /// Whether a result is read by a person, so that bytes would be noise.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// A line of progress.
     pub(crate) fn progress(&self, text: &str) {
         let mut err = std::io::stderr().lock();

@@ -3,7 +3,7 @@
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use protocol::wire::{Ack, Ending, ToDevice};
 
-use crate::agent::{Agent, Link};
+use crate::agent::{Agent, Link, Moves};
 use crate::error::AgentError;
 use crate::exit;
 use crate::limits;
@@ -20,6 +20,8 @@ pub(crate) async fn keep(agent: Agent) -> AgentError {
 }
 
 async fn dial_again_and_again(agent: &Agent) -> AgentError {
+    // Before the first connection: a move is missed by none.
+    let mut moves = agent.moves();
     loop {
         let (shortest, longest) = limits::RECONNECT_WAIT;
         let waits = ExponentialBuilder::default()
@@ -31,7 +33,7 @@ async fn dial_again_and_again(agent: &Agent) -> AgentError {
             .build();
         for wait in waits {
             let error = match connect(agent).await {
-                Ok(socket) => pump(agent, socket).await,
+                Ok(socket) => pump(agent, socket, &mut moves).await,
                 Err(error) => error,
             };
             let error = match passes(agent, error).await {
@@ -44,8 +46,11 @@ async fn dial_again_and_again(agent: &Agent) -> AgentError {
             let was_up = agent.link() == Link::Connected;
             agent.set_link(Link::Away { why: error.to_string() });
             tracing::info!(%error, "the session with the relay ended");
-            tokio::time::sleep(wait.mul_f64(jitter())).await;
-            if was_up {
+            let moved = tokio::select! {
+                () = tokio::time::sleep(wait.mul_f64(jitter())) => false,
+                _ = moves.changed() => true,
+            };
+            if was_up || moved {
                 break;
             }
         }
@@ -93,9 +98,16 @@ async fn connect(agent: &Agent) -> Result<Socket, AgentError> {
 }
 
 /// Takes what is pushed until the socket ends. Returns why it ended.
-async fn pump(agent: &Agent, mut socket: Socket) -> AgentError {
+async fn pump(agent: &Agent, mut socket: Socket, moves: &mut Moves) -> AgentError {
     loop {
-        let message = match socket.next().await {
+        let next = tokio::select! {
+            next = socket.next() => next,
+            _ = moves.changed() => {
+                socket.close().await;
+                return AgentError::Moved { relay: agent.relay().endpoint().origin().to_owned() };
+            }
+        };
+        let message = match next {
             Ok(message) => message,
             Err(error) => return error,
         };
@@ -109,6 +121,7 @@ async fn pump(agent: &Agent, mut socket: Socket) -> AgentError {
 async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(), AgentError> {
     match message {
         ToDevice::Ready(ready) => {
+            agent.core(|core| core.begin_connection()).await??;
             let (pinned, forked) = agent.core(move |core| (core.is_pinned(&ready.head), core.fork().is_some())).await?;
             // What the relay has beyond our head comes as a push; what it lacks, or has instead, is settled now.
             if !forked && (!ready.knows_your_head || pinned) {
@@ -118,6 +131,9 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
                 agent.flush_entry().await?;
                 agent.rotate_if_owed().await?;
             }
+            // Before own writes go on: their line may have been lost with the rest.
+            agent.look_for_loss().await?;
+            agent.refill_if_owed().await?;
             agent.flush_records().await?;
             agent.set_link(Link::Connected);
             Ok(())
@@ -146,6 +162,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
         }
         // Put into an entry by whoever signs one.
         ToDevice::Approved(_) => Ok(()),
+        ToDevice::Reset(standing) => agent.core(move |core| core.take_reset(standing)).await?,
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }

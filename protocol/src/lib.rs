@@ -88,6 +88,7 @@ pub mod change;
 pub mod record;
 pub mod refill;
 pub mod credential;
+pub mod reset;
 pub mod connect;
 pub mod http_signature;
 pub mod wire;

@@ -246,7 +246,8 @@ pub fn gate(
     if record.epoch != roster.epoch() {
         return Err(RecordRefusal::StaleEpoch);
     }
-    follow(line, current, record, ciphertext)
+    let after = follow(line, current, record)?;
+    if record.carries(ciphertext) { Ok(after) } else { Err(RecordRefusal::OtherCiphertext) }
 }
 
 /// The gate for a record that a relay lost, and a member gives back. Its writer may be none any more, its epoch long over: what held
@@ -264,23 +265,18 @@ pub fn gate_refill(
     ciphertext: Option<&[u8]>,
 ) -> Result<Line, RecordRefusal> {
     check_cited(roster, record)?;
-    follow(line, current, record, ciphertext)
-}
-
-fn follow(
-    line: Line,
-    current: Option<Hash>,
-    record: &Verified<Record>,
-    ciphertext: Option<&[u8]>,
-) -> Result<Line, RecordRefusal> {
-    let after = line.follow(record)?;
-    if record.base != current {
-        return Err(RecordRefusal::Conflict);
-    }
-    if !record.carries(ciphertext) {
+    let after = follow(line, current, record)?;
+    // A relay keeps no content of versions that were replaced, so a member that came later never had it. Without such a version the
+    // writer's line, and the versions that replaced it, could never be given back.
+    if ciphertext.is_some() && !record.carries(ciphertext) {
         return Err(RecordRefusal::OtherCiphertext);
     }
     Ok(after)
+}
+
+fn follow(line: Line, current: Option<Hash>, record: &Verified<Record>) -> Result<Line, RecordRefusal> {
+    let after = line.follow(record)?;
+    if record.base == current { Ok(after) } else { Err(RecordRefusal::Conflict) }
 }
 
 /// What is sealed in a put: the names, which the header only carries blinded, and the content.

@@ -198,6 +198,36 @@ pub struct Approvals {
     pub approvals: Vec<Blob>,
 }
 
+/// Answer to `GET /v1/join-keys/{key}`: what whoever has only the sync code must know to sign a [`Reset`](crate::reset::Reset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ChainOfKey {
+    /// The chain whose join key it is, now.
+    #[n(0)]
+    pub chain: ChainId,
+    /// The entry that brought the policy in force.
+    #[n(1)]
+    pub head: Hash,
+    /// Its position.
+    #[n(2)]
+    pub seq: u64,
+    /// Wait of a reset by that policy, seconds.
+    #[n(3)]
+    pub reset_delay: u32,
+}
+
+/// A reset that stands: the answer to its announcement, and what members are told.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct ResetStanding {
+    /// The signed reset.
+    #[n(0)]
+    pub reset: Blob,
+    /// Milliseconds until it is carried out, by the relay's count.
+    #[n(1)]
+    pub remaining: u64,
+}
+
 /// An approval that would count in the next entry.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -337,6 +367,8 @@ pub enum ToDevice {
     Standing(Standing),
     /// Kind 7, to members: an approver agreed to something.
     Approved(Approved),
+    /// Kind 8, to members: whoever has the sync code wants the chain deleted.
+    Reset(ResetStanding),
 }
 
 /// A message of a device on a socket, after its Connect (which is the bare signed form). On the wire `[kind, {…}]`.
@@ -407,6 +439,7 @@ message!(ToDevice {
     5 => Ended,
     6 => Standing,
     7 => Approved,
+    8 => Reset,
 }, limits::FRAME_TO_DEVICE_BYTES_MAX);
 
 message!(FromDevice {
@@ -425,4 +458,6 @@ pub mod close {
     pub const NOT_A_MEMBER: u16 = 4403;
     /// The device did not read or acknowledge in time; it resumes by cursor.
     pub const TOO_SLOW: u16 = 4408;
+    /// The chain was reset: it is never served here again.
+    pub const RESET: u16 = 4410;
 }

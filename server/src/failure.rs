@@ -115,6 +115,29 @@ pub enum Refusal {
     /// The chain was closed.
     #[error("the chain is closed: its log can be read, and nothing else")]
     ChainClosed,
+    /// The chain was reset.
+    #[error(
+        "the chain was reset by whoever has its sync code, and is never served here again: `form` is what was signed"
+    )]
+    Reset {
+        /// The signed form.
+        form: Vec<u8>,
+    },
+    /// The reset was stopped.
+    #[error("this reset was stopped by a member")]
+    ResetOver,
+    /// Another reset stands.
+    #[error("another reset of this chain stands: one at a time")]
+    ResetStands,
+    /// The reset cites a head of an older policy.
+    #[error("the policy has changed since the head that the reset names: ask for the chain of the sync code again")]
+    StaleTerms,
+    /// The reset waits shorter than the policy asks for.
+    #[error("the policy asks for a wait of {least} seconds at least")]
+    WaitTooShort {
+        /// Seconds that it asks for.
+        least: u64,
+    },
     /// An approval would count in no entry.
     #[error("the approval does not count: made before the chain changed, or by a device that has no voice in it")]
     ApprovalVoid,

@@ -1,6 +1,7 @@
 //! The one map from failures to what the outside sees: RFC 9457 problems.
 
 use axum::response::{IntoResponse, Response};
+use data_encoding::BASE64;
 use http::{HeaderValue, StatusCode, header};
 use protocol::error::FormError;
 use protocol::record::RecordRefusal;
@@ -106,6 +107,8 @@ impl From<Refusal> for Problem {
                 problem.retry_after(retry_after)
             }
             Refusal::ClosingTooEarly { left } => problem.with("left", json!(left)),
+            Refusal::Reset { form } => problem.with("form", json!(BASE64.encode(&form))),
+            Refusal::WaitTooShort { least } => problem.with("least", json!(least)),
             // Nobody knows when; a person decides.
             Refusal::TooManyApprovals => problem.retry_after(60_000),
             _ => problem,
@@ -142,6 +145,11 @@ fn outside(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::StaleEpoch => (StatusCode::CONFLICT, "stale-epoch"),
         Refusal::ClosingTooEarly { .. } => (StatusCode::CONFLICT, "closing-too-early"),
         Refusal::ChainClosed => (StatusCode::CONFLICT, "chain-closed"),
+        Refusal::Reset { .. } => (StatusCode::GONE, "reset"),
+        Refusal::ResetOver => (StatusCode::CONFLICT, "reset-over"),
+        Refusal::ResetStands => (StatusCode::CONFLICT, "reset-stands"),
+        Refusal::StaleTerms => (StatusCode::CONFLICT, "stale-terms"),
+        Refusal::WaitTooShort { .. } => (StatusCode::CONFLICT, "wait-too-short"),
         Refusal::ApprovalVoid => (StatusCode::CONFLICT, "approval-void"),
         Refusal::TooManyApprovals => (StatusCode::TOO_MANY_REQUESTS, "too-many-approvals"),
         Refusal::NotFound => (StatusCode::NOT_FOUND, "not-found"),

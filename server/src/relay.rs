@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use protocol::wire::Standing;
 use protocol::{ChainId, RequestId};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::failure::{Failure, Refusal};
 use crate::rates::Rates;
-use crate::registry::{Registry, Wake};
-use crate::store::{Store, Tx, requests, waits};
+use crate::registry::{News, Registry, Wake};
+use crate::store::{Store, Tx, requests, resets, waits};
 
 /// How often uptime is written down, while anything waits: so much of it a crash may lose, and so much later a wait ends.
 const TICK: Duration = Duration::from_secs(60);
+/// The least time between two of them: what is due may be done so much late.
+const TICK_MIN: Duration = Duration::from_millis(250);
 
 /// The relay's state.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Relay {
     /// Cancelled when the relay drains, by [`Relay::drain`]: sockets then close with 1012.
     pub draining: CancellationToken,
     warned_of_proxy: AtomicBool,
+    /// Told when a tick may be due sooner than was thought.
+    sooner: Notify,
 }
 
 impl Relay {
@@ -53,6 +58,7 @@ impl Relay {
             rates,
             draining: CancellationToken::new(),
             warned_of_proxy: AtomicBool::new(false),
+            sooner: Notify::new(),
         }
     }
 
@@ -95,33 +101,52 @@ impl Relay {
         Ok(changed)
     }
 
-    /// Does what time asks for, once: called about every minute while the relay runs, and when it stops.
+    /// Does what time asks for, once: writes uptime down, and carries out the resets that are due. Returns how long the next one may
+    /// be put off.
     ///
     /// # Errors
     ///
     /// A [`Failure`] of the store: the next one does it.
-    pub async fn tick(&self) -> Result<(), Failure> {
+    pub async fn tick(&self) -> Result<Duration, Failure> {
         // Nothing is written where nothing waits: an idle relay leaves its disk alone.
         if !self.store.read(waits::is_any).await? {
-            return Ok(());
+            return Ok(TICK);
         }
         let now = self.now();
-        self.store.change(move |tx| waits::note_uptime(tx, now)).await
+        let job = move |tx: Tx<'_>| {
+            waits::note_uptime(tx, now)?;
+            Ok((resets::carry_out(tx, now)?, resets::next(tx, now)?))
+        };
+        let (reset, next) = self.store.change(job).await?;
+        for chain in reset {
+            tracing::warn!(chain = %chain.short(), "reset");
+            self.registry.wake(Wake::all(chain, News::ALL));
+        }
+        Ok(next.map_or(TICK, |next| Duration::from_millis(next).clamp(TICK_MIN, TICK)))
     }
 
-    /// Ticks for as long as it is polled.
+    /// Ticks for as long as it is polled, beginning now: what was due while the relay was down is done at once.
     pub async fn keep_ticking(&self) -> Infallible {
         loop {
-            tokio::time::sleep(TICK).await;
-            self.tick_or_say().await;
+            let pause = self.tick_or_say().await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.sooner.notified() => {}
+            }
         }
+    }
+
+    /// Lets the next tick come now: something waits that may be due before it.
+    pub(crate) fn tick_sooner(&self) {
+        self.sooner.notify_one();
     }
 
     /// Ticks, and says in the log if that failed.
-    pub(crate) async fn tick_or_say(&self) {
-        if let Err(failure) = self.tick().await {
+    pub(crate) async fn tick_or_say(&self) -> Duration {
+        self.tick().await.unwrap_or_else(|failure| {
             tracing::error!(%failure, "what time asks for was not done");
-        }
+            TICK
+        })
     }
 
     /// What a joiner is told of its own request.

@@ -7,6 +7,7 @@ mod keys;
 mod requests;
 mod rounds;
 mod approvals;
+mod resets;
 mod records;
 mod health;
 mod upgrade;
@@ -46,6 +47,8 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/v1/reveals", post(rounds::reveal))
         .route("/v1/approvals", post(approvals::approve))
         .route("/v1/chains/{chain}/approvals", get(approvals::kept))
+        .route("/v1/resets", post(resets::announce))
+        .route("/v1/join-keys/{key}", get(resets::chain_of))
         .route("/v1/records", post(records::put))
         .route("/v1/chains/{chain}/records", get(records::page))
         .route("/v1/chains/{chain}/records/{collection}/{id}", get(records::current))

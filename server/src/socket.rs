@@ -98,6 +98,7 @@ impl From<Failure> for Ended {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(Refusal::NotAMember) => Self::NotAMember,
+            Failure::Refused(Refusal::Reset { .. }) => Self::Reset,
             Failure::Refused(_) => Self::Refused,
             Failure::NotDurable(_) | Failure::Broken(_) => {
                 tracing::error!(%failure, "a socket ends because the store cannot be read");

@@ -14,8 +14,10 @@ pub mod rounds;
 pub mod records;
 pub mod approvals;
 pub mod waits;
+pub mod resets;
 pub mod recovery;
 mod consequences;
+mod settle;
 pub mod log;
 pub mod feed;
 

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use protocol::code::SyncCode;
+use protocol::wire::ToDevice;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::actor::COLLECTION;
+use crate::actor::{COLLECTION, Joiner, Member, Reach};
 use crate::binaries;
 use crate::process::{Audience, Ended, Process};
 use crate::scan::{self, Secrecy};
+use crate::socket::Socket;
 use crate::trace::Witness;
 
 /// A device: its name, its state directory, the address that it dials from.
@@ -289,6 +292,24 @@ impl Home {
         assert_eq!(approved.code(), 0, "{}{}", approved.stderr, approved.stdout);
         let ended = joining.end();
         assert_eq!(ended.code(), 0, "{}{}", ended.stderr, ended.stdout);
+    }
+
+    /// Lets a device in that a test plays itself.
+    #[must_use]
+    pub fn admits(&self, reach: Reach, name: &str) -> Member {
+        let code = SyncCode::from_words(&self.words()).expect("its words");
+        let mut asks = Joiner::ask(reach, &code, name);
+        let id = asks.request.id().to_string();
+        let mut waiting = Socket::of_joiner(&asks);
+        let opening = self.starts(&["requests", "show", &id, "--json"]);
+        waiting.until("a nonce", |message| match message {
+            ToDevice::Standing(standing) => (!standing.nonces.is_empty()).then_some(()),
+            _ => None,
+        });
+        let code = asks.answers().remove(0).code.digits();
+        assert_eq!(opening.end().code(), 0);
+        assert_eq!(self.approves(&id, &code).code(), 0);
+        asks.accepts()
     }
 
     /// Every file of its state directory, for what a stranger could read there.

@@ -60,6 +60,7 @@ impl Agent {
                 tracing::warn!(code, "an entry that was signed earlier is refused by the relay");
                 Ok(())
             }
+            Err(AgentError::ClosingTooEarly { .. }) => Ok(()),
             Err(other) => Err(other),
         }
     }
@@ -81,8 +82,7 @@ impl Agent {
                 self.take_own(entries).await?;
                 self.where_they_stand(entries, None).await
             }
-            Err(AgentError::Problem { status, code, detail }) => {
-                let refused = AgentError::Problem { status, code, detail };
+            Err(refused @ (AgentError::Problem { .. } | AgentError::ClosingTooEarly { .. })) => {
                 self.where_they_stand(entries, Some(refused)).await
             }
             Err(other) => Err(other),

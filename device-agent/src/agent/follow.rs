@@ -14,16 +14,24 @@ const SHUT_OUT: &str = "not-a-member";
 impl Agent {
     /// Brings the pinned log up to the relay's, or the relay's up to ours.
     pub(crate) async fn catch_up_log(&self) -> Result<(), AgentError> {
-        let _turn = self.shared.following.lock().await;
         if self.core(|core| core.fork().is_some()).await? {
             return Err(AgentError::Forked);
         }
+        self.follow().await
+    }
+
+    /// The same on a forked log too: what is pinned goes on where the relay has it.
+    pub(super) async fn follow(&self) -> Result<(), AgentError> {
+        let _turn = self.shared.following.lock().await;
         self.must_be_member().await?;
         loop {
             let (keys, chain, head, seq) = self.place().await?;
             let page = match self.relay().log(&keys, chain, Some(seq)).await {
                 Ok(page) => page,
                 Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => return self.refill().await,
+                Err(AgentError::WasReset { form }) => {
+                    return Err(self.core(move |core| core.judge_reset(&form)).await?);
+                }
                 Err(other) => return Err(other),
             };
             if page.head == head {
@@ -49,7 +57,7 @@ impl Agent {
     }
 
     /// Ends where the pinned log says that this device is a member no more: it reads nothing, and tells no relay anything.
-    async fn must_be_member(&self) -> Result<(), AgentError> {
+    pub(super) async fn must_be_member(&self) -> Result<(), AgentError> {
         match self.core(|core| core.gone()).await? {
             Some(gone) => Err(gone),
             None => Ok(()),
@@ -62,14 +70,18 @@ impl Agent {
         let (pinned, own_seq) =
             self.core(move |core| core.pinned(relay_seq).map(|hash| (hash, core.roster().seq()))).await??;
         if pinned == Some(page.head) {
-            return if relay_seq < own_seq { self.heal(relay_seq, own_seq).await } else { Ok(()) };
+            if relay_seq >= own_seq {
+                return Ok(());
+            }
+            tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+            return self.heal(relay_seq, own_seq).await;
         }
         self.compare().await
     }
 
     /// Appends what the relay lost, as many entries at a time as it takes.
     async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
-        tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+        self.owe_refill().await?;
         let mut next = relay_seq + 1;
         while next <= own_seq {
             let entries = self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;
@@ -112,6 +124,7 @@ impl Agent {
                     answer => answer.map(|_| ()),
                 }
             }
+            Err(AgentError::Problem { code, .. }) if code == "join-key-taken" => Err(AgentError::JoinKeyTaken),
             // Its refusal of the log says less than its refusal of the member.
             Err(AgentError::Problem { .. }) => Err(AgentError::ShutOut),
             Err(other) => Err(other),
@@ -149,8 +162,9 @@ impl Agent {
         loop {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().records(&keys, chain, cursor).await?;
-            if cursor.is_some_and(|cursor| cursor.store != page.cursor.store) {
-                // Another store counts from one again: known records are passed over by their hash.
+            if cursor.is_some_and(|cursor| cursor.store != page.cursor.store || page.last < cursor.number) {
+                // Another store, or one that lost records, counts from less again: known records are passed over by their hash.
+                self.owe_refill().await?;
                 stores += 1;
                 if stores > 1 {
                     return Err(AgentError::Garbled { what: "its feed changes from store to store".to_owned() });
@@ -176,12 +190,14 @@ impl Agent {
             Ok(()) => {
                 self.flush_entry().await?;
                 self.rotate_if_owed().await?;
+                self.refill_if_owed().await?;
             }
             Err(AgentError::Fork { .. } | AgentError::Forked) => {}
             Err(other) => return Err(other),
         }
         self.flush_records().await?;
-        self.catch_up_records().await
+        self.catch_up_records().await?;
+        self.refill_if_owed().await
     }
 
     /// Where this member stands.

@@ -105,7 +105,7 @@ impl Agent {
     }
 
     /// Brings the lines here and at the relay to the same end: fetches what the relay has; if that is nothing new, it lost something.
-    async fn meet_records(&self) -> Result<(), AgentError> {
+    pub(super) async fn meet_records(&self) -> Result<(), AgentError> {
         let before = self.core(|core| core.cursor()).await??;
         self.catch_up_records().await?;
         if self.core(|core| core.cursor()).await?? == before {

@@ -7,8 +7,11 @@ mod append;
 mod membership;
 mod requests;
 mod refill;
+mod moving;
+mod ending;
 mod outbox;
 mod records;
+mod rekey;
 mod recovery;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,15 +24,21 @@ use crate::error::AgentError;
 use crate::relay_client::RelayClient;
 use crate::told::Told;
 
+pub(crate) use moving::Destination;
+
 /// A member at work. Clones are the same member.
 #[derive(Clone)]
 pub(crate) struct Agent {
     shared: Arc<Shared>,
 }
 
+/// Rings at each move to another relay.
+pub(crate) type Moves = watch::Receiver<Arc<RelayClient>>;
+
 struct Shared {
     core: Arc<Mutex<Core>>,
-    relay: RelayClient,
+    /// The relay; another one once the chain is moved there.
+    relay: watch::Sender<Arc<RelayClient>>,
     events: broadcast::Sender<Event>,
     link: watch::Sender<Link>,
     /// One own entry at a time.
@@ -65,9 +74,13 @@ impl Agent {
     /// Puts a member and its relay together.
     pub(crate) fn new(core: Core, relay: RelayClient) -> Self {
         let events = core.events();
+        Self::with(Arc::new(Mutex::new(core)), relay, events)
+    }
+
+    fn with(core: Arc<Mutex<Core>>, relay: RelayClient, events: broadcast::Sender<Event>) -> Self {
         let shared = Shared {
-            core: Arc::new(Mutex::new(core)),
-            relay,
+            core,
+            relay: watch::Sender::new(Arc::new(relay)),
             events,
             link: watch::Sender::new(Link::NoSession),
             appending: tokio::sync::Mutex::default(),
@@ -89,8 +102,18 @@ impl Agent {
     }
 
     /// The relay.
-    pub(crate) fn relay(&self) -> &RelayClient {
-        &self.shared.relay
+    pub(crate) fn relay(&self) -> Arc<RelayClient> {
+        Arc::clone(&self.shared.relay.borrow())
+    }
+
+    /// Rings when the chain was moved to another relay.
+    pub(crate) fn moves(&self) -> Moves {
+        self.shared.relay.subscribe()
+    }
+
+    /// The same member as it stands to another relay, for as long as it is not moved there: one state, locks of its own.
+    fn beside(&self, relay: RelayClient) -> Self {
+        Self::with(Arc::clone(&self.shared.core), relay, self.shared.events.clone())
     }
 
     /// Everything that happens from now on.

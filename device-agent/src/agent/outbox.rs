@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 
-use super::refill::Refilled;
 use super::{Agent, Link};
 use crate::core::{Draft, Sealing};
 use crate::error::AgentError;
@@ -62,6 +61,11 @@ impl Agent {
         match self.send_queued().await {
             Err(AgentError::Problem { code, .. }) => {
                 tracing::warn!(code, "a record that was written earlier is not taken by the relay: it is kept");
+                Ok(())
+            }
+            // Reading goes on where writing does not.
+            Err(error @ (AgentError::NotAWriter | AgentError::OtherEpochKey { .. })) => {
+                tracing::warn!(%error, "what was written earlier is kept");
                 Ok(())
             }
             done => done,
@@ -138,17 +142,17 @@ impl Agent {
                 Ok(None)
             }
             Remedy::Compare if tries < WRITE_TRIES => {
-                let found_out = if tries == 1 {
+                let nothing_lost = if tries == 1 {
                     self.catch_up_records().await?;
-                    Refilled::Something
+                    false
                 } else {
-                    self.refill_records().await?
+                    self.refill_records().await?.given == 0
                 };
                 // Not before: a record that the relay has after all is in its feed, and is settled by it.
                 if self.core(move |core| core.draft_state(number)).await??.is_none() {
                     return Ok(Some(Fate::Settled));
                 }
-                if found_out == Refilled::Nothing {
+                if nothing_lost {
                     return self.give_up(number, refused).await.map(Some);
                 }
                 self.core(move |core| core.unseal(number)).await??;

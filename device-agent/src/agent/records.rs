@@ -12,6 +12,11 @@ impl Agent {
         self.catch_up().await?;
         let _turn = self.shared.writing.lock().await;
         let number = self.core(move |core| core.queue_for_now(&draft)).await??;
+        self.send_now(number).await
+    }
+
+    /// Sends a write that somebody waits for, and forgets it if it failed. The caller has the turn of writing.
+    pub(super) async fn send_now(&self, number: u64) -> Result<(), AgentError> {
         // Whatever was written before comes first: this one continues its line.
         let sent = self.send_until(Some(number)).await;
         let state = self.core(move |core| core.draft_state(number)).await??;

@@ -1,7 +1,7 @@
 //! `countersign join`: asks the members of a chain to admit this device.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::code::{PAYLOAD_PREFIX, SyncCode};
@@ -120,7 +120,11 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     let unfinished = store.joining()?.is_some();
     drop(store);
     // With an unfinished request the person is not asked for the code again, but one that is given counts.
-    let given = if unfinished && args.code_file.is_none() { None } else { Some(read_code(context, args)?) };
+    let given = if unfinished && args.code_file.is_none() {
+        None
+    } else {
+        Some(read_code(context, args.code_file.as_deref())?)
+    };
     if unfinished {
         let same = match (&given, &secrets) {
             (Some((code, _)), Some(Secrets { standing: Standing::Joiner(asked), .. })) => *code == asked.code,
@@ -140,7 +144,7 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     }
     let (code, named) = match given {
         Some(given) => given,
-        None => read_code(context, args)?,
+        None => read_code(context, args.code_file.as_deref())?,
     };
     let url = args.relay.clone().or(named).ok_or_else(|| AgentError::Usage {
         what: "the words do not say which relay to ask".to_owned(),
@@ -191,8 +195,8 @@ fn keep_address(joiner: &Joiner, origin: &str, ca: Option<&[u8]>) -> Result<(), 
 }
 
 /// The sync code, and the relay that a payload names.
-fn read_code(context: &Context, args: &Args) -> Result<(SyncCode, Option<String>), AgentError> {
-    let bytes = match &args.code_file {
+pub(super) fn read_code(context: &Context, code_file: Option<&Path>) -> Result<(SyncCode, Option<String>), AgentError> {
+    let bytes = match code_file {
         Some(path) if path.as_os_str() == "-" => Zeroizing::new(read_stdin()?),
         Some(path) => Zeroizing::new(read_file(path)?),
         None if std::io::stdin().is_terminal() => {

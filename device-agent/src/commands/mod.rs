@@ -1,5 +1,6 @@
 //! The commands: one file each. They parse, call the door, and print.
 
+mod new_file;
 mod paper;
 mod recover;
 mod recovery;
@@ -17,8 +18,13 @@ mod devices;
 mod leave;
 mod code;
 mod export;
+mod rekey;
 mod record;
 mod log;
+mod credential;
+mod relay;
+mod reset;
+mod chain;
 mod doctor;
 mod completion;
 mod man;
@@ -103,6 +109,9 @@ enum Command {
     Recovery(recovery::Args),
     Record(record::Args),
     Log(log::Args),
+    Credential(credential::Args),
+    Relay(relay::Args),
+    Chain(chain::Args),
     Doctor(doctor::Args),
     Completion(completion::Args),
     Man(man::Args),
@@ -185,6 +194,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Completion(args) => return completion::run(&args, output),
         Command::Man(args) => return man::run(args, output),
         Command::Version(args) => return version::run(&args, output),
+        Command::Credential(credential::Args { what: credential::What::Verify(args) }) => {
+            return credential::verify::run(&args, output);
+        }
         command => command,
     };
     let context = Context { home: Home::locate(home)?, output, source };
@@ -202,6 +214,9 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
         Command::Recovery(args) => recovery::run(&context, args).await,
         Command::Record(args) => record::run(&context, args).await,
         Command::Log(args) => log::run(&context, args).await,
+        Command::Credential(args) => credential::run(&context, args).await,
+        Command::Chain(args) => chain::run(&context, args).await,
+        Command::Relay(args) => relay::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         Command::Completion(args) => completion::run(&args, output),
         Command::Man(args) => man::run(args, output),
@@ -246,7 +261,7 @@ pub(crate) enum Risk {
     Plaintext,
 }
 
-/// How the relay is reached: options of `init` and `join`.
+/// How the relay is reached: options of `init`, `join` and `relay move`.
 #[derive(clap::Args)]
 pub(crate) struct RelayArgs {
     /// Certificate authority of the relay, PEM; else the system's roots are trusted
@@ -265,9 +280,12 @@ impl RelayArgs {
         source: Option<IpAddr>,
     ) -> Result<(Endpoint, Option<Vec<u8>>), AgentError> {
         let ca = self.ca()?;
-        let plaintext =
-            if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
-        Ok((Endpoint::parse(url, ca.as_deref(), source, plaintext)?, ca))
+        Ok((Endpoint::parse(url, ca.as_deref(), source, self.plaintext())?, ca))
+    }
+
+    /// Whether plain text over a network was accepted by name.
+    pub(crate) fn plaintext(&self) -> Plaintext {
+        if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly }
     }
 
     /// The certificate authority that is named.

@@ -1,14 +1,18 @@
 //! Where recovery words go: onto paper by a person at a terminal, or into a new file. This program keeps them nowhere.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use protocol::code::{CodeError, RecoveryCode};
 use zeroize::Zeroizing;
 
+use super::new_file::{self, NewFile};
 use super::{Context, asked_to_stop, read_file};
 use crate::error::AgentError;
 use crate::terminal::{OnPaper, Sheet};
+
+/// What to type with another file.
+const FLAG: &str = "--recovery-file FILE";
 
 /// Where new words go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +41,8 @@ impl Paper {
     /// Refuses a file that is there: before anything is drawn, or a person is asked.
     pub(super) fn must_be_new(&self) -> Result<(), AgentError> {
         match self {
-            Self::File(file) if file.symlink_metadata().is_ok() => Err(exists(file)),
-            _ => Ok(()),
+            Self::File(file) => new_file::must_be_new(file, FLAG),
+            Self::Person => Ok(()),
         }
     }
 
@@ -47,7 +51,11 @@ impl Paper {
     pub(super) fn write(&self, sheet: &Sheet<'_>) -> Result<(), AgentError> {
         match self {
             Self::Person => Ok(()),
-            Self::File(file) => write_new(file, &text(sheet)),
+            Self::File(file) => {
+                let mut new = NewFile::begin(file, FLAG)?;
+                new.write(text(sheet).as_bytes())?;
+                new.finish()
+            }
         }
     }
 
@@ -98,30 +106,6 @@ fn text(sheet: &Sheet<'_>) -> Zeroizing<String> {
         sheet.code.keys().id().short(),
         words.as_str()
     ))
-}
-
-fn write_new(file: &Path, text: &str) -> Result<(), AgentError> {
-    let wrap = |source| AgentError::File { path: file.to_owned(), source };
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut kept = tempfile::NamedTempFile::new_in(folder).map_err(wrap)?;
-    kept.write_all(text.as_bytes()).map_err(wrap)?;
-    kept.as_file().sync_all().map_err(wrap)?;
-    match kept.persist_noclobber(file) {
-        Ok(_) => {}
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(file)),
-        Err(error) => return Err(wrap(error.error)),
-    }
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrap)
-}
-
-fn exists(file: &Path) -> AgentError {
-    AgentError::Usage {
-        what: format!("{} is there already, and may hold words that count", file.display()),
-        hint: "--recovery-file FILE   (a new one)".to_owned(),
-    }
 }
 
 /// The words in a text, without the lines that say what they are.

@@ -7,9 +7,9 @@ use data_encoding::BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin};
+use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin, rekey};
 use crate::clock;
-use crate::core::view::{Event, ItemView};
+use crate::core::view::{Event, ItemStanding, ItemView};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::{Collection, Item, Write};
@@ -21,7 +21,8 @@ use crate::told::Exit;
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign record put notes first 'hello'\n  \
     countersign record put notes photo --file cat.jpg\n  countersign record get notes first\n  \
-    countersign record list notes\n  countersign record delete notes first\n  countersign record watch\n\n{EXIT_CODES}"))]
+    countersign record list notes\n  countersign record delete notes first\n  countersign record watch\n  \
+    countersign record rekey\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -71,6 +72,11 @@ enum What {
         #[command(flatten)]
         when: When,
     },
+    /// Write every record of an old epoch anew under the current keys, which a removed device does not have
+    ///
+    /// It can be broken off and typed again: what is done is done. Others may write meanwhile. Disputed records stay as they are.
+    #[command(after_help = format!("Example:\n  countersign record rekey\n\n{EXIT_CODES}"))]
+    Rekey,
     Queue(queue::Args),
     Export(export::Args),
     /// Print records as they change, on whichever device
@@ -100,6 +106,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Delete { collection, id, when } => {
             write(context, Write { collection, id, value: None }, "deleted", when).await
         }
+        What::Rekey => rekey::run(context).await,
         What::Queue(args) => queue::run(context, args).await,
         What::Export(args) => export::run(context, args).await,
         What::Watch { collection } => {
@@ -166,6 +173,8 @@ struct Printed {
     writer: String,
     at: u64,
     version: String,
+    /// Its writer is not trusted from a place before it on.
+    disputed: bool,
 }
 
 impl From<ItemView> for Printed {
@@ -181,6 +190,7 @@ impl From<ItemView> for Printed {
             writer: item.writer,
             at: item.at,
             version: item.version,
+            disputed: item.standing == ItemStanding::Disputed,
         }
     }
 }
@@ -188,7 +198,14 @@ impl From<ItemView> for Printed {
 async fn get(context: &Context, collection: String, id: String) -> Result<Exit, AgentError> {
     let item: ItemView = context.door(Session::NotNeeded).await?.post("/records/get", &Item { collection, id }).await?;
     let bytes = Zeroizing::new(BASE64.decode(item.value.as_bytes()).unwrap_or_default());
-    context.result("countersign.record/1", &Printed::from(item), |output| {
+    let printed = Printed::from(item);
+    context.result("countersign.record/1", &printed, |output| {
+        if printed.disputed {
+            output.progress(&format!(
+                "DISPUTED: {} wrote this after the place from which on it is not trusted; putting it anew settles that",
+                printed.writer
+            ));
+        }
         output.value(&bytes);
     });
     Ok(Exit::Done)
@@ -217,11 +234,12 @@ async fn list(context: &Context, collection: Option<String>) -> Result<Exit, Age
 /// Names are chosen by members, and shown on a terminal all the same.
 fn row(record: &Printed, kind: &str) -> String {
     format!(
-        "{kind}  {}/{}  by {}  {}",
+        "{kind}  {}/{}  by {}  {}{}",
         visible(&record.collection),
         visible(&record.id),
         record.writer,
-        clock::show(record.at)
+        clock::show(record.at),
+        if record.disputed { "  DISPUTED" } else { "" }
     )
 }
 

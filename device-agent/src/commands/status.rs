@@ -2,7 +2,7 @@
 
 use protocol::limits::PROMPTS_PER_DAY_MAX;
 
-use super::{Context, EXIT_CODES, queue};
+use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
 use crate::core::Words;
 use crate::core::view::OutboxView;
@@ -49,6 +49,21 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         }
         for said in status.gone.iter().chain(&status.alarm) {
             output.line(said);
+        }
+        if let Some(closing) = &status.closing {
+            output.line(&format!("ENDING   {}", chain::standing(closing)));
+            output.line("         countersign chain veto   stops it");
+        }
+        if let Some(reset) = &status.reset {
+            output.line(&format!(
+                "RESET    somebody with the sync code wants the relay to delete this chain, on {} ({})",
+                clock::show(reset.due_at),
+                short(&reset.id)
+            ));
+            output.line("         countersign chain veto   stops it; and replace the code, as it has leaked: countersign code rotate");
+        }
+        if let Some(seq) = status.closed_at {
+            output.line(&format!("CLOSED   at entry {seq}   (countersign record export FILE: what this device has stays readable)"));
         }
         if let Some(seq) = status.fork_at {
             output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));

@@ -102,6 +102,8 @@ impl Core {
             Deed::Removed { .. } | Deed::Left => {
                 format!("; {members} device{} now", if members == 1 { "" } else { "s" })
             }
+            Deed::Closing { .. } => "; countersign chain veto stops it".to_owned(),
+            Deed::Closed => "; what this device has stays readable".to_owned(),
             _ => String::new(),
         };
         ChangeView {

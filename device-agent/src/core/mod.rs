@@ -14,7 +14,11 @@ mod decide;
 mod membership;
 mod records;
 mod outbox;
+mod rekey;
 mod export;
+mod credential;
+mod ending;
+mod resets;
 mod recovery;
 #[cfg(test)]
 mod tests;
@@ -177,6 +181,11 @@ impl Core {
         &self.store
     }
 
+    /// Keeps another relay's address, and how its certificates are checked.
+    pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+        self.store.keep_relay(origin, ca)
+    }
+
     fn acting(&self) -> Acting<'_> {
         Acting { keys: &self.keys, roster: &self.roster, keyring: &self.keyring }
     }
@@ -194,6 +203,7 @@ impl Core {
         if self.fork().is_some() {
             return Err(AgentError::Forked);
         }
+        self.must_go_on()?;
         self.must_hold_keys()?;
         match self.roster.approver(&self.keys.id()) {
             Some(_) => Ok(()),

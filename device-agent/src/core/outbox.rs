@@ -71,7 +71,8 @@ impl Core {
     }
 
     fn sign(&self, draft: &record::Draft<'_>) -> Result<(Verified<Record>, Option<Blob>), AgentError> {
-        self.must_hold_keys()?;
+        self.must_go_on()?;
+        self.must_write()?;
         let line = self.store.line(&self.keys.id())?;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         record::write(self.acting(), line, draft, &mut rng).map_err(AgentError::OwnForm)
@@ -102,7 +103,9 @@ impl Core {
                 self.store.stage_record(&record, ciphertext.as_deref(), number)?;
                 Ok(Sealing::Sealed(SealedRecord { record: record.bytes().to_vec().into(), ciphertext }))
             }
-            Err(error @ AgentError::OwnForm(_)) => self.refuse(number, error).map(Sealing::Refused),
+            Err(error @ (AgentError::OwnForm(_) | AgentError::Closed)) => {
+                self.refuse(number, error).map(Sealing::Refused)
+            }
             Err(other) => Err(other),
         }
     }

@@ -4,12 +4,12 @@ use data_encoding::BASE64;
 use protocol::DeviceId;
 use protocol::cbor::Blob;
 use protocol::connect::Cursor;
-use protocol::record::{self, Kind, Line, Record, RecordRefusal, blind_collection, blind_id};
+use protocol::record::{self, Kind, Line, Record, RecordRefusal, Trust, blind_collection, blind_id};
 use protocol::signed::Verified;
 use protocol::wire::{RecordPage, SealedRecord};
 use std::collections::HashMap;
 
-use super::view::{Event, ItemView};
+use super::view::{Event, ItemStanding, ItemView};
 use super::{Core, replay};
 use crate::error::AgentError;
 use crate::limits;
@@ -126,6 +126,15 @@ impl Core {
         Ok(())
     }
 
+    /// Refuses a device that may not write, or not under the current keys.
+    pub(super) fn must_write(&self) -> Result<(), AgentError> {
+        self.must_hold_keys()?;
+        match self.roster.member(&self.keys.id()) {
+            Some(member) if member.role.writes() => Ok(()),
+            _ => Err(AgentError::NotAWriter),
+        }
+    }
+
     /// Where this device stands in the feed.
     pub(crate) fn cursor(&self) -> Result<Option<Cursor>, AgentError> {
         self.store.cursor()
@@ -183,7 +192,15 @@ impl Core {
             writer: self.name_of(&record.signer()),
             at: record.at,
             version: record.hash().to_string(),
+            standing: self.standing_of(record),
         })
+    }
+
+    fn standing_of(&self, record: &Verified<Record>) -> ItemStanding {
+        match record::trust(&self.roster, record) {
+            Trust::Counts => ItemStanding::Counts,
+            Trust::Disputed => ItemStanding::Disputed,
+        }
     }
 
     fn tell(&self, record: &Verified<Record>, ciphertext: Option<&[u8]>) {
@@ -202,6 +219,7 @@ impl Core {
         item.writer = self.name_of(&record.signer());
         item.at = record.at;
         item.version = record.hash().to_string();
+        item.standing = self.standing_of(record);
         Some(item)
     }
 

@@ -3,12 +3,15 @@
 mod diary;
 mod entries;
 mod epochs;
+mod epochs_records;
 mod membership;
 mod records;
 mod recovery;
 mod aside;
 mod outbox;
+mod resets;
 mod export;
+mod credential;
 mod requests;
 
 use protocol::cbor::Blob;

@@ -236,6 +236,41 @@ pub(crate) struct ItemView {
     pub(crate) at: u64,
     /// Verified: hash of this version.
     pub(crate) version: String,
+    /// Verified: whether its writer counts where it wrote this.
+    pub(crate) standing: ItemStanding,
+}
+
+/// Whether a version counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ItemStanding {
+    /// It does.
+    Counts,
+    /// Its writer was removed, and is not trusted from a place before it on: until somebody writes it anew.
+    Disputed,
+}
+
+/// How far a pass over all items came that writes those of old epochs anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct RekeyView {
+    /// The current epoch.
+    pub(crate) epoch: u64,
+    /// Items that there are, deleted ones included.
+    pub(crate) items: u64,
+    /// Items looked at.
+    pub(crate) examined: u64,
+    /// Items written anew.
+    pub(crate) written: u64,
+    /// Items that somebody else wrote meanwhile.
+    pub(crate) overtaken: u64,
+    /// Items whose current version is disputed: they stay as they are.
+    pub(crate) disputed: u64,
+    /// Items that do not open.
+    pub(crate) damaged: u64,
+    /// The place of the last item when this step began: a pass that began then ends there, however much is written meanwhile.
+    pub(crate) last: u64,
+    /// Where the next step begins; nothing at the end.
+    pub(crate) next: Option<u64>,
 }
 
 impl std::fmt::Debug for ItemView {
@@ -330,6 +365,76 @@ pub(crate) struct OutboxView {
     pub(crate) refused: Vec<QueuedView>,
 }
 
+/// An announced end of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClosingView {
+    /// Verified: hash of the announcement.
+    pub(crate) id: String,
+    /// Verified: who signed it; the name is claimed, and quoted.
+    pub(crate) by: String,
+    /// Whether that is this device.
+    pub(crate) here: Here,
+    /// Verified: position of the announcement.
+    pub(crate) seq: u64,
+    /// Claimed by the signer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: seconds that must pass at the relay.
+    pub(crate) delay: u32,
+    /// By the signer's clock: from when on it may be carried out, unix milliseconds. The relay counts by itself.
+    pub(crate) due_at: u64,
+}
+
+/// A reset that stands: whoever has the sync code wants the chain deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResetView {
+    /// Verified: hash of what the sync code signed.
+    pub(crate) id: String,
+    /// Verified: seconds of its wait.
+    pub(crate) wait: u64,
+    /// Seen by the relay, by its count, told in this device's clock: when it is carried out, unix milliseconds.
+    pub(crate) due_at: u64,
+    /// Milliseconds until then.
+    pub(crate) remaining: u64,
+}
+
+/// The relay of this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayView {
+    /// Its origin.
+    pub(crate) relay: String,
+    /// `reachable`, or why not.
+    pub(crate) state: String,
+    /// `tls`, or `plain`: everything but what is sealed travels readable.
+    pub(crate) transport: String,
+    /// `system`, or `own`: a certificate authority that was named when the address was given.
+    pub(crate) authority: Option<String>,
+    /// The proxy on the way, without its password.
+    pub(crate) proxy: Option<String>,
+    /// Verified: position of the pinned head, which a relay that is reached has too.
+    pub(crate) seq: u64,
+    /// Verified: hash of the pinned head.
+    pub(crate) head: String,
+}
+
+/// A move to another relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MovedView {
+    /// The old relay's origin.
+    pub(crate) from: String,
+    /// The new relay's origin.
+    pub(crate) relay: String,
+    /// What became of the last look at the old one.
+    pub(crate) old_relay: String,
+    /// Verified: hash of the head that the new one has.
+    pub(crate) head: String,
+    /// Its position.
+    pub(crate) seq: u64,
+    /// Records that the new one did not have.
+    pub(crate) records_given: u64,
+    /// Records that it could not take: somebody wrote in their place there.
+    pub(crate) records_refused: u64,
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DecisionView {
@@ -420,6 +525,11 @@ pub(crate) enum Event {
         item: Box<ItemView>,
         /// `put` or `delete`.
         kind: String,
+    },
+    /// Whoever has the sync code wants the chain deleted. Told at each connect while it stands.
+    Reset {
+        /// It.
+        reset: Box<ResetView>,
     },
     /// The connection to the relay changed.
     Link {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::core::RecoveryView;
-use crate::core::view::{OutboxView, RequestView};
+use crate::core::view::{ClosingView, OutboxView, RequestView, ResetView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,6 +74,31 @@ pub(crate) struct RoleAsked {
     pub(crate) role: String,
 }
 
+/// Carries an announced end of the chain out.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EndOrdered {
+    /// The announcement that its person looked at.
+    pub(crate) closing: String,
+}
+
+/// Stops an announced end or reset.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct VetoOrdered {
+    /// A prefix of its id; nothing for the only one.
+    pub(crate) id: Option<String>,
+}
+
+/// A relay to move to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MoveAsked {
+    /// Its address.
+    pub(crate) relay: String,
+    /// A certificate authority of its own, PEM.
+    pub(crate) ca: Option<String>,
+    /// Whether plain text over a network was accepted by name.
+    pub(crate) plaintext: bool,
+}
+
 /// Names an item.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Item {
@@ -92,6 +117,13 @@ pub(crate) struct Write {
     pub(crate) id: String,
     /// Base64 of the content; nothing to delete.
     pub(crate) value: Option<Zeroizing<String>>,
+}
+
+/// A step of a pass over all items.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rekey {
+    /// The place after which it begins; 0 at first.
+    pub(crate) after: u64,
 }
 
 /// The content of a write that waits.
@@ -164,7 +196,13 @@ pub(crate) struct Status {
     pub(crate) link: String,
     /// Position of a fork, if there is one.
     pub(crate) fork_at: Option<u64>,
-    /// Why this device is a member no more, if the pinned log says so.
+    /// The announced end of the chain that stands.
+    pub(crate) closing: Option<ClosingView>,
+    /// The reset that stands, as far as the relay told.
+    pub(crate) reset: Option<ResetView>,
+    /// Verified: position of the entry that ended the chain.
+    pub(crate) closed_at: Option<u64>,
+    /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,
@@ -176,4 +214,28 @@ pub(crate) struct Status {
     pub(crate) requests: Vec<RequestView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
     pub(crate) prompts_again_at: Option<u64>,
+}
+
+/// Whose credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CredentialOf {
+    /// The device's name, or a prefix of its id; nothing for this device.
+    pub(crate) device: Option<String>,
+}
+
+/// A credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    /// The device that it bears out.
+    pub(crate) device: String,
+    /// Its chain.
+    pub(crate) chain: String,
+    /// Hash of the last entry in it.
+    pub(crate) head: String,
+    /// Position of that.
+    pub(crate) seq: u64,
+    /// Why the relay was not asked for newer entries, if it could not be.
+    pub(crate) not_caught_up: Option<String>,
+    /// Base64 of its bytes.
+    pub(crate) credential: String,
 }

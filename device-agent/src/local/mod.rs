@@ -2,6 +2,8 @@
 
 pub(crate) mod body;
 mod membership;
+mod relay;
+mod ending;
 mod serve;
 mod export;
 pub(crate) mod recovery;
@@ -20,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RequestView, StepView};
+use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -89,6 +91,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
+        .route("/records/rekey", post(rekey))
         .route("/records/export", post(export::export))
         .route("/records/queue", post(queue))
         .route("/records/queued", get(queued))
@@ -97,6 +100,13 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
+        .route("/credential", post(credential))
+        .route("/chain/closing", get(ending::closing))
+        .route("/chain/closing/announce", post(ending::announce))
+        .route("/chain/closing/end", post(ending::end))
+        .route("/chain/veto", post(ending::veto))
+        .route("/relay", get(relay::show))
+        .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
         .with_state(Local { agent, place })
@@ -105,9 +115,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
 async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let agent = &local.agent;
     let reached = agent.refresh_requests().await;
+    // It answers whoever it shuts out, and that is told below.
+    let shut_out = reached.as_ref().err().filter(|error| exit::tell(error).exit == Exit::NotAMember);
+    let shut_out = shut_out.map(ToString::to_string);
     let relay_state = match &reached {
-        Ok(()) => "reachable".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) if shut_out.is_none() => error.to_string(),
+        _ => "reachable".to_owned(),
     };
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
@@ -135,7 +148,10 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             daemon,
             link,
             fork_at: core.fork(),
-            gone: core.gone().map(|gone| gone.to_string()),
+            closing: core.closing(),
+            reset: core.reset()?,
+            closed_at: core.closed_at(),
+            gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,
@@ -230,6 +246,10 @@ async fn list(State(local): State<Local>, Json(wanted): Json<body::Collection>) 
     Ok(Json(local.agent.core(move |core| core.items(wanted.collection.as_deref())).await??))
 }
 
+async fn rekey(State(local): State<Local>, Json(from): Json<body::Rekey>) -> Answer<RekeyView> {
+    Ok(Json(local.agent.rekey(from.after).await?))
+}
+
 async fn diary(State(local): State<Local>) -> Answer<Vec<StepView>> {
     fresh_if_reachable(local.agent.catch_up_log().await)?;
     Ok(Json(local.agent.core(|core| core.diary()).await??))
@@ -247,6 +267,24 @@ async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
     Ok(Json(local.agent.core(work).await??))
 }
 
+/// Whatever is wrong between this device and its relay, what the log says can be shown to others.
+async fn credential(State(local): State<Local>, Json(of): Json<body::CredentialOf>) -> Answer<body::Credential> {
+    let not_caught_up = local.agent.catch_up_log().await.err().map(|error| error.to_string());
+    let work = move |core: &mut crate::core::Core| {
+        let (device, credential) = core.credential(of.device.as_deref())?;
+        let roster = core.roster();
+        Ok::<_, AgentError>(body::Credential {
+            device: device.to_string(),
+            chain: roster.chain().to_string(),
+            head: roster.head().to_string(),
+            seq: roster.seq(),
+            not_caught_up,
+            credential: BASE64.encode(&credential.to_bytes()),
+        })
+    };
+    Ok(Json(local.agent.core(work).await??))
+}
+
 /// What is kept here can be shown while the relay is away, and while the log is forked.
 fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentError> {
     match caught_up {
@@ -254,6 +292,7 @@ fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentErro
             error @ (AgentError::Unreachable { .. }
             | AgentError::Fork { .. }
             | AgentError::Forked
+            | AgentError::Reset { .. }
             | AgentError::AsideFull),
         ) => {
             tracing::warn!(%error, "showing what this device has");

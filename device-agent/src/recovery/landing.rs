@@ -215,7 +215,11 @@ impl Landing<'_> {
 }
 
 fn next(error: &AgentError) -> Next {
-    let AgentError::Problem { status, code, .. } = error else { return Next::Wait };
+    let (status, code) = match error {
+        AgentError::Problem { status, code, .. } => (status, code),
+        AgentError::WasReset { .. } => return Next::GiveUp,
+        _ => return Next::Wait,
+    };
     match code.as_str() {
         "head-moved" | "unknown-join-key" => Next::FromTheLog,
         "cut-behind" => Next::FromTheRecords,

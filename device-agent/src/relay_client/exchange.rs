@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection to the relay, and what an answer says.
 
 use bytes::Bytes;
+use data_encoding::BASE64;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -88,6 +89,8 @@ struct ProblemBody {
     code: String,
     title: String,
     detail: String,
+    left: Option<u64>,
+    form: String,
 }
 
 impl Answer {
@@ -97,6 +100,13 @@ impl Answer {
             return Ok(self.body);
         }
         let problem: ProblemBody = serde_json::from_slice(&self.body).unwrap_or_default();
+        if let ("closing-too-early", Some(left)) = (problem.code.as_str(), problem.left) {
+            return Err(AgentError::ClosingTooEarly { left });
+        }
+        if problem.code == "reset" {
+            let form = BASE64.decode(problem.form.as_bytes()).unwrap_or_default();
+            return Err(AgentError::WasReset { form });
+        }
         let detail = [problem.detail, problem.title].into_iter().find(|text| !text.is_empty());
         let code: String = problem.code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
         Err(AgentError::Problem {

@@ -12,11 +12,14 @@ use protocol::cbor::{self, Blob};
 use protocol::connect::Cursor;
 use protocol::id::Random;
 use protocol::keys::{DeviceKeys, SigningKey};
+use protocol::refill::Refill;
 use protocol::request::Withdrawal;
+use protocol::reset::Reset;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
 use protocol::wire::{
-    Append, Appended, Ask, LogPage, OpenRequests, Purpose, Put, RecordPage, SealedRecord, Standing, Stored, Whereabouts,
+    Append, Appended, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, ResetStanding, SealedRecord,
+    Standing, Stored, Whereabouts,
 };
 use protocol::{ChainId, RequestId, http_signature, limits as bounds};
 
@@ -85,6 +88,16 @@ impl RelayClient {
         }
     }
 
+    /// What a holder of the sync code must know to sign a reset.
+    pub(crate) async fn chain_of_key(&self, key: &SigningKey) -> Result<ChainOfKey, AgentError> {
+        self.read(key, format!("/v1/join-keys/{}", key.join_key())).await
+    }
+
+    /// Announces a reset. The same bytes get what is left of its wait.
+    pub(crate) async fn reset(&self, reset: &Verified<Reset>) -> Result<ResetStanding, AgentError> {
+        self.post("/v1/resets", reset.bytes().to_vec()).await
+    }
+
     /// Founds a chain.
     pub(crate) async fn found(&self, entry: &[u8]) -> Result<Appended, AgentError> {
         self.post("/v1/chains", entry.to_vec()).await
@@ -140,6 +153,26 @@ impl RelayClient {
     /// Writes records.
     pub(crate) async fn put(&self, records: Vec<SealedRecord>) -> Result<Stored, AgentError> {
         self.post("/v1/records", cbor::encode(&Put { records, refill: None })).await
+    }
+
+    /// Gives records back that the relay lost, with a member's word for them.
+    pub(crate) async fn refill(
+        &self,
+        records: Vec<SealedRecord>,
+        refill: &Verified<Refill>,
+    ) -> Result<Stored, AgentError> {
+        let refill = Some(Blob(refill.bytes().to_vec()));
+        self.post("/v1/records", cbor::encode(&Put { records, refill })).await
+    }
+
+    /// Reads where the feed ends, and at most one record after a place in it.
+    pub(crate) async fn records_end(
+        &self,
+        keys: &DeviceKeys,
+        chain: ChainId,
+        after: Cursor,
+    ) -> Result<RecordPage, AgentError> {
+        self.read(&keys.signing, format!("/v1/chains/{chain}/records?after={}&limit=1", after.number)).await
     }
 
     /// Reads records after a place in the feed.

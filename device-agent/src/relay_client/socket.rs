@@ -157,6 +157,8 @@ impl Socket {
                 code: "not-a-member".to_owned(),
                 detail: "it closed the socket: this device is not a member".to_owned(),
             },
+            // The form comes with the answer to the next read.
+            close::RESET => AgentError::WasReset { form: Vec::new() },
             close::REFUSED => AgentError::Problem {
                 status: 401,
                 code: "connect-refused".to_owned(),

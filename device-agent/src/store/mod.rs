@@ -74,8 +74,12 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
+    /// There while a relay that lost its log was not given back its records.
+    RefillOwed,
     /// Position of the last entry that a person was told of.
     Told,
+    /// A reset that the relay told of in the last connection.
+    Reset,
     /// The recovery device whose words were made here and not typed back yet.
     WordsUntyped,
     /// The batch of a recovery until it is in the pinned log.
@@ -91,7 +95,9 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
+            Self::RefillOwed => "refill-owed",
             Self::Told => "told",
+            Self::Reset => "reset",
             Self::Recovering => "recovering",
             Self::WordsUntyped => "words-untyped",
             Self::Asked => "asked",
@@ -166,6 +172,17 @@ impl Store {
     pub(crate) fn unset(&self, setting: Setting) -> Result<(), AgentError> {
         self.db.execute("DELETE FROM settings WHERE name = ?1", [setting.name()])?;
         Ok(())
+    }
+
+    /// Keeps the relay's address and a certificate authority of its own, both or neither.
+    pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+        let tx = self.db.transaction()?;
+        tx.execute("DELETE FROM settings WHERE name IN (?1, ?2)", [Setting::Relay.name(), Setting::RelayCa.name()])?;
+        let values = [(Setting::Relay, Some(origin.as_bytes())), (Setting::RelayCa, ca)];
+        for (setting, value) in values.into_iter().filter_map(|(setting, value)| Some((setting, value?))) {
+            tx.execute("INSERT INTO settings VALUES (?1, ?2)", params![setting.name(), value])?;
+        }
+        Ok(tx.commit()?)
     }
 
     /// Position of the last entry that a person was told of.

@@ -134,6 +134,23 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The current version of items in the order of writing, a page at a time: those after `after`, with their place.
+    pub(crate) fn items_after(&self, after: u64, most: usize) -> Result<Vec<(u64, ItemRow)>, AgentError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT header, ciphertext, arrival FROM records JOIN items USING (hash) WHERE arrival > ?1
+             ORDER BY arrival LIMIT ?2",
+        )?;
+        let rows = query
+            .query_map(params![signed(after), signed(most as u64)], |row| Ok((unsigned(row.get(2)?), kept(row)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many items there are, deleted ones included, and the place of the last record.
+    pub(crate) fn items_count(&self) -> Result<(u64, u64), AgentError> {
+        let count = "SELECT (SELECT count(*) FROM items), (SELECT coalesce(max(arrival), 0) FROM records)";
+        Ok(self.db.query_row(count, [], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))?)
+    }
+
     /// Where the current version of every item arrived, of one collection or of all, in the order of arrival.
     pub(crate) fn current_places(&self, collection: Option<&BlindedCollection>) -> Result<Vec<u64>, AgentError> {
         let mut query = self.db.prepare_cached(

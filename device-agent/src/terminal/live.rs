@@ -110,6 +110,7 @@ impl Live<'_> {
             Event::Decided { decision } => self.decided(&decision),
             Event::Ended { request, ending } => self.gone(&request, &ending),
             Event::Changed { .. }
+            | Event::Reset { .. }
             | Event::Record { .. }
             | Event::Link { .. }
             | Event::Stopped { .. }
@@ -242,8 +243,9 @@ impl Live<'_> {
 fn prompt(request: &RequestView, typed: &str) -> Vec<String> {
     let mut lines = vec!["A device wants to join".to_owned()];
     lines.extend(facts(request));
-    lines.push("[d] deny   [n] not me   [l] later   to approve, type the six digits and press Enter".to_owned());
-    lines.push(format!("           {NOT_ME}"));
+    lines.push("[d] deny   [n] not me   [l] later".to_owned());
+    lines.push(format!("    {NOT_ME}"));
+    lines.push("To approve, type the six digits and press Enter.".to_owned());
     let (first, second) = typed.split_at_checked(3).unwrap_or((typed, ""));
     lines.push(format!("{}: {first} {second}", which_code(request)));
     lines

@@ -21,8 +21,7 @@ use live::live;
 pub(crate) use sheet::{OnPaper, Sheet};
 
 /// What "not me" means, said before it is chosen.
-pub(crate) const NOT_ME: &str =
-    "not me: nobody here asked, so the sync code has leaked; it is denied, and the code replaced";
+pub(crate) const NOT_ME: &str = "not me: nobody here asked, so the sync code has leaked; it is replaced";
 /// What "not me" did.
 pub(crate) const CODE_REPLACED: &str =
     "The sync code has leaked, and is replaced: whoever has the old words can ask no more. next: countersign code show";
@@ -130,6 +129,10 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         Event::Decided { decision } => decision.sentence(),
         Event::Changed { change } => change.sentence.clone(),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
+        Event::Reset { reset } => format!(
+            "RESET announced: somebody with the sync code wants the relay to delete this chain in {}; countersign chain veto stops it",
+            clock::span(reset.remaining)
+        ),
         Event::Link { state } => format!("RELAY {state}"),
         Event::Alarm { message } => message.clone(),
         Event::Record { .. } | Event::Stopped { .. } => return None,

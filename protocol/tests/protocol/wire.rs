@@ -7,8 +7,8 @@ use protocol::id::Random;
 use protocol::limits;
 use protocol::wire::{
     Ack, Append, Appended, Approved, Ask, Challenge, Ended, Ending, FromDevice, LogPage, OpenRequest, OpenRequests,
-    Purpose, Put, Ready, RecordPage, RecordRow, Round, SealedRecord, Seen, Stage, Standing, Stored, ToDevice,
-    Whereabouts,
+    Purpose, Put, Ready, RecordPage, RecordRow, ResetStanding, Round, SealedRecord, Seen, Stage, Standing, Stored,
+    ToDevice, Whereabouts,
 };
 
 use crate::forms::forms;
@@ -81,6 +81,8 @@ fn every_wire_message_has_one_encoding_and_none_is_half() {
     body("ended", &ToDevice::Ended(Ended { request, ending: Ending::Withdrawn }));
     body("standing", &ToDevice::Standing(standing));
     body("approved", &ToDevice::Approved(Approved { approval: blob(all.deny.bytes()) }));
+    let form = blob(all.deny.bytes());
+    body("reset", &ToDevice::Reset(ResetStanding { reset: form, remaining: 604_800_000 }));
     body("ack", &FromDevice::Ack(Ack { seq: 1, number: 300 }));
 }
 

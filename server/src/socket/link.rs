@@ -32,8 +32,12 @@ pub(crate) enum Ended {
     Refused,
     /// The device is not, or no longer, a member.
     NotAMember,
+    /// The chain was reset.
+    Reset,
     /// The device did not read, acknowledge or answer in time.
     TooSlow,
+    /// A fork was settled: what the device was told of stands no more.
+    Settled,
     /// The relay stops.
     Draining,
     /// The relay cannot read its store.
@@ -48,7 +52,10 @@ impl Ended {
             Self::Protocol => (close::PROTOCOL, "protocol".into()),
             Self::Refused => (close::REFUSED, "refused".into()),
             Self::NotAMember => (close::NOT_A_MEMBER, "not-a-member".into()),
+            Self::Reset => (close::RESET, "reset".into()),
             Self::TooSlow => (close::TOO_SLOW, "too-slow".into()),
+            // At once: it is one chain's devices, not all.
+            Self::Settled => (close::RESTART, "0".into()),
             Self::Draining => (close::RESTART, spread_hint().to_string()),
             // RFC 6455 §7.4.1: an unexpected condition.
             Self::Unavailable => (1011, "unavailable".into()),

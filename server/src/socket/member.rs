@@ -28,6 +28,8 @@ pub(crate) struct Session {
     relay: Arc<Relay>,
     pub(super) line: Line,
     device: DeviceId,
+    /// How often a fork had been settled when it connected.
+    branch: u64,
     /// Position of the last entry that it was sent, or has.
     log: u64,
     /// Number of the last record that it was sent, or has.
@@ -36,6 +38,8 @@ pub(crate) struct Session {
     shown: Vec<Shown>,
     /// Number of the last approval that it was sent.
     approval: i64,
+    /// The reset that it was told of.
+    reset: Option<Hash>,
     window: Window,
     pulse: Pulse,
     /// What may be new and was not read yet.
@@ -45,7 +49,20 @@ pub(crate) struct Session {
 impl Session {
     pub(super) fn new(relay: &Arc<Relay>, line: Line, device: DeviceId) -> Self {
         let (relay, window, pulse) = (Arc::clone(relay), Window::new(), Pulse::start());
-        Self { relay, line, device, log: 0, record: 0, shown: Vec::new(), approval: 0, window, pulse, due: News::NONE }
+        Self {
+            relay,
+            line,
+            device,
+            branch: 0,
+            log: 0,
+            record: 0,
+            shown: Vec::new(),
+            approval: 0,
+            reset: None,
+            window,
+            pulse,
+            due: News::NONE,
+        }
     }
 
     /// Says where the relay stands, and finds out where the device does.
@@ -61,6 +78,7 @@ impl Session {
             .await?;
         // A device whose head is unknown here may be ahead of a relay that lost its tail, or on a fork. Entries pushed to it would
         // not follow its own; it fetches, decides, and heals.
+        self.branch = found.branch;
         self.log = position.map_or(found.stand.seq, |position| position.seq);
         let ours =
             cursor.filter(|cursor| cursor.store == self.relay.store.identity() && cursor.number <= found.records);
@@ -127,6 +145,9 @@ impl Session {
             return self.tell_records(feed).await;
         }
         let read = self.relay.store.glance(Some(chain), move |tx| reading.read(tx, &chain, &device, now)).await?;
+        if read.branch != self.branch {
+            return Err(Ended::Settled);
+        }
         if let Some(page) = read.entries {
             self.log += page.entries.len() as u64;
             // An empty page ends it too: a store that lost entries must not keep this thread busy.
@@ -145,6 +166,10 @@ impl Session {
                 self.approval = kept.number;
                 self.line.link.send(&ToDevice::Approved(Approved { approval: kept.form })).await?;
             }
+        }
+        if let Some((hash, standing)) = read.reset.filter(|(hash, _)| self.reset != Some(*hash)) {
+            self.reset = Some(hash);
+            self.line.link.send(&ToDevice::Reset(standing)).await?;
         }
         match read.records {
             Some(feed) => self.tell_records(feed).await,

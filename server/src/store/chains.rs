@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use protocol::reset::Reset;
 use protocol::roster::Roster;
-use protocol::{ChainId, DeviceId, Hash, JoinKey};
+use protocol::{ChainId, DeviceId, Hash, JoinKey, Verified};
 use rusqlite::OptionalExtension as _;
 
 use super::{Tx, uint};
@@ -18,6 +19,8 @@ pub struct Chain {
     pub stand: Stand,
     /// Number of the last record in its feed.
     pub records: u64,
+    /// How often a fork was settled here.
+    pub branch: u64,
 }
 
 /// Whether a request changed anything. What changed nothing wakes nobody.
@@ -41,14 +44,20 @@ impl Change {
 ///
 /// # Errors
 ///
-/// [`Failure`] of the store.
+/// [`Refusal::Reset`] for one that was: every route begins here, so none serves it. Or a [`Failure`] of the store.
 pub fn find(tx: Tx<'_>, id: &ChainId) -> Result<Option<Chain>, Failure> {
-    let mut statement = tx.sql.prepare_cached("SELECT number, head, seq, records FROM chains WHERE id = ?1")?;
+    let mut statement =
+        tx.sql.prepare_cached("SELECT number, head, seq, records, reset, branch FROM chains WHERE id = ?1")?;
     let found = statement.query_row([id.as_bytes()], |row| {
         let stand = Stand { head: Hash(row.get(1)?), seq: uint(row.get(2)?) };
-        Ok(Chain { number: row.get(0)?, stand, records: uint(row.get(3)?) })
+        let reset: Option<Vec<u8>> = row.get(4)?;
+        let (records, branch) = (uint(row.get(3)?), uint(row.get(5)?));
+        Ok((Chain { number: row.get(0)?, stand, records, branch }, reset))
     });
-    Ok(found.optional()?)
+    match found.optional()? {
+        Some((_, Some(form))) => Err(Refusal::Reset { form }.into()),
+        found => Ok(found.map(|(chain, _)| chain)),
+    }
 }
 
 /// A join key as the store has it.
@@ -71,6 +80,29 @@ pub fn find_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<Option<JoinKeyRow>, Fa
     )?;
     let row = |row: &rusqlite::Row<'_>| Ok(JoinKeyRow { number: row.get(0)?, chain: ChainId(row.get(1)?) });
     Ok(statement.query_row([key.as_bytes()], row).optional()?)
+}
+
+/// Finds the chain in which a join key is, or was, current.
+///
+/// # Errors
+///
+/// [`Refusal::UnknownJoinKey`], [`Refusal::Reset`] for the key by which it was, or a [`Failure`] of the store.
+pub fn find_of_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<(ChainId, Chain), Failure> {
+    let id = find_join_key(tx, key)?.ok_or(Refusal::UnknownJoinKey)?.chain;
+    match find(tx, &id) {
+        Ok(chain) => Ok((id, chain.ok_or(Failure::Broken("a join key without its chain"))?)),
+        // An older one was dead before.
+        Err(Failure::Refused(Refusal::Reset { form })) if join_key_of(&form)? != *key => {
+            Err(Refusal::UnknownJoinKey.into())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The join key that signed a reset.
+fn join_key_of(form: &[u8]) -> Result<JoinKey, Failure> {
+    let reset = Verified::<Reset>::from_bytes(form).map_err(|_| Failure::Broken("a reset that does not verify"))?;
+    Ok(reset.join_key())
 }
 
 /// The roster at the chain's head, as this transaction sees it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::cut::{Cut, CutAt};
-use protocol::entry::{Body, Close, Entry};
+use protocol::entry::{Body, Close, Entry, Veto, VetoOf};
 use protocol::record::Line;
 use protocol::roster::{ClosingTerms, Roster};
 use protocol::wire::Purpose;
@@ -12,7 +12,7 @@ use rusqlite::params;
 
 use super::chains::{self, Chain, find_join_key};
 use super::waits::{self, What};
-use super::{Tx, approvals, records, requests};
+use super::{Tx, approvals, records, requests, resets};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -44,6 +44,7 @@ pub(super) fn carry(
             requests::admit(tx, chain.number, &RequestId::from(request.hash()), purpose, now)
         }
         (Body::Deny(deny), _) => requests::deny(tx, chain.number, deny, now),
+        (Body::Veto(Veto { of: VetoOf::Reset, hash }), _) => resets::veto(tx, chain.number, *hash),
         (Body::Close(close), _) => end(tx, chain, close, now),
         _ => Ok(()),
     }
@@ -51,19 +52,35 @@ pub(super) fn carry(
 
 /// Refuses a cut that says *last* of a record that is not. Otherwise what its writer wrote meanwhile would be lost by accident.
 fn check_cuts(tx: Tx<'_>, chain: &Chain, entry: &Verified<Entry>) -> Result<(), Failure> {
-    let check = |device: &DeviceId, cut: &Cut| {
-        let Line { counter, last } = records::line(tx, chain.number, device)?;
-        if cut.at == CutAt::Last && (cut.counter, cut.last) != (counter, last) {
-            return Err(Refusal::CutBehind { device: *device, counter, last }.into());
+    for (device, cut) in last_cuts(entry) {
+        let Line { counter, last } = records::line(tx, chain.number, &device)?;
+        if (cut.counter, cut.last) != (counter, last) {
+            return Err(Refusal::CutBehind { device, counter, last }.into());
         }
-        Ok(())
-    };
-    match &entry.body {
-        Body::Remove(remove) => remove.removals.iter().try_for_each(|removal| check(&removal.device, &removal.cut)),
-        Body::Leave(leave) => check(&entry.signer(), &leave.cut),
-        Body::ChangeRole(change) => change.cut.iter().try_for_each(|cut| check(&change.device, cut)),
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+/// Whether a record is stored that lies past a cut that says *last*: one that was taken while the relay had lost the entry.
+pub(super) fn is_passed(tx: Tx<'_>, chain: &Chain, entry: &Verified<Entry>) -> Result<bool, Failure> {
+    for (device, cut) in last_cuts(entry) {
+        let Line { counter, last } = records::line(tx, chain.number, &device)?;
+        if last.is_some_and(|last| cut.is_passed_by(counter, last)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The devices from which an entry takes writing at what it says is their last record.
+fn last_cuts(entry: &Verified<Entry>) -> Vec<(DeviceId, Cut)> {
+    let cuts: Vec<(DeviceId, Cut)> = match &entry.body {
+        Body::Remove(remove) => remove.removals.iter().map(|removal| (removal.device, removal.cut)).collect(),
+        Body::Leave(leave) => vec![(entry.signer(), leave.cut)],
+        Body::ChangeRole(change) => change.cut.iter().map(|cut| (change.device, *cut)).collect(),
+        _ => Vec::new(),
+    };
+    cuts.into_iter().filter(|(_, cut)| cut.at == CutAt::Last).collect()
 }
 
 /// The delay of a closing begins when it stands here, and ends with it: by a veto, or because its signer may not decide any more.
@@ -79,7 +96,10 @@ fn follow_closing(tx: Tx<'_>, chain: &Chain, closing: Option<&ClosingTerms>, now
 fn end(tx: Tx<'_>, chain: &Chain, close: &Close, now: Moment) -> Result<(), Failure> {
     let left = waits::left(tx, chain.number, (What::Closing, close.closing), now)?;
     match left.ok_or(Failure::Broken("a closing without its delay"))? {
-        0 => chains::empty(tx, chain),
+        0 => {
+            resets::end(tx, chain.number)?;
+            chains::empty(tx, chain)
+        }
         left => Err(Refusal::ClosingTooEarly { left }.into()),
     }
 }
@@ -95,5 +115,7 @@ fn replace_join_key(tx: Tx<'_>, (chain, id): (&Chain, Option<ChainId>), join_key
                 .execute(params![join_key.as_bytes(), chain.number])?;
         }
     }
+    // Whoever has the old code has no word in it any more.
+    resets::end(tx, chain.number)?;
     requests::mute_undecided(tx, chain.number)
 }

@@ -8,6 +8,7 @@ use protocol::{ChainId, Verified};
 use rusqlite::params;
 
 use super::chains::{Chain, Change, find, find_join_key, roster};
+use super::settle::{self, Settling};
 use super::{Tx, consequences, int, recovery};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
@@ -49,6 +50,28 @@ pub fn found(tx: Tx<'_>, entry: &Verified<Entry>) -> Result<Extended, Failure> {
     Ok(Extended { appended, change: Change::Fresh })
 }
 
+/// Applies entries that follow the head.
+fn follow(
+    tx: Tx<'_>,
+    (chain, before): (&Chain, &Roster),
+    (index, fresh): (usize, &[Verified<Entry>]),
+    purpose: Purpose,
+    now: Moment,
+) -> Result<Roster, Failure> {
+    let mut after = before.clone();
+    let mut is_passed = false;
+    for (index, entry) in (index..).zip(fresh) {
+        after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
+        is_passed |= consequences::is_passed(tx, chain, entry)?;
+        consequences::carry(tx, chain, (entry, &after), purpose, now)?;
+    }
+    if is_passed {
+        // Taken in good faith, from a device that was gone already. A reader would end its session at such a record, each time.
+        settle::drop_records(tx, chain, &after)?;
+    }
+    Ok(after)
+}
+
 fn insert_entry(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>) -> Result<(), Failure> {
     tx.sql.prepare_cached("INSERT INTO entries (chain, seq, bytes) VALUES (?1, ?2, ?3)")?.execute(params![
         chain,
@@ -58,7 +81,8 @@ fn insert_entry(tx: Tx<'_>, chain: i64, entry: &Verified<Entry>) -> Result<(), F
     Ok(())
 }
 
-/// Appends entries by compare-and-swap on the head: all, or none.
+/// Appends entries by compare-and-swap on the head: all, or none. Entries that leave the log before its head, and end with a settle,
+/// take the place of what follows there.
 ///
 /// Entries that stand in the log already are passed over, so the same bytes get the same answer, and a device can heal a log
 /// without knowing where exactly it was cut.
@@ -84,16 +108,18 @@ pub fn append(
         let appended = Appended { head: chain.stand.head, seq: chain.stand.seq };
         return Ok(Extended { appended, change: Change::Replay });
     };
-    if before.member(&first.signer()).is_none() {
-        return Err(not_a_member().into());
-    }
-    if first.prev != Some(chain.stand.head) {
-        return Err(Refusal::HeadMoved(chain.stand).into());
-    }
-    let mut after = (*before).clone();
-    for (index, entry) in (known..).zip(fresh) {
-        after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
-        consequences::carry(tx, &chain, (entry, &after), purpose, now)?;
+    let after = if let Some(settling) = Settling::of(&before, fresh) {
+        settling.replace(tx, (&chain, &before), (known, fresh), now)?
+    } else {
+        if before.member(&first.signer()).is_none() {
+            return Err(not_a_member().into());
+        }
+        if first.prev != Some(chain.stand.head) {
+            return Err(Refusal::HeadMoved(chain.stand).into());
+        }
+        follow(tx, (&chain, &before), (known, fresh), purpose, now)?
+    };
+    for entry in fresh {
         insert_entry(tx, chain.number, entry)?;
     }
     let appended = Appended { head: after.head(), seq: after.seq() };

@@ -80,6 +80,9 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming], give
             let known = known_number(tx, writer.number, record)?;
             let replayed = RecordRefusal::Replayed { counter: record.counter };
             numbers.push(known.ok_or_else(|| refused(index)(replayed))?);
+            if let Giver::Member(_) = giver {
+                fill(tx, writer.number, incoming)?;
+            }
             continue;
         }
         last += 1;
@@ -132,6 +135,19 @@ fn known_number(tx: Tx<'_>, writer: i64, record: &Verified<Record>) -> Result<Op
         .query_row(params![writer, int(record.counter)], |row| Ok((uint(row.get(0)?), Hash(row.get(1)?))))
         .optional()?;
     Ok(found.filter(|(_, hash)| *hash == record.hash()).map(|(number, _)| number))
+}
+
+/// Gives a current version its content, where whoever gave it back did not have that.
+fn fill(tx: Tx<'_>, writer: i64, Incoming { record, ciphertext }: &Incoming) -> Result<(), Failure> {
+    if let Some(ciphertext) = ciphertext.as_deref().filter(|bytes| record.carries(Some(bytes))) {
+        tx.sql
+            .prepare_cached(
+                "UPDATE records SET ciphertext = ?3 WHERE writer = ?1 AND counter = ?2 AND ciphertext IS NULL
+                 AND EXISTS (SELECT 1 FROM items WHERE record = records.row)",
+            )?
+            .execute(params![writer, int(record.counter), ciphertext])?;
+    }
+    Ok(())
 }
 
 type Gated = Result<Line, RecordRefusal>;
@@ -219,8 +235,8 @@ pub fn page(tx: Tx<'_>, chain: &Chain, after: u64, limit: usize) -> Result<Recor
     let mut statement = tx.sql.prepare_cached(&format!(
         "SELECT {ROW} FROM records WHERE chain = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
     ))?;
-    let limit = int(limit.clamp(1, limits::PAGE_ITEMS_MAX) as u64);
-    let mut rows = statement.query(params![chain.number, int(after), limit])?;
+    let limit = limit.clamp(1, limits::PAGE_ITEMS_MAX);
+    let mut rows = statement.query(params![chain.number, int(after), int(limit as u64)])?;
     let mut page =
         RecordPage { rows: Vec::new(), cursor: Cursor { store: tx.store, number: after }, last: chain.records };
     let mut bytes = 0;
@@ -228,10 +244,14 @@ pub fn page(tx: Tx<'_>, chain: &Chain, after: u64, limit: usize) -> Result<Recor
         let next = row(next)?;
         bytes += next.sealed.record.len() + next.sealed.ciphertext.as_ref().map_or(0, |bytes| bytes.len());
         if bytes > limits::PAGE_BYTES_TARGET && !page.rows.is_empty() {
-            break;
+            return Ok(page);
         }
         page.cursor.number = next.number;
         page.rows.push(next);
+    }
+    // The last ones may be gone with a branch: who has read to the end stands at the end.
+    if page.rows.len() < limit {
+        page.cursor.number = chain.records;
     }
     Ok(page)
 }

@@ -3,11 +3,11 @@
 use protocol::entry::{Body, Entry};
 use protocol::roster::Roster;
 use protocol::wire::Whereabouts;
-use protocol::{ChainId, DeviceId, Hash, Signed};
+use protocol::{ChainId, DeviceId, Signed};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Tx, uint};
-use crate::failure::{Failure, Refusal};
+use super::{Tx, chains};
+use crate::failure::{Failure, Refusal, Stand};
 
 /// Keeps which device is a chain's recovery device, in the transaction that stores the entry which made it so.
 pub(super) fn keep(tx: Tx<'_>, chain: i64, roster: &Roster) -> Result<(), Failure> {
@@ -33,16 +33,17 @@ fn set(sql: &Connection, chain: i64, device: Option<&DeviceId>) -> rusqlite::Res
 ///
 /// # Errors
 ///
-/// [`Refusal::NotFound`] for every other key, or a [`Failure`] of the store.
+/// [`Refusal::NotFound`] for every other key, [`Refusal::Reset`] for a chain that was, or a [`Failure`] of the store.
 pub fn whereabouts(tx: Tx<'_>, device: &DeviceId) -> Result<Whereabouts, Failure> {
     let mut statement = tx.sql.prepare_cached(
-        "SELECT chains.id, chains.head, chains.seq FROM recovery_devices
-         JOIN chains ON chains.number = recovery_devices.chain WHERE device = ?1 ORDER BY chain DESC LIMIT 1",
+        "SELECT chains.id FROM recovery_devices JOIN chains ON chains.number = recovery_devices.chain
+         WHERE device = ?1 ORDER BY chain DESC LIMIT 1",
     )?;
-    let found = statement.query_row([device.as_bytes()], |row| {
-        Ok(Whereabouts { chain: ChainId(row.get(0)?), head: Hash(row.get(1)?), seq: uint(row.get(2)?) })
-    });
-    found.optional()?.ok_or_else(|| Refusal::NotFound.into())
+    let id = statement.query_row([device.as_bytes()], |row| row.get(0).map(ChainId)).optional()?;
+    let id = id.ok_or(Refusal::NotFound)?;
+    let Stand { head, seq } =
+        chains::find(tx, &id)?.ok_or(Failure::Broken("a recovery device without its chain"))?.stand;
+    Ok(Whereabouts { chain: id, head, seq })
 }
 
 /// Fills the table from the logs of a store that had none. Its entries were verified before they were stored.

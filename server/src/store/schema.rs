@@ -132,13 +132,27 @@ ALTER TABLE identity ADD COLUMN uptime INTEGER NOT NULL DEFAULT 0;
 -- Delays between an announcement and what it announces.
 CREATE TABLE waits (
   chain  INTEGER NOT NULL,
-  what   INTEGER NOT NULL,          -- 0 the end of the chain
+  what   INTEGER NOT NULL,          -- 0 the end of the chain, 1 a reset
   hash   BLOB NOT NULL,             -- of the announcement
   wall   INTEGER NOT NULL,          -- wall clock at its begin, unix milliseconds
   uptime INTEGER NOT NULL,          -- uptime at its begin
   delay  INTEGER NOT NULL,          -- milliseconds
   PRIMARY KEY (chain, what, hash)
 ) WITHOUT ROWID;
+
+-- Wishes to reset a chain: at most one stands, and who was stopped stays stopped.
+CREATE TABLE resets (
+  chain INTEGER NOT NULL,
+  hash  BLOB NOT NULL,
+  form  BLOB,                       -- NULL: a member stopped it
+  PRIMARY KEY (chain, hash)
+) WITHOUT ROWID;
+
+-- The signed form by which the chain was reset. Of such a chain nothing else is left but its join keys.
+ALTER TABLE chains ADD COLUMN reset BLOB;
+
+-- How often its log was replaced from some entry on: a session that was told of another branch begins anew.
+ALTER TABLE chains ADD COLUMN branch INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// What version 3 adds: the recovery device that each chain has now. Its holder finds the chain by it.

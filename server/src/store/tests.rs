@@ -17,6 +17,8 @@ use protocol::{ChainId, Verified, decision, limits};
 use tempfile::TempDir;
 
 mod closing;
+mod reset;
+mod settle;
 
 use super::chains::Change;
 use super::records::Incoming;
@@ -420,6 +422,28 @@ async fn a_newer_schema_is_refused_and_a_store_is_opened_once() {
     file.pragma_update(None, "user_version", 99).unwrap();
     drop(file);
     assert!(matches!(Store::open(folder.path(), Synchronous::Full, at(0).wall), Err(OpenError::Newer { got: 99, .. })));
+}
+
+#[tokio::test]
+async fn a_store_of_version_1_goes_on() {
+    let mut desk = desk().await;
+    let record = desk.record("a", Some(b"1"), None);
+    desk.puts(vec![again(&record)]).await.unwrap();
+    let Desk { store, folder, keys, roster, keyring, line } = desk;
+    drop(store);
+    let file = Connection::open(folder.path().join("relay.db")).unwrap();
+    file.execute_batch(
+        "DROP TABLE recovery_devices; DROP TABLE approvals; DROP TABLE waits; DROP TABLE resets; ALTER TABLE identity DROP COLUMN uptime;
+         ALTER TABLE chains DROP COLUMN reset; ALTER TABLE chains DROP COLUMN branch; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(file);
+    let store = Store::open(folder.path(), Synchronous::Full, at(0).wall).unwrap();
+    let desk = Desk { store, folder, keys, roster, keyring, line };
+    assert_eq!(desk.puts(vec![record]).await.unwrap().change, Change::Replay);
+    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    let desk = desk.reopen(at(1));
+    assert_eq!(desk.shown(at(1)).await, 0, "once");
 }
 
 #[tokio::test]

@@ -18,12 +18,15 @@ use crate::failure::Failure;
 pub enum What {
     /// The end of a chain, from its closing entry on.
     Closing,
+    /// A reset, from its announcement on.
+    Reset,
 }
 
 impl What {
-    fn number(self) -> i64 {
+    pub(super) fn number(self) -> i64 {
         match self {
             Self::Closing => 0,
+            Self::Reset => 1,
         }
     }
 }

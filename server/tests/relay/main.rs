@@ -22,4 +22,6 @@ mod removed;
 mod refill;
 mod approvals;
 mod ending;
+mod reset;
+mod settle;
 mod recovery;

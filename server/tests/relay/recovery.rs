@@ -13,9 +13,10 @@ use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
 use protocol::policy::Policy;
 use protocol::record::Line;
+use protocol::reset::Reset;
 use protocol::roster::Roster;
-use protocol::wire::{Purpose, Whereabouts};
-use protocol::{DeviceId, Verified};
+use protocol::wire::{Purpose, Whereabouts, close};
+use protocol::{DeviceId, VERSION, Verified};
 use rusqlite::Connection;
 
 use crate::harness::{Answer, House, Joiner, Member, description, rng};
@@ -27,10 +28,13 @@ fn words() -> DeviceKeys {
 
 /// A chain with a recovery device.
 async fn founded(house: &House, recovery: &DeviceKeys) -> Member {
+    founded_with(house, recovery, Policy::default()).await
+}
+
+async fn founded_with(house: &House, recovery: &DeviceKeys, policy: Policy) -> Member {
     let keys = DeviceKeys::draw(&mut rng());
     let founding =
-        protocol::entry::found(&keys, &description("laptop"), Policy::default(), Some(recovery), 1, &mut rng())
-            .unwrap();
+        protocol::entry::found(&keys, &description("laptop"), policy, Some(recovery), 1, &mut rng()).unwrap();
     assert_eq!(house.post("/v1/chains", founding.entry.bytes()).await.status, 201);
     let roster = Roster::found(&founding.entry).unwrap();
     let keyring = Keyring::open(&roster, founding.epoch_key).unwrap();
@@ -208,4 +212,38 @@ async fn the_recovery_device_alone_fills_any_quorum() {
     let removal = change::remove(acting, gone, RemoveReason::Lost, by, Vec::new(), 6, &mut rng()).unwrap();
     assert_eq!(house.append_as(&[&admit, &removal], Purpose::New).await.status, 200);
     assert_eq!(finds(&house, &next).await.seq, 4);
+}
+
+/// A settled fork puts the recovery device of the branch that goes on in the place of the abandoned one's.
+#[tokio::test]
+async fn after_a_fork_is_settled_the_words_of_the_branch_that_goes_on_count() {
+    let house = House::start().await;
+    let (first, second) = (words(), words());
+    let mut laptop = founded(&house, &first).await;
+    let (roster, keyring) = (laptop.roster.clone(), laptop.keyring.clone());
+    replaces(&house, &mut laptop, &second).await;
+    let log = laptop.log(&house).await;
+    (laptop.roster, laptop.keyring) = (roster, keyring);
+    let rotate = laptop.rotates(CodeChange::Keep);
+    laptop.opens(&rotate);
+    let settle = change::settle(laptop.acting(), log.last().unwrap().hash(), 4, &mut rng()).unwrap();
+    assert_eq!(house.append_as(&[&rotate, &settle], Purpose::New).await.status, 200);
+    laptop.opens(&settle);
+    assert_eq!(finds(&house, &first).await, stands(&laptop));
+    assert_eq!(asks(&house, &second, second.id()).await.code(), "not-found");
+}
+
+#[tokio::test]
+async fn the_holder_of_the_words_of_a_chain_that_was_reset_is_told_so() {
+    let house = House::start().await;
+    let paper = words();
+    let laptop = founded_with(&house, &paper, Policy { reset_delay: 0, ..Policy::default() }).await;
+    let mut screen = laptop.connects(&house, None).await;
+    let (chain, head) = (laptop.chain(), laptop.roster.head());
+    let form = Reset { version: VERSION, chain, head, wait: 0 };
+    let form = Verified::sign(form, &laptop.keyring.code().join_key(), &[]).unwrap();
+    assert_eq!(house.post("/v1/resets", form.bytes()).await.status, 202);
+    assert_eq!(screen.closed().await.0, close::RESET);
+    let told = asks(&house, &paper, paper.id()).await;
+    assert_eq!((told.status, told.code().as_str()), (410, "reset"));
 }

@@ -102,9 +102,27 @@ async fn without_a_members_word_for_exactly_these_records_nothing_lost_comes_bac
     assert_eq!(told(out_of_order), (409, "broken-line".into()));
     let mixed = gives(&empty, &vouched(&laptop.keys, chain, &[sealed(1), sealed(2)])).await;
     assert_eq!(told(mixed), (400, "malformed".into()), "each writer's in a put of its own");
-    let mut without = sealed(1);
-    without.ciphertext = None;
-    let refused = gives(&empty, &vouched(&laptop.keys, chain, &[without])).await;
+    let mut changed = sealed(1);
+    changed.ciphertext.as_mut().unwrap().0[30] ^= 1;
+    let refused = gives(&empty, &vouched(&laptop.keys, chain, &[changed])).await;
     assert_eq!(told(refused), (409, "other-ciphertext".into()));
     assert!(laptop.feed(&empty).await.is_empty());
+}
+
+/// A member that came later never had the content of versions that were replaced: the relay keeps none.
+#[tokio::test]
+async fn a_version_comes_back_without_its_content_and_gets_it_from_whoever_has_it() {
+    let full = House::start().await;
+    let (laptop, _, feed) = lived(&full).await;
+    let empty = emptied(&full, &laptop).await;
+    let mut without = feed[0].sealed.clone();
+    without.ciphertext = None;
+    let given = vouched(&laptop.keys, laptop.chain(), &[without]);
+    assert_eq!(gives(&empty, &given).await.decode::<Stored>().numbers, [1]);
+    assert_eq!(laptop.feed(&empty).await[0].sealed.ciphertext, None);
+    for row in &feed {
+        let given = vouched(&laptop.keys, laptop.chain(), std::slice::from_ref(&row.sealed));
+        assert_eq!(gives(&empty, &given).await.status, 200);
+    }
+    assert_eq!(laptop.feed(&empty).await, feed);
 }

@@ -83,6 +83,30 @@ async fn a_cut_that_says_earlier_and_one_that_is_healed_are_not_compared() {
     assert_eq!(empty.append_as(&[&log[1], &removal], Purpose::Heal).await.status, 200);
 }
 
+/// The relay was restored from a backup and had lost the removal: it took what the phone wrote meanwhile, and lets go of it once the
+/// entry is healed. Readers would end their sessions at such a record.
+#[tokio::test]
+async fn what_a_device_wrote_while_its_removal_was_lost_goes_when_that_is_healed() {
+    let (house, restored) = (House::start().await, House::start().await);
+    let mut laptop = Member::founds(&house).await;
+    let mut phone = phone_of(&house, &mut laptop).await;
+    let log = laptop.log(&house).await;
+    assert_eq!(restored.post("/v1/chains", log[0].bytes()).await.status, 201);
+    assert_eq!(restored.append_as(&[&log[1]], Purpose::Heal).await.status, 200);
+    for relay in [&house, &restored] {
+        phone.line = Line::default();
+        assert_eq!(phone.puts(relay, "a").await.status, 200);
+    }
+    let removal = laptop.removes(&[(&phone, CutAt::Last)]);
+    assert_eq!(phone.puts(&restored, "late").await.status, 200);
+    assert_eq!(laptop.puts(&restored, "b").await.status, 200);
+    assert_eq!(restored.append_as(&[&removal], Purpose::New).await.code(), "cut-behind");
+    assert_eq!(restored.append_as(&[&removal], Purpose::Heal).await.status, 200);
+    laptop.opens(&removal);
+    let numbers: Vec<u64> = laptop.feed(&restored).await.iter().map(|row| row.number).collect();
+    assert_eq!(numbers, [1, 3]);
+}
+
 #[tokio::test]
 async fn a_replaced_sync_code_is_dead_for_who_asked_and_for_who_asks() {
     let house = House::start().await;

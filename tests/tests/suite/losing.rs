@@ -1,7 +1,9 @@
 //! Losing devices and codes, as people live it: removed, left, rotated, and what is readable afterwards.
 
+use countersign_tests::actor::{COLLECTION, Joiner, Reach};
 use countersign_tests::home::{Home, failure_of};
 use countersign_tests::relay::{Relay, Setup};
+use protocol::code::SyncCode;
 
 fn laptop_on(relay: &Relay) -> Home {
     let laptop = Home::new("laptop");
@@ -67,6 +69,7 @@ fn a_stolen_laptop_is_removed_while_it_hammers() {
     assert_eq!(ended.code(), 6, "{}", ended.stderr);
     assert!(ended.stderr.contains("the relay says that this device is not a member"), "{}", ended.stderr);
     assert_eq!(laptop.fails(&["record", "list"]).0, 6);
+    assert_eq!(laptop.types(&["status"]).code(), 6);
     assert!(!written.is_empty());
     for id in &written {
         assert_eq!(tablet.gets(id), "written by a thief");
@@ -84,6 +87,46 @@ fn a_stolen_laptop_is_removed_while_it_hammers() {
     for home in [&phone, &tablet] {
         let _ = home.reads(&["log", "verify"]);
     }
+}
+
+/// A thief with a program of its own writes a record a millisecond: the end of its line is never the one that was just read.
+#[test]
+fn a_thief_that_writes_without_a_pause_is_removed_all_the_same() {
+    let relay = Relay::start();
+    let phone = Home::new("phone");
+    phone.founds(&relay.origin());
+    let code = SyncCode::from_words(&phone.words()).unwrap();
+    let mut joiner = Joiner::ask(Reach::to(&relay), &code, "thief");
+    let id = joiner.request.id().to_string();
+    let opening = phone.starts(&["requests", "show", &id]);
+    let replies = (0..10_000).map(|_| joiner.answers()).find(|replies| !replies.is_empty()).unwrap();
+    assert_eq!(opening.end().code(), 0);
+    assert_eq!(phone.approves(&id, &replies[0].code.digits()).code(), 0);
+    let mut thief = joiner.accepts();
+    let (removed, written, refused) = std::thread::scope(|scope| {
+        let (first, begun) = std::sync::mpsc::channel();
+        let hammering = scope.spawn(move || {
+            for number in 0.. {
+                let sealed = thief.record(&format!("r{number}"), Some(b"spam"), None);
+                let answer = thief.put(std::slice::from_ref(&sealed));
+                if answer.status != 200 {
+                    return (number, answer.told());
+                }
+                thief.follows(&sealed);
+                let _ = first.send(());
+            }
+            unreachable!("it is removed");
+        });
+        begun.recv().unwrap();
+        let removed = phone.types(&["devices", "remove", "thief", "--reason", "lost", "--json"]);
+        let (written, refused) = hammering.join().unwrap();
+        (removed, written, refused)
+    });
+    assert_eq!(removed.code(), 0, "{}{}", removed.stdout, removed.stderr);
+    assert_eq!(refused, "403 not-a-member");
+    let list = phone.reads(&["record", "list"]);
+    assert_eq!(list["records"].as_array().unwrap().len(), written, "whether they count or are disputed");
+    let _ = phone.reads(&["log", "verify"]);
 }
 
 #[test]
@@ -212,6 +255,25 @@ fn not_me_is_a_choice_of_the_prompt() {
 }
 
 #[test]
+fn not_me_can_be_typed_line_by_line() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    let mut watching = laptop.types_at_a_terminal(&["run", "--plain"]);
+    watching.all.wait("the connection", |line| line.starts_with("RELAY connected").then_some(()));
+    let joining = Home::new("thief").asks(&relay.origin(), &words);
+    let id = joining.waits();
+    watching.all.wait("the request", |line| line.starts_with("REQUEST").then_some(()));
+    watching.say(&format!("{}\n", &id[..8]));
+    watching.all.wait("what it means", |line| line.starts_with("not me: nobody here asked").then_some(()));
+    watching.say("not me\n");
+    watching.all.wait("the denial", |line| line.starts_with("DENIED 'thief'").then_some(()));
+    watching.all.wait("the new code", |line| line.starts_with("ROTATED the keys by 'laptop'").then_some(()));
+    watching.all.wait("what to type", |line| line.contains("next: countersign code show").then_some(()));
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
 fn a_removal_without_a_terminal_names_everybody_that_must_be_spoken_of() {
     let relay = Relay::start();
     let laptop = laptop_on(&relay);
@@ -253,21 +315,149 @@ fn at_a_terminal_a_removal_asks_of_each_and_wants_a_word_typed() {
     assert_eq!(members(&laptop), ["laptop", "tablet"]);
 }
 
-/// The relay lost its store; the phone fills the next one.
+/// The relay lost its store. A member fills the next one: with records of who is gone, of epochs that are over, in the order of the feed.
 #[test]
-fn a_removal_outlives_the_relay() {
+fn an_empty_relay_is_filled_with_records_of_who_is_gone_and_of_epochs_that_are_over() {
     let relay = Relay::start();
     let laptop = laptop_on(&relay);
     let phone = joined(&relay, "phone", &laptop);
+    for round in 0..3 {
+        for writer in [&laptop, &phone] {
+            assert_eq!(writer.puts("shared", &format!("version {round}")).code(), 0);
+            assert_eq!(phone.gets("shared"), format!("version {round}"), "it has the content of each version");
+        }
+    }
     assert_eq!(laptop.puts("old", "of the removed").code(), 0);
-    assert_eq!(phone.types(&["devices", "remove", "laptop"]).code(), 0);
-    assert_eq!(phone.gets("old"), "of the removed");
+    assert_eq!(phone.types(&["code", "rotate", "--json"]).code(), 0);
+    assert_eq!(laptop.puts("newer", "of the removed, in epoch 2").code(), 0);
+    let removed = phone.types(&["devices", "remove", "laptop"]);
+    assert_eq!(removed.code(), 0, "{}", removed.stderr);
+    assert_eq!(phone.puts("after", "of epoch 3").code(), 0);
     let address = relay.address();
     drop(relay);
     let relay = Setup::default().on_address(address).start();
-    assert_eq!(phone.head().1, 2);
-    assert_eq!(laptop.fails(&["record", "list"]).0, 6);
-    assert_eq!(phone.gets("old"), "of the removed");
+    // The laptop comes first. It never saw its removal, so it gives back the log of before, and is let in once more.
+    assert_eq!(laptop.types(&["record", "list"]).code(), 0);
+    let daemon = phone.runs();
+    assert_eq!(daemon.stops().code(), 0);
     let tablet = joined(&relay, "tablet", &phone);
+    for (id, value) in [
+        ("shared", "version 2"),
+        ("old", "of the removed"),
+        ("newer", "of the removed, in epoch 2"),
+        ("after", "of epoch 3"),
+    ] {
+        assert_eq!(tablet.gets(id), value);
+    }
     assert_eq!(members(&tablet), ["phone", "tablet"]);
+    assert_eq!(tablet.reads(&["log", "verify"])["records"], phone.reads(&["log", "verify"])["records"]);
+    assert_eq!(laptop.fails(&["record", "list"]).0, 6);
+}
+
+#[test]
+fn a_device_that_left_fills_no_relay() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    let words = laptop.words();
+    assert_eq!(phone.types(&["leave"]).code(), 0);
+    assert_eq!(laptop.kinds().last().unwrap(), "leave");
+    let address = relay.address();
+    drop(relay);
+    let relay = Setup::default().on_address(address).start();
+    assert_eq!(phone.fails(&["record", "list"]), (6, "left".to_owned()));
+    let asked = Home::new("late").asks(&relay.origin(), &words).end();
+    assert_eq!(failure_of(&asked), "unknown-join-key", "the relay knows no chain");
+    assert_eq!(laptop.puts("first", "hello").code(), 0);
+    assert_eq!(laptop.kinds(), ["found", "admit", "leave", "rotate"]);
+}
+
+/// Each write is sealed under the keys of the moment; one that a rotation overtakes is sealed anew.
+#[test]
+fn no_write_is_lost_while_the_keys_rotate() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    std::thread::scope(|scope| {
+        let (laptop, phone) = (&laptop, &phone);
+        scope.spawn(move || {
+            for _ in 0..6 {
+                assert_eq!(laptop.types(&["code", "rotate", "--json"]).code(), 0);
+            }
+        });
+        for number in 0..12 {
+            let put = phone.puts(&format!("r{number}"), "kept");
+            assert_eq!(put.code(), 0, "{}{}", put.stdout, put.stderr);
+        }
+    });
+    for number in 0..12 {
+        assert_eq!(laptop.gets(&format!("r{number}")), "kept");
+    }
+    assert_eq!(epoch(&phone), 7);
+    let _ = laptop.reads(&["log", "verify"]);
+}
+
+#[test]
+fn records_of_old_epochs_are_written_anew_while_others_write() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    for number in 0..8 {
+        assert_eq!(laptop.puts(&format!("r{number}"), "old").code(), 0);
+    }
+    assert_eq!(laptop.types(&["code", "rotate", "--json"]).code(), 0);
+    let rekeyed = std::thread::scope(|scope| {
+        let phone = &phone;
+        scope.spawn(move || {
+            for number in 0..8 {
+                // It may lose against the one that is written anew: then it is told so.
+                let put = phone.puts(&format!("r{number}"), "new");
+                assert!(put.code() == 0 || failure_of(&put) == "conflict", "{}{}", put.stdout, put.stderr);
+            }
+        });
+        laptop.reads(&["record", "rekey"])
+    });
+    assert_eq!(rekeyed["epoch"], 2);
+    let (written, overtaken) = (rekeyed["written"].as_u64().unwrap(), rekeyed["overtaken"].as_u64().unwrap());
+    assert!(written + overtaken <= 8, "{rekeyed}");
+    assert_eq!(laptop.reads(&["record", "rekey"])["written"], 0, "all is done");
+    let list = phone.reads(&["record", "list"]);
+    let records = list["records"].as_array().unwrap();
+    assert_eq!(records.len(), 8);
+    assert!(records.iter().all(|record| record["value"] == "old" || record["value"] == "new"));
+    let _ = phone.reads(&["log", "verify"]);
+}
+
+#[test]
+fn what_a_distrusted_device_wrote_is_shown_as_disputed_until_it_is_written_anew() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(laptop.puts("before", "good").code(), 0);
+    assert_eq!(laptop.puts("after", "bad").code(), 0);
+    let version = phone.reads(&["record", "get", COLLECTION, "after"])["version"].clone();
+    let version = &version.as_str().unwrap()[..12];
+    let removed = phone.reads(&["devices", "remove", "laptop", "--from", version]);
+    assert_eq!(removed["reason"], "distrusted");
+    let disputed = |id: &str| phone.reads(&["record", "get", COLLECTION, id])["disputed"].clone();
+    assert_eq!((disputed("before"), disputed("after")), (false.into(), true.into()));
+    assert!(phone.types(&["record", "list"]).stdout.contains("DISPUTED"));
+    assert_eq!(phone.puts("after", "good again").code(), 0);
+    assert_eq!(disputed("after"), false);
+}
+
+#[test]
+fn a_reader_reads_and_does_not_write() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    assert_eq!(phone.puts("first", "of an approver").code(), 0);
+    let changed = laptop.reads(&["devices", "role", "phone", "reader"]);
+    assert_eq!(changed["fields"][0]["to"], "reader");
+    assert_eq!(phone.puts("second", "of a reader").code(), 3);
+    assert_eq!(phone.gets("first"), "of an approver");
+    assert_eq!(phone.fails(&["devices", "remove", "laptop"]), (3, "not-an-approver".to_owned()));
+    assert_eq!(laptop.types(&["devices", "role", "phone", "writer"]).code(), 0);
+    assert_eq!(phone.puts("second", "of a writer").code(), 0);
+    assert_eq!(laptop.gets("second"), "of a writer");
 }

@@ -9,6 +9,7 @@
 )]
 
 mod layers;
+mod argument;
 mod joining;
 mod refused;
 mod address;
@@ -26,5 +27,9 @@ mod losing;
 mod lies;
 mod queue;
 mod export;
+mod credentials;
 mod hooks;
+mod moving;
+mod ending;
+mod resets;
 mod recovery;

@@ -59,7 +59,10 @@ fn every_kind_of_entry_is_told_and_stands_in_the_diary() {
     });
     assert_eq!(left.sentence, "LEFT 'tablet' by itself; the next approver begins a new epoch; 1 device now");
     let announced = hears(&mut laptop, |acting| change::closing(acting, Vec::new(), 0).unwrap());
-    assert_eq!(announced.sentence, "ANNOUNCED the end of the chain by 'laptop': it may be carried out after 7 d 0 h");
+    assert_eq!(
+        announced.sentence,
+        "ANNOUNCED the end of the chain by 'laptop': it may be carried out after 7 d 0 h; countersign chain veto stops it"
+    );
     let closing = laptop.core.roster().closing().unwrap().hash;
     let stopped = hears(&mut laptop, |acting| change::veto(acting, VetoOf::Closing, closing, 0).unwrap());
     assert_eq!(stopped.sentence, "STOPPED the end of the chain by 'laptop'");
@@ -70,7 +73,7 @@ fn every_kind_of_entry_is_told_and_stands_in_the_diary() {
     let closing = laptop.core.roster().closing().unwrap().hash;
     assert_eq!(
         hears(&mut laptop, |acting| change::close(acting, closing, 0).unwrap()).sentence,
-        "CLOSED the chain by 'laptop'"
+        "CLOSED the chain by 'laptop'; what this device has stays readable"
     );
     let diary: Vec<String> = laptop.restarts().core.diary().unwrap().into_iter().map(|step| step.what).collect();
     assert_eq!(diary[..3], ["founded by 'laptop'", "'tablet' admitted by 'laptop'", "'phone' admitted by 'laptop'"]);

@@ -223,7 +223,7 @@ fn ciphertexts(scene: &mut Scene, first: &Sent) {
     let missing = Sent { ciphertext: None, ..first.clone() };
     let relay = Some(Some((0, "other-ciphertext")));
     let says = "a put without its ciphertext: to a reader a version that was replaced since";
-    scene.case("missing-ciphertext", says, &[&missing], relay, Some(None));
+    scene.refillable("missing-ciphertext", says, &[&missing], (relay, Some(None), Some(None)));
     let mut delete = scene.delete("phone-2-delete", &phone, scene.header(first.line(1), FIRST, Some(first)));
     delete.ciphertext.clone_from(&first.ciphertext);
     scene.bad("delete-with-ciphertext", "a delete has none", &[first, &delete], "other-ciphertext");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use protocol::limits;
-use protocol::wire::{Ended, Ending, LogPage};
-use protocol::{ChainId, DeviceId, RequestId};
+use protocol::wire::{Ended, Ending, LogPage, ResetStanding};
+use protocol::{ChainId, DeviceId, Hash, RequestId};
 use tokio::time::Instant;
 
 use crate::clock::{self, Moment};
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::registry::News;
 use crate::store::feed::Feed;
 use crate::store::requests::{self, Decided, Kept, Open};
-use crate::store::{Tx, approvals, chains, log};
+use crate::store::{Tx, approvals, chains, log, resets};
 
 /// A request that a member was shown, as far as a change must be noticed.
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +55,13 @@ pub(super) struct Reading {
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// How often a fork was settled.
+    pub(super) branch: u64,
     pub(super) entries: Option<LogPage>,
     pub(super) requests: Option<Vec<Open>>,
     pub(super) ended: Vec<Ended>,
     pub(super) approvals: Vec<approvals::Kept>,
+    pub(super) reset: Option<(Hash, ResetStanding)>,
     pub(super) records: Option<Feed>,
 }
 
@@ -92,12 +95,12 @@ impl Reading {
                 ended.push(Ended { request: *id, ending: ending(tx, id)? });
             }
         }
-        let approvals = match &self.shown {
-            Some(_) => approvals::kept(tx, &chain, self.approvals_after, now)?,
-            None => Vec::new(),
+        let (approvals, reset) = match &self.shown {
+            Some(_) => (approvals::kept(tx, &chain, self.approvals_after, now)?, resets::standing(tx, &chain, now)?),
+            None => (Vec::new(), None),
         };
         let records = self.records_after.map(|after| Feed::read(tx, &chain, after)).transpose()?;
-        Ok(Read { entries, requests, ended, approvals, records })
+        Ok(Read { branch: chain.branch, entries, requests, ended, approvals, reset, records })
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Asked {
 ///
 /// # Errors
 ///
-/// [`Refusal::UnknownJoinKey`], [`Refusal::ChainClosed`], [`Refusal::TooManyPending`], or a [`Failure`] of the store.
+/// [`Refusal::UnknownJoinKey`], [`Refusal::ChainClosed`], [`Refusal::Reset`], [`Refusal::TooManyPending`], or a [`Failure`] of the store.
 pub fn ask(
     tx: Tx<'_>,
     request: &Verified<JoinRequest>,
@@ -47,8 +47,8 @@ pub fn ask(
     origin: Origin,
     now: Moment,
 ) -> Result<Asked, Failure> {
+    let (id, chain) = chains::find_of_join_key(tx, &request.join_key)?;
     let key = chains::find_join_key(tx, &request.join_key)?.ok_or(Refusal::UnknownJoinKey)?;
-    let chain = chains::find(tx, &key.chain)?.ok_or(Failure::Broken("a join key without its chain"))?;
     let roster = chains::roster(tx, &chain)?;
     let change = if find(tx, &request.id())?.is_some() {
         Change::Replay
@@ -61,7 +61,7 @@ pub fn ask(
         return Err(Refusal::UnknownJoinKey.into());
     };
     let stored = find(tx, &request.id())?.ok_or(Failure::Broken("a request that was just stored"))?;
-    Ok(Asked { standing: standing(tx, &stored, now)?, chain: key.chain, change })
+    Ok(Asked { standing: standing(tx, &stored, now)?, chain: id, change })
 }
 
 fn insert(

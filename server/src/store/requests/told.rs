@@ -22,7 +22,7 @@ pub struct Open {
 ///
 /// # Errors
 ///
-/// [`Refusal::NotAMember`] for a device that was admitted and is a member no more: it is told nothing, not even who is online. Or a
+/// [`Refusal::NotAMember`](crate::failure::Refusal::NotAMember) for a device that was admitted and is a member no more: it is told nothing, not even who is online. Or a
 /// [`Failure`] of the store.
 pub fn standing(tx: Tx<'_>, request: &Request, now: Moment) -> Result<Standing, Failure> {
     if request.decided == Decided::Admitted {

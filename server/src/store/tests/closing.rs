@@ -6,17 +6,17 @@ use protocol::entry::VetoOf;
 
 use super::*;
 
-const DAY: u64 = 24 * 3600;
+pub(super) const DAY: u64 = 24 * 3600;
 /// The delay of the default policy.
-const WEEK: u64 = 7 * DAY;
+pub(super) const WEEK: u64 = 7 * DAY;
 
 /// When the wall clock says one thing and the steady one another, seconds from the begin.
-fn clocks(wall: u64, steady: u64) -> Moment {
+pub(super) fn clocks(wall: u64, steady: u64) -> Moment {
     Moment { wall: at(wall).wall, steady: at(steady).steady }
 }
 
 impl Desk {
-    fn acting(&self) -> Acting<'_> {
+    pub(super) fn acting(&self) -> Acting<'_> {
         Acting { keys: &self.keys, roster: &self.roster, keyring: &self.keyring }
     }
 
@@ -38,11 +38,15 @@ impl Desk {
     }
 
     /// What time asks for, as the relay does it every minute.
-    async fn ticks(&self, now: Moment) {
-        self.store.change(move |tx| waits::note_uptime(tx, now)).await.unwrap();
+    pub(super) async fn ticks(&self, now: Moment) -> Vec<ChainId> {
+        let job = move |tx: Tx<'_>| {
+            waits::note_uptime(tx, now)?;
+            resets::carry_out(tx, now)
+        };
+        self.store.change(job).await.unwrap()
     }
 
-    async fn counts(&self) -> Vec<i64> {
+    pub(super) async fn counts(&self) -> Vec<i64> {
         let tables =
             ["records", "items", "collections", "writers", "requests", "rounds", "blocks", "approvals", "waits"];
         let read = move |tx: Tx<'_>| {

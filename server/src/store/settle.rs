@@ -1,0 +1,191 @@
+//! The end of a fork at this relay: its branch is abandoned, and another one takes its place.
+//!
+//! Only an approver of both branches settles. What was decided, written or announced on the abandoned branch alone is undone in the same
+//! transaction, so that a reader who begins anew finds nothing that the log does not carry.
+
+use std::collections::{HashMap, HashSet};
+
+use protocol::entry::{Body, Entry, Settle};
+use protocol::id::{BlindedCollection, BlindedId};
+use protocol::record::Record;
+use protocol::roster::{Outcome, Refusal as LogRefusal, Roster, Standing};
+use protocol::wire::Purpose;
+use protocol::{DeviceId, Hash, RequestId, Signed, Verified, cut::CutAt};
+use rusqlite::params;
+
+use super::chains::Chain;
+use super::{Tx, consequences, int, requests, resets};
+use crate::clock::Moment;
+use crate::failure::{Failure, Refusal};
+
+/// A batch that may take the place of the relay's branch.
+pub(super) struct Settling<'a> {
+    settle: &'a Settle,
+    signer: DeviceId,
+    /// Position of the last entry that both branches have.
+    common: u64,
+}
+
+impl<'a> Settling<'a> {
+    /// Whether new entries leave this log before its head, and end with a settle.
+    pub(super) fn of(before: &Roster, fresh: &'a [Verified<Entry>]) -> Option<Self> {
+        let common = before.position(&fresh.first()?.prev?)?.seq;
+        let last = fresh.last()?;
+        match &last.body {
+            Body::Settle(settle) if common < before.seq() => Some(Self { settle, signer: last.signer(), common }),
+            _ => None,
+        }
+    }
+
+    /// Replaces the relay's branch. Returns the roster after it. `index` is the place of the first new entry in its append.
+    pub(super) fn replace(
+        &self,
+        tx: Tx<'_>,
+        (chain, before): (&Chain, &Roster),
+        (index, fresh): (usize, &[Verified<Entry>]),
+        now: Moment,
+    ) -> Result<Roster, Failure> {
+        let refused = |refusal| Refusal::Log { index: index + fresh.len() - 1, refusal };
+        // A removed device settles nothing, nor does one whom only the other branch made an approver.
+        if before.member(&self.signer).is_none() {
+            return Err(refused(LogRefusal::NotAMember).into());
+        }
+        if before.approver(&self.signer).is_none() {
+            return Err(refused(LogRefusal::NotAnApprover).into());
+        }
+        if before.is_closed() {
+            return Err(refused(LogRefusal::ChainClosed).into());
+        }
+        let base = self.base(tx, chain)?;
+        tx.sql
+            .prepare_cached("DELETE FROM entries WHERE chain = ?1 AND seq > ?2")?
+            .execute(params![chain.number, int(self.common)])?;
+        undecide(tx, chain, &base)?;
+        let mut after = base;
+        for (index, entry) in (index..).zip(fresh) {
+            after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
+            // Decided elsewhere already, as what is healed was.
+            consequences::carry(tx, chain, (entry, &after), Purpose::Heal, now)?;
+        }
+        drop_records(tx, chain, &after)?;
+        resets::end_unless(tx, chain.number, |head| after.position(head).is_some())?;
+        tx.sql.prepare_cached("UPDATE chains SET branch = branch + 1 WHERE number = ?1")?.execute([chain.number])?;
+        Ok(after)
+    }
+
+    /// The roster at the last common entry, if what the settle abandons is what follows it here.
+    fn base(&self, tx: Tx<'_>, chain: &Chain) -> Result<Roster, Failure> {
+        let mut statement =
+            tx.sql.prepare_cached("SELECT bytes FROM entries WHERE chain = ?1 AND seq <= ?2 ORDER BY seq")?;
+        let mut entries = statement
+            .query_map(params![chain.number, int(self.common + 1)], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<Vec<u8>>>>()?;
+        let broken = || Failure::Broken("a log that does not verify");
+        let next = entries.pop().and_then(|bytes| Signed::<Entry>::decode(&bytes).ok()).ok_or_else(broken)?;
+        if next.hash() != self.settle.abandoned {
+            return Err(Refusal::HeadMoved(chain.stand).into());
+        }
+        super::Rosters::rebuild(&entries).ok_or_else(broken)
+    }
+}
+
+/// Requests that only the abandoned branch decided are undecided again.
+fn undecide(tx: Tx<'_>, chain: &Chain, base: &Roster) -> Result<(), Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT number, id FROM requests WHERE chain = ?1 AND decision <> 0")?;
+    let decided = statement
+        .query_map([chain.number], |row| Ok((row.get(0)?, RequestId(row.get(1)?))))?
+        .collect::<rusqlite::Result<Vec<(i64, RequestId)>>>()?;
+    for (number, id) in decided {
+        let decision = match base.decision(&id).map(|decision| decision.outcome) {
+            None => 0,
+            Some(Outcome::Admitted) => 1,
+            Some(Outcome::Denied(_)) => 2,
+        };
+        requests::set_decision(tx, number, decision)?;
+    }
+    Ok(())
+}
+
+/// A stored record, as far as it matters whether it stays.
+struct Row {
+    row: i64,
+    writer: i64,
+    device: DeviceId,
+    hash: Hash,
+    record: Record,
+}
+
+fn rows(tx: Tx<'_>, chain: &Chain) -> Result<Vec<Row>, Failure> {
+    let mut statement = tx.sql.prepare_cached(
+        "SELECT row, writer, device, hash, header FROM records JOIN writers ON writers.number = writer
+         WHERE records.chain = ?1 ORDER BY records.number",
+    )?;
+    let mut found = statement.query([chain.number])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let header: Vec<u8> = row.get(4)?;
+        let broken = |_| Failure::Broken("a record that does not decode");
+        let record = Signed::<Record>::decode(&header).map_err(broken)?.claimed().clone();
+        let (device, hash) = (DeviceId(row.get(2)?), Hash(row.get(3)?));
+        rows.push(Row { row: row.get(0)?, writer: row.get(1)?, device, hash, record });
+    }
+    Ok(rows)
+}
+
+/// Whether the log still carries a record by itself.
+fn is_carried(roster: &Roster, row: &Row) -> bool {
+    let position = roster.position(&row.record.head).filter(|position| position.epoch == row.record.epoch);
+    position.is_some_and(|position| {
+        let standing = roster.standing(&row.device, position.seq, row.record.counter, row.hash);
+        matches!(standing, Standing::Counts | Standing::PastCut(CutAt::Earlier))
+    })
+}
+
+/// Deletes what the log carries no more, with everything that stands on it: what comes later in its writer's line, and what replaced it.
+/// Then lines and items are those of what is left. Numbers of the feed are not used again.
+pub(super) fn drop_records(tx: Tx<'_>, chain: &Chain, roster: &Roster) -> Result<(), Failure> {
+    let rows = rows(tx, chain)?;
+    let (mut cut_off, mut gone) = (HashSet::new(), HashSet::new());
+    let mut lines: HashMap<i64, (u64, Hash)> = HashMap::new();
+    let mut items: HashMap<(BlindedCollection, BlindedId), i64> = HashMap::new();
+    for row in &rows {
+        let base_is_gone = row.record.base.is_some_and(|base| gone.contains(&base));
+        if cut_off.contains(&row.writer) || base_is_gone || !is_carried(roster, row) {
+            cut_off.insert(row.writer);
+            gone.insert(row.hash);
+            tx.sql.prepare_cached("DELETE FROM records WHERE row = ?1")?.execute([row.row])?;
+            continue;
+        }
+        lines.insert(row.writer, (row.record.counter, row.hash));
+        items.insert((row.record.collection, row.record.id), row.row);
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    for writer in cut_off {
+        match lines.get(&writer) {
+            Some((counter, last)) => tx
+                .sql
+                .prepare_cached("UPDATE writers SET counter = ?2, last = ?3 WHERE number = ?1")?
+                .execute(params![writer, int(*counter), last.as_bytes()])?,
+            None => tx.sql.prepare_cached("DELETE FROM writers WHERE number = ?1")?.execute([writer])?,
+        };
+    }
+    keep_items(tx, chain, &items)
+}
+
+fn keep_items(tx: Tx<'_>, chain: &Chain, items: &HashMap<(BlindedCollection, BlindedId), i64>) -> Result<(), Failure> {
+    tx.sql.execute(
+        "DELETE FROM items WHERE collection IN (SELECT number FROM collections WHERE chain = ?1)",
+        [chain.number],
+    )?;
+    for ((collection, id), row) in items {
+        tx.sql
+            .prepare_cached(
+                "INSERT INTO items (collection, id, record)
+                 SELECT number, ?3, ?4 FROM collections WHERE chain = ?1 AND blinded = ?2",
+            )?
+            .execute(params![chain.number, collection.as_bytes(), id.as_bytes(), row])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! A fork ends here: what stood on the abandoned branch alone is gone, and nothing else.
+
+use protocol::Hash;
+use protocol::change::{self, CodeChange, RecoveryChange};
+
+use super::requests::Decided;
+use super::*;
+
+impl Desk {
+    fn next(&self, code: CodeChange) -> Verified<Entry> {
+        change::rotate(self.acting(), code, RecoveryChange::Keep, 3, &mut rng()).unwrap()
+    }
+
+    fn settles(&self, abandoned: Hash) -> Verified<Entry> {
+        change::settle(self.acting(), abandoned, 4, &mut rng()).unwrap()
+    }
+
+    fn follows(&mut self, entry: &Verified<Entry>) {
+        self.roster = self.roster.clone().apply(entry).unwrap();
+        self.keyring = Keyring::follow(&self.roster, &self.keys, self.keyring.epoch_key()).unwrap();
+    }
+
+    async fn sends(&self, entries: &[&Verified<Entry>]) -> Result<log::Extended, Failure> {
+        let (chain, entries): (_, Vec<_>) = (self.chain(), entries.iter().map(|entry| (*entry).clone()).collect());
+        self.store.change(move |tx| log::append(tx, &chain, &entries, Purpose::New, at(9))).await
+    }
+
+    /// Hashes of the log, and rows of the feed with where their reader stands.
+    async fn served(&self) -> (Vec<Hash>, protocol::wire::RecordPage) {
+        let (chain, device) = (self.chain(), self.keys.id());
+        let read = self.store.read(move |tx| {
+            let (chain, _) = chains::for_member(tx, &chain, &device)?;
+            Ok((log::page(tx, &chain, None, 99)?.entries, records::page(tx, &chain, 0, 99)?))
+        });
+        let (entries, page) = read.await.unwrap();
+        (entries.iter().map(|entry| Verified::<Entry>::from_bytes(entry).unwrap().hash()).collect(), page)
+    }
+
+    async fn decided(&self, id: protocol::RequestId) -> Decided {
+        self.store.read(move |tx| Ok(requests::find(tx, &id)?.unwrap().decided)).await.unwrap()
+    }
+
+    async fn item(&self, record: &Verified<protocol::record::Record>) -> Option<u64> {
+        let (chain, collection, id) = (self.chain(), record.collection, record.id);
+        let read = self.store.read(move |tx| {
+            let chain = chains::find(tx, &chain)?.unwrap();
+            records::current(tx, &chain, &collection, &id)
+        });
+        read.await.ok().map(|row| row.number)
+    }
+}
+
+/// A copy of the founder that knows the log up to now, and no further.
+fn fork(desk: &Desk) -> (Roster, Keyring) {
+    (desk.roster.clone(), desk.keyring.clone())
+}
+
+#[tokio::test]
+async fn a_settle_replaces_the_branch_and_everything_that_stood_on_it_alone() {
+    let mut desk = desk().await;
+    let (early, late) = (desk.request(), desk.request());
+    desk.asks(&early, at(0)).await.unwrap();
+    desk.asks(&late, at(0)).await.unwrap();
+    let deny = desk.deny(&early.0, 0);
+    desk.appends(&deny, at(0)).await;
+    let stays = desk.record("a", Some(b"1"), None);
+    let line = desk.line;
+    desk.puts(vec![again(&stays)]).await.unwrap();
+    let (roster, keyring) = fork(&desk);
+    let first = desk.next(CodeChange::Keep);
+    desk.sends(&[&first]).await.unwrap();
+    desk.follows(&first);
+    let deny = desk.deny(&late.0, 0);
+    desk.appends(&deny, at(0)).await;
+    let goes = desk.record("b", Some(b"2"), None);
+    let over = desk.record("a", Some(b"3"), Some(stays.record.hash()));
+    desk.puts(vec![again(&goes), again(&over)]).await.unwrap();
+    assert_eq!(desk.decided(late.0.id()).await, Decided::Denied);
+    (desk.roster, desk.keyring, desk.line) = (roster, keyring, line);
+    let other = desk.next(CodeChange::Keep);
+    desk.follows(&other);
+    let settle = desk.settles(first.hash());
+    assert_eq!(desk.sends(&[&other, &settle]).await.unwrap().appended.seq, 3);
+    desk.follows(&settle);
+    let (log, page) = desk.served().await;
+    assert_eq!(log[2..], [other.hash(), settle.hash()]);
+    let left: Vec<_> = page.rows.iter().map(|row| row.number).collect();
+    assert_eq!((left, page.cursor.number, page.last), (vec![1], 3, 3), "and numbers are not used again");
+    assert_eq!((desk.item(&stays.record).await, desk.item(&goes.record).await), (Some(1), None));
+    assert_eq!((desk.decided(early.0.id()).await, desk.decided(late.0.id()).await), (Decided::Denied, Decided::Not));
+    let next = desk.record("c", Some(b"4"), None);
+    assert_eq!(desk.puts(vec![next]).await.unwrap().stored.numbers, [4], "the line goes on where it was cut");
+    assert_eq!(desk.sends(&[&other, &settle]).await.unwrap().change, Change::Replay);
+    let desk = desk.reopen(at(10));
+    assert_eq!(desk.served().await.0, log);
+}
+
+#[tokio::test]
+async fn only_a_settle_that_names_what_follows_here_replaces_anything() {
+    let mut desk = desk().await;
+    let (roster, keyring) = fork(&desk);
+    let first = desk.next(CodeChange::Keep);
+    desk.sends(&[&first]).await.unwrap();
+    (desk.roster, desk.keyring) = (roster, keyring);
+    let other = desk.next(CodeChange::Keep);
+    assert!(matches!(refusal(desk.sends(&[&other]).await), Refusal::HeadMoved(_)), "without a settle nothing");
+    desk.follows(&other);
+    let wrong = desk.settles(Hash([7; 32]));
+    assert!(matches!(refusal(desk.sends(&[&other, &wrong]).await), Refusal::HeadMoved(_)));
+    let late = desk.settles(first.hash());
+    let before = desk.roster.clone();
+    desk.follows(&late);
+    let after = desk.next(CodeChange::Keep);
+    assert!(matches!(refusal(desk.sends(&[&other, &late, &after]).await), Refusal::HeadMoved(_)), "it stands last");
+    desk.roster = before;
+    let (log, _) = desk.served().await;
+    assert_eq!(log[1..], [first.hash()], "nothing of all that stayed");
+}
+
+#[tokio::test]
+async fn an_item_that_only_the_abandoned_branch_had_is_new_again() {
+    let mut desk = desk().await;
+    let (roster, keyring) = fork(&desk);
+    let first = desk.next(CodeChange::Keep);
+    desk.sends(&[&first]).await.unwrap();
+    desk.follows(&first);
+    let one = desk.record("a", Some(b"1"), None);
+    let two = desk.record("a", Some(b"2"), Some(one.record.hash()));
+    desk.puts(vec![again(&one), again(&two)]).await.unwrap();
+    (desk.roster, desk.keyring, desk.line) = (roster, keyring, Line::default());
+    let settle = desk.settles(first.hash());
+    desk.sends(&[&settle]).await.unwrap();
+    desk.follows(&settle);
+    assert!(desk.served().await.1.rows.is_empty());
+    assert_eq!(desk.item(&one.record).await, None);
+    let fresh = desk.record("a", Some(b"3"), None);
+    assert_eq!(desk.puts(vec![fresh]).await.unwrap().stored.numbers, [3]);
+}
