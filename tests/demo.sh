@@ -54,7 +54,7 @@ RELAY=$(await relay.out 'http://[0-9.:]+')
 echo "listening on $RELAY"
 
 bold "2. The laptop founds a chain and waits"
-agent laptop init --relay "$RELAY" --name laptop
+agent laptop init --relay "$RELAY" --name laptop --recovery-file recovery-words.txt
 "$BIN/countersign" --home "$DIR/laptop" code show >words.txt 2>/dev/null
 typed "countersign run"
 "$BIN/countersign" --home "$DIR/laptop" run >laptop.log 2>&1 &

@@ -167,7 +167,9 @@ fn log(home: &Home, unjoined: Verdict) -> Option<Finding> {
             "ALARM: the log forks: the relay showed two validly signed entries for one place",
             "countersign status   (compare the heads with your other devices)",
         ),
-        Err(error @ AgentError::Unfounded) => Finding { verdict: unjoined, ..Finding::failed("log", &error) },
+        Err(error @ (AgentError::Unfounded | AgentError::Unrecovered)) => {
+            Finding { verdict: unjoined, ..Finding::failed("log", &error) }
+        }
         Err(error) => Finding::failed("log", &error),
     })
 }

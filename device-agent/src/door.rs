@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use axum::Router;
 use axum::body::Body;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper_util::rt::TokioIo;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt as _;
+use zeroize::Zeroizing;
 
 use crate::agent::Agent;
 use crate::core::Core;
@@ -102,8 +103,7 @@ impl Door {
 
     /// Does.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, AgentError> {
-        let bytes = serde_json::to_vec(body).map_err(|error| AgentError::Task { what: error.to_string() })?;
-        self.answer(Method::POST, path, Body::from(bytes)).await
+        self.answer(Method::POST, path, wiped(body)?).await
     }
 
     /// Listens: the open requests first, then everything that happens.
@@ -113,8 +113,7 @@ impl Door {
 
     /// Reads what is told line by line.
     pub(crate) async fn post_for_lines(&self, path: &str, body: &impl Serialize) -> Result<Lines, AgentError> {
-        let bytes = serde_json::to_vec(body).map_err(|error| AgentError::Task { what: error.to_string() })?;
-        self.lines(Method::POST, path, Body::from(bytes)).await
+        self.lines(Method::POST, path, wiped(body)?).await
     }
 
     async fn lines(&self, method: Method, path: &str, body: Body) -> Result<Lines, AgentError> {
@@ -169,6 +168,14 @@ impl Door {
             }
         }
     }
+}
+
+/// A body whose bytes are wiped when the last reader lets go of them: it may hold words or a code.
+fn wiped(body: &impl Serialize) -> Result<Body, AgentError> {
+    // Room for words: a buffer that grew would leave copies of them behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
+    serde_json::to_writer(&mut *bytes, body).map_err(|error| AgentError::Task { what: error.to_string() })?;
+    Ok(Body::from(Bytes::from_owner(bytes)))
 }
 
 async fn failure(response: Response<Body>) -> AgentError {

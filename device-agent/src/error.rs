@@ -56,6 +56,23 @@ pub(crate) enum AgentError {
     /// `init` was interrupted before the relay acknowledged the chain.
     #[error("the chain was drawn but the relay has not acknowledged it yet")]
     Unfounded,
+    /// A chain was founded with recovery words that may be on no paper.
+    #[error("the chain is founded, but its recovery words were not typed back: perhaps nobody has them")]
+    WordsUntyped,
+    /// A recovery that the relay has not acknowledged.
+    #[error("this chain is being recovered here, and the relay has not acknowledged it yet")]
+    Unrecovered,
+    /// Another device changed the membership, or the recovery words, while a person decided on either.
+    #[error("the chain changed while you decided, and nothing was done: the new recovery words are worth nothing")]
+    Overtaken,
+    /// No chain has these recovery words.
+    #[error(
+        "no chain at this relay has these recovery words: they were replaced, or are those of a sync code, or it is another relay"
+    )]
+    NoSuchWords,
+    /// New recovery words that were not typed back were put into force nowhere.
+    #[error("the recovery words were not typed back, so nothing was changed: those words are worth nothing")]
+    WordsUnused,
     /// A request, device or record that is not there.
     #[error("{what} is not here")]
     NotFound {

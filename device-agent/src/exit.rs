@@ -44,6 +44,31 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Unfounded => {
             (Exit::NotAMember, "unfounded", hint("countersign init --relay URL   (it goes on with the same chain)"))
         }
+        E::Unrecovered => (
+            Exit::NotAMember,
+            "unrecovered",
+            hint("countersign recovery use   (it goes on, and needs no words any more)"),
+        ),
+        E::Overtaken => (
+            Exit::Refused,
+            "changed-meanwhile",
+            hint("the same command again   (it shows what is so now, and makes other words)"),
+        ),
+        E::NoSuchWords => (
+            Exit::NotFound,
+            "no-such-words",
+            hint(
+                "countersign recovery use --relay URL   (with the latest paper)   or, with a sync code, countersign join",
+            ),
+        ),
+        E::WordsUntyped => (
+            Exit::Failed,
+            "words-untyped",
+            hint("countersign recovery new   (makes other words; those that were shown are then worth nothing)"),
+        ),
+        E::WordsUnused => {
+            (Exit::Failed, "words-untyped", hint("the same command again, with paper and pen   (it makes other words)"))
+        }
         E::NotFound { .. } => (Exit::NotFound, "not-found", None),
         E::Ambiguous { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign requests list   (and type more of the id)"))

@@ -16,13 +16,12 @@ use protocol::signed::Verified;
 use protocol::wire::{Stage, Standing, ToDevice};
 use zeroize::Zeroizing;
 
-use crate::core::next_of;
 use crate::error::AgentError;
 use crate::home::Home;
 use crate::keyfile::{self, JoinerSecrets, Secrets};
-use crate::limits;
 use crate::relay_client::{Identity, RelayClient, Socket};
 use crate::store::{Setting, Store};
+use crate::whole_log::whole_log;
 use crate::{clock, text};
 
 /// What a joiner's screen shows.
@@ -280,7 +279,8 @@ impl Joiner {
         let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
         let chain = self.rounds.chain().or(self.told_chain);
         let chain = chain.ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
-        let (log, roster) = self.whole_log(chain).await?;
+        let request = EntryEvidence::of(Arc::new(self.request.clone()));
+        let (log, roster) = whole_log(&self.relay, &self.keys, chain, Some(&request)).await?;
         let own = self.request.id();
         let admits = |entry: &&Verified<Entry>| entry.evidence().request().is_some_and(|request| request.id() == own);
         let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
@@ -297,34 +297,6 @@ impl Joiner {
         self.store.end_join()?;
         let how = roster.member(&self.keys.id()).and_then(|member| member.admission.how).unwrap_or(How::Typed);
         Ok(Joined { roster, by, how })
-    }
-
-    /// Reads the log page by page, each verified before the next is asked for: what a lying relay makes up ends it at once.
-    async fn whole_log(&self, chain: ChainId) -> Result<(Vec<Verified<Entry>>, Roster), AgentError> {
-        let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
-        let mut log: Vec<Verified<Entry>> = Vec::new();
-        let mut roster: Option<Roster> = None;
-        let own = EntryEvidence::of(Arc::new(self.request.clone()));
-        loop {
-            let after = roster.as_ref().map(Roster::seq);
-            let page = self.relay.log(&self.keys, chain, after).await?;
-            for bytes in &page.entries {
-                let (entry, next) = next_of(roster.take(), bytes, Some(&own))?;
-                if next.chain() != chain {
-                    return Err(lie("the log is of another chain than the codes"));
-                }
-                log.push(entry);
-                roster = Some(next);
-            }
-            match roster {
-                Some(roster) if page.entries.is_empty() || roster.seq() >= page.seq => return Ok((log, roster)),
-                None => return Err(lie("admitted, but the relay shows an empty log")),
-                Some(_) if log.len() >= limits::JOIN_LOG_ENTRIES => {
-                    return Err(lie("the log that the relay shows does not end"));
-                }
-                going_on => roster = going_on,
-            }
-        }
     }
 
     /// Takes the request back, at the relay and here.

@@ -56,11 +56,14 @@ fn without_a_terminal_the_missing_flag_is_named() {
     let approve = in_new_home(&["approve", "3f9c"]);
     assert_eq!(approve.exit, 2);
     assert!(approve.err.contains("countersign approve 3f9c --check-code DIGITS"), "{}", approve.err);
+    let init = in_new_home(&["init", "--relay", "http://127.0.0.1:1"]);
+    assert_eq!(init.exit, 2);
+    assert!(init.err.contains("--recovery-file FILE") && init.err.contains("--no-recovery"), "{}", init.err);
 }
 
 #[test]
 fn plain_http_over_a_network_is_refused_with_the_name_of_the_risk() {
-    let ended = in_new_home(&["init", "--relay", "http://192.0.2.1"]);
+    let ended = in_new_home(&["init", "--no-recovery", "--relay", "http://192.0.2.1"]);
     assert_eq!(ended.exit, 2);
     assert!(ended.err.contains("--accept-risk=plaintext"), "{}", ended.err);
 }
@@ -110,7 +113,7 @@ fn relay_that_takes_nothing() -> String {
 fn a_founding_that_reaches_no_relay_draws_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
-    assert_eq!(countersign(&home, &["init", "--relay", "http://127.0.0.1:1"]).exit, 7);
+    assert_eq!(countersign(&home, &["init", "--no-recovery", "--relay", "http://127.0.0.1:1"]).exit, 7);
     assert!(!home.join("device.keys").exists());
 }
 
@@ -118,13 +121,15 @@ fn a_founding_that_reaches_no_relay_draws_nothing() {
 fn a_founding_that_no_relay_acknowledged_goes_on_with_the_same_keys_and_says_what_counts() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
-    let first = countersign(&home, &["init", "--relay", &relay_that_takes_nothing(), "--name", "laptop"]);
+    let first =
+        countersign(&home, &["init", "--no-recovery", "--relay", &relay_that_takes_nothing(), "--name", "laptop"]);
     assert_eq!(first.exit, 7, "{}", first.err);
     assert!(!first.err.contains("going on"), "{}", first.err);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&home), mode(&home.join("device.keys")), mode(&home.join("state.db"))), (0o700, 0o600, 0o600));
     let keys = std::fs::read(home.join("device.keys")).unwrap();
-    let again = countersign(&home, &["init", "--relay", &relay_that_takes_nothing(), "--name", "desk"]);
+    let again =
+        countersign(&home, &["init", "--no-recovery", "--relay", &relay_that_takes_nothing(), "--name", "desk"]);
     assert_eq!(again.exit, 7);
     for said in
         ["the address of the relay is the one given now", "--name and --request-lifetime do not count", "rm -r HOME"]
@@ -139,7 +144,7 @@ fn a_founding_that_no_relay_acknowledged_goes_on_with_the_same_keys_and_says_wha
 fn a_key_file_that_others_can_read_is_refused_with_the_chmod_to_type() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
-    countersign(&home, &["init", "--relay", &relay_that_takes_nothing()]);
+    countersign(&home, &["init", "--no-recovery", "--relay", &relay_that_takes_nothing()]);
     std::fs::set_permissions(home.join("device.keys"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let ended = countersign(&home, &["status"]);
     let err = "error: HOME/device.keys can be read by others (mode 644)\nnext: chmod 600 HOME/device.keys\n";
@@ -200,7 +205,7 @@ fn the_doctor_finds_an_open_home_and_a_relay_that_is_away_and_says_what_to_type(
     let out = "FAIL  home    HOME holds no membership\n              \
         next: countersign init --relay URL   (a new chain)   or   countersign join --relay URL\n";
     assert_eq!(none, Ended { exit: 1, out: out.to_owned(), err: String::new() });
-    countersign(&home, &["init", "--relay", &relay_that_takes_nothing(), "--name", "laptop"]);
+    countersign(&home, &["init", "--no-recovery", "--relay", &relay_that_takes_nothing(), "--name", "laptop"]);
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
     let ended = countersign(&home, &["doctor", "--relay", "http://127.0.0.1:1"]);
     assert_eq!(ended.exit, 1);

@@ -68,6 +68,21 @@ pub struct LogPage {
     pub seq: u64,
 }
 
+/// Answer to `GET /v1/keys/{key}`: the chain whose recovery device asked, and where its log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Whereabouts {
+    /// The chain.
+    #[n(0)]
+    pub chain: ChainId,
+    /// Hash of its last entry.
+    #[n(1)]
+    pub head: Hash,
+    /// Its position.
+    #[n(2)]
+    pub seq: u64,
+}
+
 /// Body of `POST /v1/requests`.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -3,6 +3,7 @@
 mod body;
 mod around;
 mod log;
+mod keys;
 mod requests;
 mod rounds;
 mod approvals;
@@ -37,6 +38,7 @@ pub fn router(relay: Arc<Relay>) -> Router {
         .route("/v1/chains", post(log::found))
         .route("/v1/log", post(log::append))
         .route("/v1/chains/{chain}/log", get(log::page))
+        .route("/v1/keys/{key}", get(keys::whereabouts))
         .route("/v1/chains/{chain}/requests", get(requests::open))
         .route("/v1/requests", post(requests::ask))
         .route("/v1/requests/{id}", get(requests::standing))

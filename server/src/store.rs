@@ -15,6 +15,7 @@ pub mod records;
 pub mod approvals;
 pub mod waits;
 pub mod resets;
+pub mod recovery;
 mod consequences;
 mod settle;
 pub mod log;

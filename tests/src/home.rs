@@ -153,9 +153,53 @@ impl Home {
 
     /// Founds a chain on a relay.
     pub fn founds(&self, origin: &str) {
-        let founded = self.reads(&["init", "--relay", origin, "--name", &self.name]);
+        let founded = self.reads(&["init", "--no-recovery", "--relay", origin, "--name", &self.name]);
         assert_eq!(founded["schema"], "countersign.init/1");
+        assert_eq!(founded["recovery"], "none");
         let _ = self.words();
+    }
+
+    /// Founds a chain with a recovery device; its words.
+    #[must_use]
+    pub fn founds_with_words(&self, origin: &str) -> String {
+        let file = self.paper("recovery words");
+        let founded = self.reads(&["init", "--relay", origin, "--name", &self.name, "--recovery-file", &file]);
+        assert_eq!(founded["recovery"], "file");
+        let _ = self.words();
+        words_of(&file)
+    }
+
+    /// Makes new recovery words, in the place of those before.
+    #[must_use]
+    pub fn renews_words(&self, name: &str) -> String {
+        let file = self.paper(name);
+        let renewed = self.reads(&["recovery", "new", "--recovery-file", &file]);
+        assert_eq!(renewed["schema"], "countersign.recovery/1");
+        words_of(&file)
+    }
+
+    /// What `recovery use` is typed with, without a terminal: the words on standard input, the new ones into a file of that name.
+    #[must_use]
+    pub fn recovers(&self, origin: &str, words: &str, paper: &str, args: &[&str]) -> Ended {
+        let mut process = self.starts_to_recover(origin, words, paper, args);
+        process.hush();
+        process.end()
+    }
+
+    /// The same, going on.
+    #[must_use]
+    pub fn starts_to_recover(&self, origin: &str, words: &str, paper: &str, args: &[&str]) -> Process {
+        let paper = self.paper(paper);
+        let how = ["recovery", "use", "--relay", origin, "--name", &self.name, "--words-file", "-", "--json"];
+        let mut process = self.starts(&[how.as_slice(), &["--recovery-file", &paper], args].concat());
+        process.say(words);
+        process
+    }
+
+    /// A path of its own, where nothing is yet.
+    #[must_use]
+    pub fn paper(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().expect("a path of text").to_owned()
     }
 
     /// The words of its sync code.
@@ -298,6 +342,21 @@ impl Home {
         assert_eq!(mode(&self.state()), 0o700);
         assert_eq!(mode(&self.state().join("device.keys")), 0o600);
     }
+}
+
+/// The recovery words in a file that the agent wrote.
+///
+/// # Panics
+///
+/// If others than its owner could read it.
+#[must_use]
+pub fn words_of(file: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(fs::metadata(file).expect("a file").permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(file).expect("text");
+    let words = text.lines().find(|line| !line.starts_with('#')).expect("words").to_owned();
+    scan::words(&words);
+    words
 }
 
 /// The stable name of how a command failed.

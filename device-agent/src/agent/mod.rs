@@ -15,6 +15,7 @@ mod ending;
 mod outbox;
 mod records;
 mod rekey;
+mod recovery;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

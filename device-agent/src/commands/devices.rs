@@ -5,10 +5,12 @@ use protocol::policy::Role;
 use serde::Serialize;
 
 use super::{Context, EXIT_CODES, remove, show_outcome};
+use crate::core::RecoveryView;
 use crate::core::view::{Here, MemberView, OutcomeView, short};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::RoleAsked;
+use crate::local::recovery::Recovery;
 use crate::told::Exit;
 use crate::{clock, text};
 
@@ -71,6 +73,8 @@ impl MemberRole {
 #[derive(Serialize)]
 struct Listed<'a> {
     devices: &'a [MemberView],
+    /// The recovery device is nobody's: it is no device that a person uses.
+    recovery: Option<&'a RecoveryView>,
 }
 
 /// Shows or changes.
@@ -88,13 +92,18 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
 }
 
 async fn list(context: &Context) -> Result<Exit, AgentError> {
-    let devices: Vec<MemberView> = context.door(Session::NotNeeded).await?.get("/devices").await?;
-    context.result("countersign.devices/1", &Listed { devices: &devices }, |output| {
+    let door = context.door(Session::NotNeeded).await?;
+    let devices: Vec<MemberView> = door.get("/devices").await?;
+    let Recovery { recovery, .. } = door.get("/recovery").await?;
+    context.result("countersign.devices/1", &Listed { devices: &devices, recovery: recovery.as_ref() }, |output| {
         for device in &devices {
             let here = if device.here == Here::ThisDevice { "  (this device)" } else { "" };
             let how = device.how.as_deref().map_or_else(
                 || "founded".to_owned(),
-                |how| format!("admitted by {} ({how})", text::quote(&device.admitted_by)),
+                |how| match how {
+                    "recovery" => "admitted by the recovery device".to_owned(),
+                    how => format!("admitted by {} ({how})", text::quote(&device.admitted_by)),
+                },
             );
             output.line(&format!(
                 "{}  {} {}  {}  {how} {}{here}",
@@ -104,6 +113,15 @@ async fn list(context: &Context) -> Result<Exit, AgentError> {
                 device.role,
                 clock::show(device.admitted_at)
             ));
+        }
+        match &recovery {
+            Some(recovery) => output.line(&format!(
+                "{}  the recovery device, on paper  since entry {}, {}",
+                short(&recovery.device),
+                recovery.seq,
+                clock::show(recovery.at)
+            )),
+            None => output.progress("There is no recovery device: when the last of these is lost, so is the chain."),
         }
     });
     Ok(Exit::Done)

@@ -18,6 +18,7 @@ use crate::error::AgentError;
 use crate::joiner::{Joined, Joiner, OneTimeCode, Step};
 use crate::keyfile::{Secrets, Standing};
 use crate::limits;
+use crate::recovery::is_under_way;
 use crate::relay_client::{RelayClient, Socket};
 use crate::store::{Setting, Store};
 use crate::told::Exit;
@@ -128,6 +129,9 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     let home = &context.home;
     let store = Store::open(&home.store_file())?;
     let secrets = Secrets::read(home)?;
+    if is_under_way(&store)? {
+        return Err(AgentError::Unrecovered);
+    }
     if let Some(Secrets { standing: Standing::Member(_), .. }) = &secrets {
         return Err(AgentError::HomeInUse { home: home.dir().to_owned() });
     }

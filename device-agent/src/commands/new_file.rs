@@ -19,9 +19,7 @@ pub(super) struct NewFile {
 impl NewFile {
     /// Begins one, unless something stands in its place already. `command` is what to type with another.
     pub(super) fn begin(path: &Path, command: &'static str) -> Result<Self, AgentError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(exists(path, command));
-        }
+        must_be_new(path, command)?;
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -48,6 +46,11 @@ impl NewFile {
         }
         std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| failed(&path, source))
     }
+}
+
+/// Refuses a path where something stands, before anything is done that needs it.
+pub(super) fn must_be_new(path: &Path, command: &str) -> Result<(), AgentError> {
+    if path.symlink_metadata().is_ok() { Err(exists(path, command)) } else { Ok(()) }
 }
 
 fn failed(path: &Path, source: std::io::Error) -> AgentError {

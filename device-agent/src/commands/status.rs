@@ -4,6 +4,7 @@ use protocol::limits::PROMPTS_PER_DAY_MAX;
 
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
+use crate::core::Words;
 use crate::core::view::{OutboxView, TotpView};
 use crate::door::Session;
 use crate::error::AgentError;
@@ -25,6 +26,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         output.line(&format!("device   {} {} ({})", text::quote(&status.name), short(&status.device), status.role));
         output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
         output.line(&format!("members  {}", status.members));
+        output.line(&recovery(&status));
         output.line(&format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
         output.line(&match status.daemon.as_str() {
             "running" => format!("daemon   running ({})", state(&status.link, &status.relay)),
@@ -89,6 +91,22 @@ fn codes(totp: &TotpView) -> String {
             format!("totp     {mode}: lets in as {role} by a right code; {failed} of {failed_max} failed here")
         }
         (_, None) => format!("totp     {mode}; {failed} of {failed_max} failed here"),
+    }
+}
+
+/// Whether the chain outlives the loss of all its devices.
+fn recovery(status: &Status) -> String {
+    match &status.recovery {
+        None => "recovery NONE: when the last device is lost, so is the chain   (countersign recovery new)".to_owned(),
+        Some(recovery) => {
+            let device = format!("device {}, made {}", short(&recovery.device), clock::show(recovery.at));
+            match recovery.words {
+                Words::Kept => format!("recovery {device}"),
+                Words::NeverTypedBack => format!(
+                    "recovery {device}; its words were NEVER TYPED BACK: perhaps nobody has them   (countersign recovery new)"
+                ),
+            }
+        }
     }
 }
 

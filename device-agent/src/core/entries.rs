@@ -3,6 +3,7 @@
 use protocol::Hash;
 use protocol::cbor::Blob;
 use protocol::entry::Entry;
+use protocol::policy::Role;
 use protocol::signed::Verified;
 
 use super::deed::Deed;
@@ -91,11 +92,12 @@ impl Core {
         if *device == self.keys.id() { Here::ThisDevice } else { Here::Other }
     }
 
-    /// The members, oldest first.
+    /// The members, oldest first. The recovery device is nobody's: [`Core::recovery`] names it.
     pub(crate) fn members(&self) -> Vec<MemberView> {
         let mut members: Vec<MemberView> = self
             .roster
             .members()
+            .filter(|member| member.role != Role::Recovery)
             .map(|member| {
                 let described = self.keyring.describe(&self.roster, member).ok();
                 let claim = |pick: fn(&protocol::request::Description) -> &String| {

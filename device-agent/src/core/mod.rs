@@ -23,6 +23,7 @@ mod export;
 mod credential;
 mod ending;
 mod resets;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +55,7 @@ pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use policy::{NO_CHECK, PolicyWish};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
+pub(crate) use recovery::{RecoveryView, Words};
 pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
@@ -121,7 +123,12 @@ impl Core {
         let bytes = store.log()?;
         if bytes.is_empty() {
             let founding = store.setting(Setting::Founding)?;
-            return Err(if founding.is_some() { AgentError::Unfounded } else { nobody() });
+            let recovering = store.setting(Setting::Recovering)?;
+            return Err(match (founding, recovering) {
+                (Some(_), _) => AgentError::Unfounded,
+                (None, Some(_)) => AgentError::Unrecovered,
+                (None, None) => nobody(),
+            });
         }
         let (log, roster) = replay::replay(&bytes)?;
         let (keyring, unopened) = keys::open(&log, &roster, &secrets.keys, &epoch_key)?;

@@ -9,6 +9,7 @@ mod policy;
 mod approvals;
 mod totp;
 mod records;
+mod recovery;
 mod aside;
 mod outbox;
 mod resets;

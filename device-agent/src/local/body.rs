@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::core::PolicyWish;
 use crate::core::view::{ClosingView, OutboxView, ProposalView, RequestView, ResetView, TotpView};
+use crate::core::{PolicyWish, RecoveryView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -221,6 +221,9 @@ pub(crate) struct Status {
     pub(crate) epoch: u64,
     /// Verified: members.
     pub(crate) members: u64,
+    /// Verified: the recovery device, if there is one.
+    #[serde(default)]
+    pub(crate) recovery: Option<RecoveryView>,
     /// The relay's origin.
     pub(crate) relay: String,
     /// `reachable`, or why not.

@@ -9,6 +9,7 @@ mod relay;
 mod ending;
 mod serve;
 mod export;
+pub(crate) mod recovery;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -101,6 +102,9 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/leave", post(membership::leave))
         .route("/code", get(code))
         .route("/code/rotate", post(membership::rotate))
+        .route("/recovery", get(recovery::show))
+        .route("/recovery/check", get(recovery::check))
+        .route("/recovery/new", post(recovery::renew))
         .route("/records/write", post(write))
         .route("/records/get", post(read))
         .route("/records/list", post(list))
@@ -155,6 +159,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             seq: roster.seq(),
             epoch: roster.epoch(),
             members: roster.people_count() as u64,
+            recovery: core.recovery()?,
             relay,
             relay_state,
             daemon,

@@ -20,7 +20,7 @@ use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
 use protocol::wire::{
     Append, Appended, Approvals, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, ResetStanding,
-    SealedRecord, Standing, Stored,
+    SealedRecord, Standing, Stored, Whereabouts,
 };
 use protocol::{ChainId, RequestId, http_signature, limits as bounds};
 
@@ -108,6 +108,11 @@ impl RelayClient {
     pub(crate) async fn append(&self, entries: Vec<Vec<u8>>, purpose: Purpose) -> Result<Appended, AgentError> {
         let entries = entries.into_iter().map(Blob).collect();
         self.post("/v1/log", cbor::encode(&Append { entries, purpose })).await
+    }
+
+    /// Asks which chain a recovery device is of.
+    pub(crate) async fn whereabouts(&self, keys: &DeviceKeys) -> Result<Whereabouts, AgentError> {
+        self.read(&keys.signing, format!("/v1/keys/{}", keys.id())).await
     }
 
     /// Reads the log after a position, or from `found`.

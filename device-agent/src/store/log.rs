@@ -61,7 +61,7 @@ impl Store {
         Ok(tx.commit()?)
     }
 
-    /// Replaces everything by a log that a joiner verified from `found`. Repeating it after a crash changes nothing.
+    /// Replaces everything by a log that a joiner, or a device that recovered its chain, verified from `found`. Repeating it after a crash changes nothing.
     pub(crate) fn pin_whole(&mut self, entries: &[Verified<Entry>]) -> Result<(), AgentError> {
         let tx: Transaction<'_> = self.db.transaction()?;
         tx.execute("DELETE FROM log", [])?;
@@ -72,6 +72,7 @@ impl Store {
                 entry.bytes().as_ref()
             ])?;
         }
+        tx.execute("DELETE FROM settings WHERE name = 'recovering'", [])?;
         Ok(tx.commit()?)
     }
 

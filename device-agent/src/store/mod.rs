@@ -94,6 +94,10 @@ pub(crate) enum Setting {
     Told,
     /// A reset that the relay told of in the last connection.
     Reset,
+    /// The recovery device whose words were made here and not typed back yet.
+    WordsUntyped,
+    /// The batch of a recovery until it is in the pinned log.
+    Recovering,
     /// There once a relay took the request to join that is under way.
     Asked,
 }
@@ -108,6 +112,8 @@ impl Setting {
             Self::RefillOwed => "refill-owed",
             Self::Told => "told",
             Self::Reset => "reset",
+            Self::Recovering => "recovering",
+            Self::WordsUntyped => "words-untyped",
             Self::Asked => "asked",
         }
     }

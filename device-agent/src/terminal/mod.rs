@@ -3,6 +3,7 @@
 mod block;
 mod dialogue;
 mod live;
+mod sheet;
 
 use std::io::IsTerminal as _;
 
@@ -19,6 +20,7 @@ use crate::text;
 
 use dialogue::dialogue;
 use live::live;
+pub(crate) use sheet::{OnPaper, Sheet};
 
 /// What "not me" means, said before it is chosen.
 pub(crate) const NOT_ME: &str = "not me: nobody here asked, so the sync code has leaked; it is replaced";

@@ -8,7 +8,7 @@ use protocol::limits;
 use protocol::wire::{
     Ack, Append, Appended, Approved, Ask, Challenge, Ended, Ending, FromDevice, LogPage, OpenRequest, OpenRequests,
     Purpose, Put, Ready, RecordPage, RecordRow, ResetStanding, Round, SealedRecord, Seen, Stage, Standing, Stored,
-    ToDevice,
+    ToDevice, Whereabouts,
 };
 
 use crate::forms::forms;
@@ -75,6 +75,7 @@ fn every_wire_message_has_one_encoding_and_none_is_half() {
     };
     body("append", &Append { entries: vec![blob(all.deny.bytes())], purpose: Purpose::Heal });
     body("appended", &Appended { head, seq: 1 });
+    body("whereabouts", &Whereabouts { chain: all.chain.roster.chain(), head, seq: 1 });
     body("ask", &Ask { request: blob(all.request.bytes()), description: all.description.clone() });
     body("open-requests", &OpenRequests { requests: vec![open.clone()] });
     body("put", &Put { records: vec![sealed, tombstone], refill: None });

@@ -9,7 +9,7 @@ use rusqlite::params;
 
 use super::chains::{Chain, Change, find, find_join_key, roster};
 use super::settle::{self, Settling};
-use super::{Tx, consequences, int};
+use super::{Tx, consequences, int, recovery};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -45,6 +45,7 @@ pub fn found(tx: Tx<'_>, entry: &Verified<Entry>) -> Result<Extended, Failure> {
         .prepare_cached("INSERT INTO join_keys (key, chain) VALUES (?1, ?2)")?
         .execute(params![roster.join_key().as_bytes(), number])?;
     insert_entry(tx, number, entry)?;
+    recovery::keep(tx, number, &roster)?;
     tx.rosters.keep(roster);
     Ok(Extended { appended, change: Change::Fresh })
 }
@@ -122,6 +123,9 @@ pub fn append(
         insert_entry(tx, chain.number, entry)?;
     }
     let appended = Appended { head: after.head(), seq: after.seq() };
+    if after.recovery() != before.recovery() {
+        recovery::keep(tx, chain.number, &after)?;
+    }
     tx.sql.prepare_cached("UPDATE chains SET head = ?2, seq = ?3 WHERE number = ?1")?.execute(params![
         chain.number,
         appended.head.as_bytes(),

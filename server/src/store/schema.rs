@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// The version of this schema, kept in `user_version`. A file with a higher one was written by a newer relay and is refused.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE identity (
@@ -155,6 +155,15 @@ ALTER TABLE chains ADD COLUMN reset BLOB;
 ALTER TABLE chains ADD COLUMN branch INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// What version 3 adds: the recovery device that each chain has now. Its holder finds the chain by it.
+const TABLES_3: &str = "
+CREATE TABLE recovery_devices (
+  chain  INTEGER PRIMARY KEY,
+  device BLOB NOT NULL
+);
+CREATE INDEX recovery_devices_by_device ON recovery_devices (device);
+";
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -209,6 +218,10 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
     }
     if got < 2 {
         transaction.execute_batch(TABLES_2).map_err(failed)?;
+    }
+    if got < 3 {
+        transaction.execute_batch(TABLES_3).map_err(failed)?;
+        super::recovery::fill(&transaction).map_err(failed)?;
     }
     if got < VERSION {
         transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;

@@ -433,7 +433,7 @@ async fn a_store_of_version_1_goes_on() {
     drop(store);
     let file = Connection::open(folder.path().join("relay.db")).unwrap();
     file.execute_batch(
-        "DROP TABLE approvals; DROP TABLE waits; DROP TABLE resets; ALTER TABLE identity DROP COLUMN uptime;
+        "DROP TABLE recovery_devices; DROP TABLE approvals; DROP TABLE waits; DROP TABLE resets; ALTER TABLE identity DROP COLUMN uptime;
          ALTER TABLE chains DROP COLUMN reset; ALTER TABLE chains DROP COLUMN branch; PRAGMA user_version = 1",
     )
     .unwrap();

@@ -25,3 +25,4 @@ mod untold;
 mod ending;
 mod reset;
 mod settle;
+mod recovery;

@@ -194,7 +194,7 @@ class World:
 
     def client_joins(self) -> None:
         """The reference agent founds and approves; this client joins."""
-        self.agent("init", "--relay", self.relay.url, "--name", "laptop")
+        self.agent("init", "--no-recovery", "--relay", self.relay.url, "--name", "laptop")
         code = SyncCode.from_words(self.agent("code", "show"))
         joiner = Joiner.start(self._state, Relay(self.relay.url), code, "python")
         shown: queue.Queue[tuple[int, str]] = queue.Queue()

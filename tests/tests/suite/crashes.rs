@@ -230,7 +230,8 @@ fn the_way_with_a_kill(step: Step, side: Side, victim: Victim) {
     let origin = liar.origin();
     let mut way = Way { liar, holds, victim };
     let (laptop, phone) = (Home::new("laptop"), Home::new("phone"));
-    let founded = way.types(Step::Found, &laptop, &["init", "--relay", &origin, "--name", "laptop", "--json"]);
+    let founded =
+        way.types(Step::Found, &laptop, &["init", "--no-recovery", "--relay", &origin, "--name", "laptop", "--json"]);
     assert_eq!(founded.0, 0, "{what}: {founded:?}");
     let words = laptop.words();
     let mut joining = phone.asks(&origin, &words);

@@ -56,7 +56,7 @@ fn a_relay_that_knows_itself_by_another_address_is_told_of_before_anything_is_dr
     let relay = Setup::default().known_as(&["https://relay.example.org"]).start();
     let dialled = format!("http://{}", relay.address());
     let laptop = Home::new("laptop");
-    let refused = laptop.types(&["init", "--relay", &dialled]);
+    let refused = laptop.types(&["init", "--no-recovery", "--relay", &dialled]);
     assert_eq!(refused.code(), 3, "{}", refused.stderr);
     for said in [
         &format!("at {dialled} does not know itself"),

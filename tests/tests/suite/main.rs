@@ -34,3 +34,4 @@ mod hooks;
 mod moving;
 mod ending;
 mod resets;
+mod recovery;

@@ -345,10 +345,10 @@ fn over_tls_the_relay_is_known_by_its_authority_only() {
     let authority = folder.path().join("relay.pem");
     let authority = authority.to_str().unwrap();
     let laptop = Home::new("laptop");
-    assert_eq!(laptop.fails(&["init", "--relay", &origin]).0, 7, "nobody vouches for it");
+    assert_eq!(laptop.fails(&["init", "--no-recovery", "--relay", &origin]).0, 7, "nobody vouches for it");
     let plain = format!("http://{}", relay.address());
-    assert_eq!(laptop.fails(&["init", "--relay", &plain]).0, 7, "it does not speak plain HTTP");
-    assert_eq!(laptop.types(&["init", "--relay", &origin, "--relay-ca", authority]).code(), 0);
+    assert_eq!(laptop.fails(&["init", "--no-recovery", "--relay", &plain]).0, 7, "it does not speak plain HTTP");
+    assert_eq!(laptop.types(&["init", "--no-recovery", "--relay", &origin, "--relay-ca", authority]).code(), 0);
     let daemon = laptop.runs();
     let words = folder.path().join("words");
     std::fs::write(&words, laptop.words()).unwrap();
@@ -447,7 +447,7 @@ fn one_process_at_a_time_signs_for_a_device() {
 fn a_home_has_one_chain() {
     let relay = Relay::start();
     let laptop = laptop_on(&relay);
-    assert_eq!(laptop.fails(&["init", "--relay", &relay.origin()]), (3, "home-in-use".to_owned()));
+    assert_eq!(laptop.fails(&["init", "--no-recovery", "--relay", &relay.origin()]), (3, "home-in-use".to_owned()));
     let ended = laptop.asks(&relay.origin(), &laptop.words()).end();
     assert_eq!(failure_of(&ended), "home-in-use");
 }

@@ -43,8 +43,15 @@ fn a_chain_lives_behind_a_proxy_that_is_asked_for_tunnels_only() {
     let relay = Setup::default().known_as(&["http://relay.test"]).start();
     let (proxy, asked) = proxy_to(relay.address());
     let laptop = Home::new("laptop").with_variable("HTTP_PROXY", &proxy);
-    let founded =
-        laptop.types(&["init", "--relay", "http://relay.test", "--name", "laptop", "--accept-risk=plaintext"]);
+    let founded = laptop.types(&[
+        "init",
+        "--no-recovery",
+        "--relay",
+        "http://relay.test",
+        "--name",
+        "laptop",
+        "--accept-risk=plaintext",
+    ]);
     assert_eq!(founded.code(), 0, "{}", founded.stderr);
     // Connected: the relay took the Connect that names its own origin, over a WebSocket.
     let daemon = laptop.runs();
