@@ -9,6 +9,7 @@ mod requests;
 mod refill;
 mod moving;
 mod ending;
+mod settling;
 mod outbox;
 mod records;
 mod rekey;

@@ -15,6 +15,7 @@ mod leave;
 mod code;
 mod export;
 mod record;
+mod settle;
 mod log;
 mod relay;
 mod reset;

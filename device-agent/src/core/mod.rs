@@ -18,6 +18,7 @@ mod rekey;
 mod export;
 mod ending;
 mod resets;
+mod forks;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +42,8 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
-pub(crate) use entries::Divergence;
+pub(crate) use entries::{Divergence, Judged};
+pub(crate) use forks::{Branch, Shown, is_forked};
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use prompt::{Answered, Nonced, Typed};
@@ -114,13 +116,6 @@ impl Core {
         if keyring.epoch_key().key_id(keyring.epoch()) != epoch_key.key_id(keyring.epoch()) {
             keys::keep(home, &secrets.keys, &keyring);
         }
-        let standing = match store.evidence()? {
-            None => LogStanding::Whole,
-            Some((entry, _)) => {
-                let seq = Verified::<Entry>::from_bytes(&entry).map(|entry| entry.seq).unwrap_or_default();
-                LogStanding::Forked { seq }
-            }
-        };
         store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
         let mut core = Self {
@@ -134,11 +129,12 @@ impl Core {
             claims: BTreeMap::new(),
             stale: BTreeSet::new(),
             events,
-            standing,
+            standing: LogStanding::Whole,
             unopened,
             telling: Telling::Nobody,
             own_address: None,
         };
+        core.stand()?;
         core.adopt_staged()?;
         Ok(core)
     }

@@ -4,6 +4,7 @@ pub(crate) mod body;
 mod membership;
 mod relay;
 mod ending;
+mod forks;
 mod serve;
 mod export;
 
@@ -100,6 +101,8 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/chain/closing/announce", post(ending::announce))
         .route("/chain/closing/end", post(ending::end))
         .route("/chain/veto", post(ending::veto))
+        .route("/log/fork", get(forks::show))
+        .route("/log/settle", post(forks::settle))
         .route("/relay", get(relay::show))
         .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))

@@ -30,3 +30,4 @@ mod hooks;
 mod moving;
 mod ending;
 mod resets;
+mod forks;

@@ -43,7 +43,7 @@ fn the_end_is_the_relays_word_and_what_was_signed_is_checked_by_the_pinned_log()
 
 #[test]
 fn a_reset_that_stands_is_remembered_until_it_is_stopped_or_the_next_connection() {
-    let mut laptop = Laptop::founds();
+    let laptop = Laptop::founds();
     let reset = laptop.reset(&laptop.code.join_key());
     let stranger = laptop.reset(&SyncCode::draw(&mut rng()).join_key());
     assert!(matches!(laptop.is_told(&stranger), Err(AgentError::Lie { .. })));
