@@ -1,8 +1,9 @@
 # The two commands of the README, and what a developer needs besides.
 #
 #   make demo      builds and runs the story with the real programs, in a folder that it removes
-#   make test      builds once and runs everything: unit, property and cross-crate tests, the Python implementation, the demo by script
+#   make test      builds once and runs everything: unit, property and cross-crate tests, the Python implementation, the model, the demo by script
 #   make lint      formatting, clippy, documentation, systemd units
+#   make model     the model of the join in full, see docs/model/README.md; `make test` checks a smaller one
 #   make bench     figures beside their floors, release build; BENCH=--quick for about a minute, see docs/performance.md
 #   make fuzz      each fuzz target for FUZZ_SECONDS (60), see ARCHITECTURE.md; needs rustup and a nightly toolchain
 #   make install   puts both programs into $(PREFIX)/bin
@@ -16,7 +17,7 @@ FUZZ_TARGETS ?= decoders conversation relay
 CARGO_FUZZ := 0.13.2
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint units bench fuzz install build tools
+.PHONY: demo test lint units model bench fuzz install build tools
 
 build: tools
 	$(CARGO) build --locked --workspace --all-targets
@@ -26,14 +27,20 @@ demo: tools
 	BIN=$(BUILD) tests/demo.sh
 
 test: build
+	@tests/tools.sh spin
 	$(CARGO) test --locked --workspace
 	BIN=$(BUILD) tests/interop.sh
+	docs/model/check.sh --quick
 	DEMO_YES=1 BIN=$(BUILD) tests/demo.sh
 
 lint: tools units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+model: tools
+	@tests/tools.sh spin
+	docs/model/check.sh
 
 bench: tools
 	$(CARGO) build --locked --release -p countersign-relay --bin countersign-relay -p countersign-tests --bin bench

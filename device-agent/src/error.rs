@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use protocol::FormError;
+use protocol::credential::CredentialError;
 use protocol::keyring::KeyringError;
 use protocol::record::RecordRefusal;
 use protocol::roster::Refusal;
@@ -66,6 +67,21 @@ pub(crate) enum AgentError {
     Ambiguous {
         /// The prefix.
         prefix: String,
+    },
+    /// A prefix that several proposals have.
+    #[error("more than one proposal begins with {prefix}")]
+    AmbiguousProposal {
+        /// The prefix.
+        prefix: String,
+    },
+    /// An approver does not agree to what is about itself.
+    #[error("this device has no voice in it: it is about this device")]
+    NoVoice,
+    /// A device is let in by its code, not by agreeing.
+    #[error("a device is let in by typing its code")]
+    TypeTheCode {
+        /// Short id of the request.
+        id: String,
     },
     /// A name or prefix that several devices have.
     #[error("more than one is called {name}, or begins so")]
@@ -150,6 +166,28 @@ pub(crate) enum AgentError {
     /// Membership, policy or keys changed between the prompt and the signature.
     #[error("the chain changed while you decided: look at the request again")]
     ChangedMeanwhile,
+    /// Too many one-time codes failed.
+    #[error(
+        "{failed} one-time codes failed here in total: this device compares none until 'countersign totp unlock'. Somebody who has the sync code may be guessing: 'countersign code rotate' replaces it"
+    )]
+    CodesLocked {
+        /// How many.
+        failed: u64,
+    },
+    /// A code that is not of the authenticator, or not of now.
+    #[error("this is not the code of now: is it of this chain, and is this machine's clock right?")]
+    WrongOneTimeCode,
+    /// The policy asks for no one-time codes.
+    #[error("the policy asks for no one-time codes")]
+    NoOneTimeCodes,
+    /// A setting that makes a promise void, and was not asked for by the name of that.
+    #[error("{what}")]
+    RiskNotTaken {
+        /// Its name.
+        risk: String,
+        /// What it makes void.
+        what: String,
+    },
     /// The log refuses an entry of our own.
     #[error("the log refuses it: {0}")]
     OwnRefused(Refusal),
@@ -191,20 +229,20 @@ pub(crate) enum AgentError {
         /// Milliseconds that are left, by the relay's count.
         left: u64,
     },
-    /// One approver alone cannot announce the end.
-    #[error(
-        "to end this chain takes {needed} approvers by its policy, and what one of them announces alone does not count"
-    )]
-    ClosingQuorum {
-        /// How many.
-        needed: u8,
-    },
     /// Another chain at the relay has a sync code of this one.
     #[error("the relay has another chain that was founded with a sync code of this one, and will not take this chain")]
     JoinKeyTaken,
     /// The log is forked: membership stands still.
     #[error("the log of this chain is forked: membership changes are refused until that is settled")]
     Forked,
+    /// A credential that proves nothing, or none that could.
+    #[error("{what}: {error}")]
+    NotProven {
+        /// Which file, or which device's.
+        what: String,
+        /// Why.
+        error: CredentialError,
+    },
     // --- The relay.
     /// No answer.
     #[error("the relay {relay} is not reachable: {why}")]

@@ -1,6 +1,7 @@
 //! The one map from errors to exit codes and hints.
 
 use protocol::FormError;
+use protocol::credential::CredentialError;
 use protocol::roster::Refusal;
 
 use crate::error::AgentError;
@@ -50,6 +51,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::AmbiguousDevice { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign devices list   (and type more of the id)"))
         }
+        E::AmbiguousProposal { .. } => {
+            (Exit::Usage, "ambiguous", hint("countersign approvals list   (and type more of the id)"))
+        }
+        E::NoVoice => (Exit::Refused, "no-voice", None),
+        E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
         E::CutBehind => (
             Exit::Refused,
             "cut-behind",
@@ -85,6 +91,7 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             (Exit::Refused, "not-a-writer", hint("countersign devices role NAME writer   (on a device that approves)"))
         }
         E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
+        E::NotProven { error, .. } => not_proven(error),
         E::ChangedMeanwhile => {
             (Exit::Refused, "changed-meanwhile", hint("countersign log show   (what changed; then decide again)"))
         }
@@ -93,7 +100,20 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             refusal.code(),
             hint("countersign devices role NAME approver   (or countersign join on another device)"),
         ),
+        E::OwnRefused(refusal @ Refusal::TooFewApprovers { .. }) => (
+            Exit::Refused,
+            refusal.code(),
+            hint("countersign devices role NAME approver   (or join with another device, or ask for fewer)"),
+        ),
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
+        E::CodesLocked { .. } => (Exit::Refused, "totp-locked", hint("countersign totp unlock")),
+        E::WrongOneTimeCode => (Exit::Refused, "wrong-totp", hint("type the next code that the authenticator shows")),
+        E::NoOneTimeCodes => (Exit::NotFound, "no-totp", hint("countersign totp setup")),
+        E::RiskNotTaken { risk, .. } => (
+            Exit::Usage,
+            "risk-not-taken",
+            Some(format!("the same with --accept-risk={risk}   (if that is what you want)")),
+        ),
         E::OwnRefused(refusal) => (Exit::Refused, refusal.code(), None),
         E::HeadKeepsMoving => (Exit::Refused, "head-moved", hint("try again")),
         E::OutboxFull => {
@@ -122,7 +142,6 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "closing-too-early",
             hint("countersign chain purge   (then)   or   countersign chain veto   (stops it)"),
         ),
-        E::ClosingQuorum { .. } => (Exit::Refused, "quorum", None),
         E::JoinKeyTaken => (
             Exit::Refused,
             "join-key-taken",
@@ -194,6 +213,23 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnForm(error) => (Exit::Refused, error.code(), None),
         E::Task { .. } => (Exit::Failed, "task", None),
     }
+}
+
+/// A credential that the rules refuse, against one that does not verify.
+fn not_proven(error: &CredentialError) -> (Exit, &str, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    let (exit, hint) = match error {
+        CredentialError::Behind { .. } => (
+            Exit::Refused,
+            hint("countersign credential export DEVICE FILE   (on a device of the chain that has the newer log)"),
+        ),
+        CredentialError::NotAMember { .. } | CredentialError::ChainClosed => (Exit::Refused, None),
+        CredentialError::OtherBranch { .. } => {
+            (Exit::Verification, hint("countersign status   (on devices of the chain: which of them has this head?)"))
+        }
+        _ => (Exit::Verification, None),
+    };
+    (exit, error.code(), hint)
 }
 
 /// Problems of the relay, by their stable code first and their status second.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use protocol::ChainId;
 use protocol::code::SyncCode;
-use protocol::decision::accept_admission;
+use protocol::decision::{Accepts, accept_admission};
 use protocol::entry::{Entry, EntryEvidence};
 use protocol::keyring::Keyring;
 use protocol::keys::DeviceKeys;
+use protocol::policy::How;
 use protocol::request::{Description, JoinRequest, Withdrawal};
 use protocol::roster::Roster;
 use protocol::round::{AnswerError, Commitments, JoinerRounds, Nonce, RoundError};
@@ -59,6 +60,8 @@ pub(crate) struct Joined {
     pub(crate) roster: Roster,
     /// Name of the device that approved, quoted; claimed by it.
     pub(crate) by: String,
+    /// What that device says it checked.
+    pub(crate) how: How,
 }
 
 /// What a standing leads to.
@@ -81,6 +84,28 @@ pub(crate) struct Joiner {
     rounds: JoinerRounds,
     /// Rounds whose answer the relay has taken from this process.
     sent: u8,
+    /// The chain, as the relay named it to a device that was sent no nonce.
+    told_chain: Option<ChainId>,
+    one_time_code: OneTimeCode,
+    unchecked: Unchecked,
+}
+
+/// Whether a one-time code went along with the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OneTimeCode {
+    /// One did.
+    Sent,
+    /// None did.
+    NotSent,
+}
+
+/// Whether an admission is believed for which nothing was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unchecked {
+    /// It is: the person took that risk by its name.
+    Accepted,
+    /// It is not.
+    Refused,
 }
 
 impl Joiner {
@@ -93,6 +118,8 @@ impl Joiner {
         let Some((request, sealed)) = store.joining()? else {
             return Ok(Err(relay));
         };
+        let described = Description::open(&secrets.code, &keys.id(), &sealed).ok();
+        let one_time_code = sent_with(described.as_ref());
         let damaged = |_| AgentError::Damaged { what: "the unfinished request does not verify" };
         let request = Verified::<JoinRequest>::from_bytes(&request).map_err(damaged)?;
         let mut rounds = JoinerRounds::new(request.clone(), secrets.commitments);
@@ -102,7 +129,19 @@ impl Joiner {
                 .answer(nonce, &keys.signing)
                 .map_err(|_| AgentError::Damaged { what: "the answered codes do not follow" })?;
         }
-        Ok(Ok(Self { home: home.clone(), store, relay, keys, request, sealed, rounds, sent: 0 }))
+        Ok(Ok(Self {
+            home: home.clone(),
+            store,
+            relay,
+            keys,
+            request,
+            sealed,
+            rounds,
+            sent: 0,
+            told_chain: None,
+            one_time_code,
+            unchecked: Unchecked::Refused,
+        }))
     }
 
     /// Draws new keys and signs a new request.
@@ -126,7 +165,30 @@ impl Joiner {
         Secrets { keys: keys.clone(), standing }.write(home)?;
         store.begin_join(request.bytes(), &sealed)?;
         let rounds = JoinerRounds::new(request.clone(), commitments);
-        Ok(Self { home: home.clone(), store, relay, keys, request, sealed: sealed.0, rounds, sent: 0 })
+        let one_time_code = sent_with(Some(description));
+        Ok(Self {
+            home: home.clone(),
+            store,
+            relay,
+            keys,
+            request,
+            sealed: sealed.0,
+            rounds,
+            sent: 0,
+            told_chain: None,
+            one_time_code,
+            unchecked: Unchecked::Refused,
+        })
+    }
+
+    /// Believes an admission for which nothing was checked, as the person asked for by the name of its risk.
+    pub(crate) fn accept_unchecked(&mut self) {
+        self.unchecked = Unchecked::Accepted;
+    }
+
+    /// Whether a one-time code went along.
+    pub(crate) fn one_time_code(&self) -> OneTimeCode {
+        self.one_time_code
     }
 
     /// The store, for settings of the home.
@@ -175,6 +237,7 @@ impl Joiner {
             let nonce = Verified::<Nonce>::from_bytes(nonce).map_err(AgentError::BadForm)?;
             self.answer(nonce, show).await?;
         }
+        self.told_chain = standing.chain.or(self.told_chain);
         match standing.stage {
             Stage::Admitted => Ok(Step::Admitted),
             Stage::Expired => Err(AgentError::Expired),
@@ -215,21 +278,25 @@ impl Joiner {
     /// Fetches and verifies the whole log, opens the welcome, and stores the membership. Nothing is believed before that.
     pub(crate) async fn accept(&mut self) -> Result<Joined, AgentError> {
         let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
-        let chain = self.rounds.chain().ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
+        let chain = self.rounds.chain().or(self.told_chain);
+        let chain = chain.ok_or_else(|| lie("admitted, but no device was ever shown a code"))?;
         let (log, roster) = self.whole_log(chain).await?;
         let own = self.request.id();
         let admits = |entry: &&Verified<Entry>| entry.evidence().request().is_some_and(|request| request.id() == own);
         let admitting = log.iter().find(admits).ok_or_else(|| lie("the log does not admit this device"))?;
-        let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, |device| {
-            self.rounds.showed_code_for(device)
-        })
-        .map_err(|error| AgentError::Lie { what: error.to_string() })?;
+        let showed = |device: &protocol::DeviceId| self.rounds.showed_code_for(device);
+        let totp = (self.one_time_code == OneTimeCode::Sent).then_some(Accepts::Totp);
+        let unchecked = (self.unchecked == Unchecked::Accepted).then_some(Accepts::Unchecked);
+        let accepts: Vec<Accepts<'_>> = [Accepts::TypedBy(&showed)].into_iter().chain(totp).chain(unchecked).collect();
+        let keyring = accept_admission(&roster, admitting, &self.keys, &self.request, &accepts)
+            .map_err(|error| AgentError::Lie { what: error.to_string() })?;
         let by = name_of(&keyring, &roster, &admitting.signer());
         self.store.pin_whole(&log)?;
         let standing = keyfile::Standing::Member(keyring.epoch_key().clone());
         Secrets { keys: self.keys.clone(), standing }.write(&self.home)?;
         self.store.end_join()?;
-        Ok(Joined { roster, by })
+        let how = roster.member(&self.keys.id()).and_then(|member| member.admission.how).unwrap_or(How::Typed);
+        Ok(Joined { roster, by, how })
     }
 
     /// Reads the log page by page, each verified before the next is asked for: what a lying relay makes up ends it at once.
@@ -272,6 +339,13 @@ impl Joiner {
     /// Ends the request here: the next join makes new keys.
     pub(crate) fn forget(&mut self) -> Result<(), AgentError> {
         self.store.end_join()
+    }
+}
+
+fn sent_with(description: Option<&Description>) -> OneTimeCode {
+    match description.and_then(|described| described.totp.as_ref()) {
+        Some(_) => OneTimeCode::Sent,
+        None => OneTimeCode::NotSent,
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) const SOCKET_SILENCE: Duration = Duration::from_secs(75);
 pub(crate) const RECONNECT_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// Wait for the joiner's answer after a prompt was opened. Then the caller is told to try again; nothing is lost.
 pub(crate) const REVEAL_WAIT: Duration = Duration::from_secs(20);
+/// One-time codes that may fail on a device before it compares none until its owner unlocks it: of a million, three are right at a time.
+pub(crate) const FAILED_CODES_MAX: u64 = 30;
+/// Milliseconds after which a one-time code that was typed for a request cannot be right any more: 30 s and a step either side, and some on
+/// the way. Then it is not compared, and no device that was away counts an honest code as a failed one.
+pub(crate) const CODE_AGE: u64 = 95_000;
 /// Between two looks at the relay while no socket is up.
 pub(crate) const POLL: Duration = Duration::from_millis(700);
 /// Wait for the lock of the state directory while another command holds it.

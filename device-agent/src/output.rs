@@ -131,6 +131,11 @@ impl Output {
         }
     }
 
+    /// Whether a result is read by a person, so that bytes would be noise.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// A line of progress.
     pub(crate) fn progress(&self, text: &str) {
         let mut err = std::io::stderr().lock();
@@ -182,6 +187,11 @@ impl Output {
     /// Whether a result on standard output may have colours.
     pub(crate) fn result_is_colored(&self) -> bool {
         self.is_colored_on(&std::io::stdout())
+    }
+
+    /// Whether a prompt on standard error may have colours.
+    pub(crate) fn prompt_is_colored(&self) -> bool {
+        self.is_colored_on(&std::io::stderr())
     }
 
     fn is_colored_on(&self, stream: &impl std::io::IsTerminal) -> bool {

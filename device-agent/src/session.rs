@@ -131,6 +131,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             if !forked {
                 agent.flush_entry().await?;
                 agent.rotate_if_owed().await?;
+                give_approvals(agent).await?;
             }
             // Before own writes go on: their line may have been lost with the rest.
             agent.look_for_loss().await?;
@@ -161,8 +162,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             };
             agent.core(move |core| core.end_request(&ended.request, ending)).await?
         }
-        // Put into an entry by whoever signs one.
-        ToDevice::Approved(_) => Ok(()),
+        ToDevice::Approved(approved) => agent.take_approval(approved.approval.0).await,
         ToDevice::Reset(standing) => agent.core(move |core| core.take_reset(standing)).await?,
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
@@ -176,6 +176,17 @@ async fn is_still_forked(agent: &Agent) -> Result<bool, AgentError> {
         Ok(()) => Ok(false),
         Err(AgentError::Fork { .. } | AgentError::Forked) => Ok(true),
         Err(other) => Err(other),
+    }
+}
+
+/// An approval that the relay will not have is told to whoever gave it, and ends no session.
+async fn give_approvals(agent: &Agent) -> Result<(), AgentError> {
+    match agent.send_approvals().await {
+        Err(AgentError::Problem { code, .. }) => {
+            tracing::warn!(code, "an approval that was given earlier is refused by the relay");
+            Ok(())
+        }
+        done => done,
     }
 }
 

@@ -166,6 +166,38 @@ pub fn deny(
     Verified::sign(roster.next_entry(at, Body::Deny(deny)), &keys.signing, &[])
 }
 
+/// What a joiner takes as the reason why it was let in. Nothing else is one, whatever the policy of the log says: a relay with the sync
+/// code can show it a log with a policy of its own making.
+#[derive(Clone, Copy)]
+pub enum Accepts<'a> {
+    /// The signer typed a code that was shown here. Named are the devices for which one was.
+    TypedBy(&'a dyn Fn(&DeviceId) -> bool),
+    /// The signer checked the one-time code that was sent from here.
+    Totp,
+    /// Nothing was checked: the person at this device takes the risk that anybody with the sync code let it in.
+    Unchecked,
+}
+
+impl Accepts<'_> {
+    fn takes(&self, how: How, signer: &DeviceId) -> bool {
+        match self {
+            Self::TypedBy(showed_code_for) => how == How::Typed && showed_code_for(signer),
+            Self::Totp => how == How::Totp,
+            Self::Unchecked => how == How::None,
+        }
+    }
+}
+
+impl core::fmt::Debug for Accepts<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TypedBy(_) => "TypedBy",
+            Self::Totp => "Totp",
+            Self::Unchecked => "Unchecked",
+        })
+    }
+}
+
 /// What a joiner requires of the log before it believes that it was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AdmissionError {
@@ -178,8 +210,10 @@ pub enum AdmissionError {
     /// The admit names other keys than this device's.
     #[error("the log admits this device with a key that is not its own")]
     OtherKeys,
-    /// The admit was not signed by a device whose code was shown here, or not marked as typed.
-    #[error("the admission was not signed by a device that was shown a code")]
+    /// The admit was not signed by a device whose code was shown here, or its way is not one that the joiner accepts.
+    #[error(
+        "the admission was not signed by a device that was shown a code, nor made in another way that is accepted here"
+    )]
     NotTheApprover,
     /// The welcome does not open, or yields a key that the log does not name.
     #[error(transparent)]
@@ -210,7 +244,7 @@ pub fn accept_admission(
     admitting: &Verified<Entry>,
     keys: &DeviceKeys,
     own_request: &Verified<JoinRequest>,
-    showed_code_for: impl Fn(&DeviceId) -> bool,
+    accepts: &[Accepts<'_>],
 ) -> Result<Keyring, AdmissionError> {
     // It may have been rotated since: that the admit was made under it, the log asks.
     if !roster.was_join_key(&own_request.join_key) {
@@ -232,7 +266,7 @@ pub fn accept_admission(
     if admitted.id() != own_request.id() {
         return Err(AdmissionError::OtherKeys);
     }
-    if admit.how != How::Typed || !showed_code_for(&admitting.signer()) {
+    if !accepts.iter().any(|accepts| accepts.takes(admit.how, &admitting.signer())) {
         return Err(AdmissionError::NotTheApprover);
     }
     let place = WelcomePlace {

@@ -50,7 +50,8 @@
 //!
 //! // Everybody applies the entry. The phone checks the log against what it did itself, and opens its welcome.
 //! let roster = roster.apply(&admit)?;
-//! let keyring = decision::accept_admission(&roster, &admit, &phone, &request, |approver| rounds.showed_code_for(approver))?;
+//! let showed = |approver: &protocol::DeviceId| rounds.showed_code_for(approver);
+//! let keyring = decision::accept_admission(&roster, &admit, &phone, &request, &[decision::Accepts::TypedBy(&showed)])?;
 //!
 //! // Its first write passes the relay's gate.
 //! let acting = Acting { keys: &phone, roster: &roster, keyring: &keyring };

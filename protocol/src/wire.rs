@@ -115,6 +115,9 @@ pub struct Standing {
     /// The signed nonces so far, in the order of their rounds.
     #[cbor(n(4), decode_with = "cbor::at_most::<_, _, ROUNDS>")]
     pub nonces: Vec<Blob>,
+    /// The chain, once it admits a device that was sent no nonce, and so was never told. The joiner believes it only by the log.
+    #[n(5)]
+    pub chain: Option<ChainId>,
 }
 
 /// What the relay saw of a request. Shown as "seen by the relay".

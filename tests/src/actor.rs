@@ -8,7 +8,7 @@ use getrandom::SysRng;
 use protocol::cbor::{self, Blob};
 use protocol::code::SyncCode;
 use protocol::connect::{Connect, Standing as As};
-use protocol::decision::{self, accept_admission};
+use protocol::decision::{self, Accepts, accept_admission};
 use protocol::entry::{self, DenyReason, Entry};
 use protocol::http_signature;
 use protocol::id::Random;
@@ -428,7 +428,8 @@ impl Joiner {
         let own = roster.member(&self.keys.id()).expect("a member").admission.seq;
         let admit = log.iter().find(|entry| entry.seq == own).expect("its admit");
         let shown = |device: &protocol::DeviceId| self.rounds.showed_code_for(device);
-        let keyring = accept_admission(&roster, admit, &self.keys, &self.request, shown).expect("an admission");
+        let keyring = accept_admission(&roster, admit, &self.keys, &self.request, &[Accepts::TypedBy(&shown)])
+            .expect("an admission");
         Member { keys: self.keys.clone(), line: self.line.clone(), log, roster, keyring, records: Line::default() }
     }
 

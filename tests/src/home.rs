@@ -169,7 +169,14 @@ impl Home {
     /// Asks to join with a sync code.
     #[must_use]
     pub fn asks(&self, origin: &str, words: &str) -> Joining {
-        let mut process = self.starts(&["join", "--relay", origin, "--name", &self.name, "--code-file", "-", "--json"]);
+        self.asks_with(origin, words, &[])
+    }
+
+    /// The same with further options.
+    #[must_use]
+    pub fn asks_with(&self, origin: &str, words: &str, options: &[&str]) -> Joining {
+        let asking = ["join", "--relay", origin, "--name", &self.name, "--code-file", "-", "--json"];
+        let mut process = self.starts(&[&asking, options].concat());
         process.say(words);
         process.hush();
         Joining { process, _home: Arc::clone(&self.folder) }
@@ -178,7 +185,13 @@ impl Home {
     /// Goes on with an unfinished join.
     #[must_use]
     pub fn asks_on(&self) -> Joining {
-        let mut process = self.starts(&["join", "--json"]);
+        self.asks_on_with(&[])
+    }
+
+    /// The same with further options.
+    #[must_use]
+    pub fn asks_on_with(&self, options: &[&str]) -> Joining {
+        let mut process = self.starts(&[&["join", "--json"], options].concat());
         process.hush();
         Joining { process, _home: Arc::clone(&self.folder) }
     }
@@ -186,7 +199,13 @@ impl Home {
     /// Starts its daemon, and waits until it is connected.
     #[must_use]
     pub fn runs(&self) -> Daemon {
-        let process = self.starts(&["run", "-vv"]);
+        self.runs_with(&[])
+    }
+
+    /// The same with further options.
+    #[must_use]
+    pub fn runs_with(&self, options: &[&str]) -> Daemon {
+        let process = self.starts(&[&["run", "-vv"], options].concat());
         process.all.wait("the daemon's connection", |line| line.contains("RELAY connected").then_some(()));
         Daemon { process, _home: Arc::clone(&self.folder) }
     }

@@ -1,12 +1,14 @@
 //! Ending a chain, and stopping that. The relay enforces the delay in between.
 
 use protocol::Hash;
-use protocol::entry::VetoOf;
+use protocol::approval::Subject;
+use protocol::entry::{RemoveReason, VetoOf};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Agent;
 use super::Link;
-use crate::core::view::{ChangeView, ClosingView, Event};
+use crate::core::Core;
+use crate::core::view::{ChangeView, ClosingView, Event, OutcomeView};
 use crate::error::AgentError;
 use crate::limits;
 
@@ -27,10 +29,11 @@ impl Agent {
     }
 
     /// Announces the end.
-    pub(crate) async fn announce_end(&self) -> Result<ChangeView, AgentError> {
+    pub(crate) async fn announce_end(&self) -> Result<OutcomeView, AgentError> {
         self.catch_up_log().await?;
-        let seq = self.append(|core| core.announce_end()).await?;
-        self.change(seq).await
+        let sign = |core: &mut Core| core.sign_subject(&Subject::Closing, RemoveReason::Retired);
+        let carried = self.carry_out(Subject::Closing, sign).await?;
+        self.outcome(carried).await
     }
 
     /// Carries an announced end out. What the relay still has is fetched first: it keeps nothing afterwards.

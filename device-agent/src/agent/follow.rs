@@ -70,7 +70,11 @@ impl Agent {
         let (pinned, own_seq) =
             self.core(move |core| core.pinned(relay_seq).map(|hash| (hash, core.roster().seq()))).await??;
         if pinned == Some(page.head) {
-            return if relay_seq < own_seq { self.heal(relay_seq, own_seq).await } else { Ok(()) };
+            if relay_seq >= own_seq {
+                return Ok(());
+            }
+            tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+            return self.heal(relay_seq, own_seq).await;
         }
         self.compare().await
     }
@@ -78,7 +82,6 @@ impl Agent {
     /// Appends what the relay lost, as many entries at a time as it takes.
     async fn heal(&self, relay_seq: u64, own_seq: u64) -> Result<(), AgentError> {
         self.owe_refill().await?;
-        tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
         let mut next = relay_seq + 1;
         while next <= own_seq {
             let entries = self.core(move |core| core.store().log_from(next, bounds::APPEND_ENTRIES_MAX)).await??;

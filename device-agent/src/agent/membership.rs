@@ -1,11 +1,13 @@
 //! Removing, leaving, roles and new sync codes, over the network: records are fetched first, so that a line is cut where it ends.
 
+use protocol::approval::Subject;
 use protocol::entry::{Entry, RemoveReason};
 use protocol::policy::Role;
 use protocol::signed::Verified;
 
 use super::Agent;
-use crate::core::view::{ChangeView, RemovalView};
+use super::approvals::Carried;
+use crate::core::view::{ChangeView, OutcomeView, RemovalView};
 use crate::core::{Core, Exactness, RemovalOrder};
 use crate::error::AgentError;
 use crate::limits;
@@ -32,16 +34,23 @@ impl Agent {
     }
 
     /// Removes devices.
-    pub(crate) async fn remove(&self, order: RemovalOrder) -> Result<ChangeView, AgentError> {
+    pub(crate) async fn remove(&self, order: RemovalOrder) -> Result<OutcomeView, AgentError> {
         self.catch_up().await?;
+        if self.core(|core| core.roster().policy().quorums.remove > 1).await? {
+            // Cut at what is read now, not at the last record that there is: the device may go on writing while others agree, and they
+            // agree to exactly one cut.
+            let (reason, order) = (order.reason, order);
+            let removals = self.core(move |core| core.removals(&order, Exactness::Here)).await??;
+            return self.propose_removal(removals, reason).await;
+        }
         let order = Box::new(order);
         let goes_on = if order.reason == RemoveReason::Retired { None } else { Some(Exactness::Here) };
         let seq = self.append_cut(goes_on, move |core, exactness| core.remove(&order, exactness)).await?;
-        self.change(seq).await
+        self.outcome(Carried::Landed(seq)).await
     }
 
     /// Gives a member another role.
-    pub(crate) async fn change_role(&self, name: String, role: Role) -> Result<ChangeView, AgentError> {
+    pub(crate) async fn change_role(&self, name: String, role: Role) -> Result<OutcomeView, AgentError> {
         self.catch_up().await?;
         let (device, before) = self
             .core(move |core| {
@@ -51,8 +60,13 @@ impl Agent {
             })
             .await??;
         let change = (device, before, role);
+        if self.core(|core| core.roster().policy().quorums.policy > 1).await? {
+            let change = self.core(move |core| core.role_subject(change, Exactness::Here)).await??;
+            let carried = self.carry_out(Subject::Role(change), move |core| core.sign_role(change)).await?;
+            return self.outcome(carried).await;
+        }
         let seq = self.append_cut(None, move |core, exactness| core.change_role(change, exactness)).await?;
-        self.change(seq).await
+        self.outcome(Carried::Landed(seq)).await
     }
 
     /// Leaves the chain. Own records that are under way go first: they count.

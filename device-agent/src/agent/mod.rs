@@ -4,7 +4,10 @@
 
 mod follow;
 mod append;
+mod approvals;
 mod membership;
+mod policy;
+mod totp;
 mod requests;
 mod refill;
 mod moving;
@@ -24,6 +27,7 @@ use crate::error::AgentError;
 use crate::relay_client::RelayClient;
 use crate::told::Told;
 
+pub(crate) use approvals::Agreement;
 pub(crate) use moving::Destination;
 
 /// A member at work. Clones are the same member.

@@ -5,8 +5,9 @@ use protocol::entry::DenyReason;
 use tokio::time::timeout;
 
 use super::Agent;
-use crate::core::view::{DecisionView, RequestView};
-use crate::core::{Answered, Core, Listing, Nonced, Typed};
+use super::approvals::Carried;
+use crate::core::view::{ApprovedView, DecisionView, RequestView};
+use crate::core::{Answered, Core, Listing, Nonced, Typed, admit_subject};
 use crate::error::AgentError;
 use crate::limits;
 
@@ -28,7 +29,8 @@ impl Agent {
             core.note_address(own);
             core.take_requests(&open.requests, &Listing::All { before })
         })
-        .await?
+        .await??;
+        self.refresh_approvals().await
     }
 
     /// The request that a prefix names.
@@ -89,20 +91,30 @@ impl Agent {
         &self,
         id: RequestId,
         typed: zeroize::Zeroizing<String>,
-    ) -> Result<DecisionView, AgentError> {
+    ) -> Result<ApprovedView, AgentError> {
         self.refresh_requests().await?;
         let (typed, terms) =
             self.core(move |core| core.type_code(&id, &typed).map(|typed| (typed, core.terms()))).await??;
         match typed {
             Typed::Right(shown) => {
-                self.append(move |core| core.admit(&shown, &terms)).await?;
-                self.decision(id).await
+                let sign = move |core: &mut Core| core.admit(&shown, &terms);
+                match self.carry_out(admit_subject(id), sign).await? {
+                    Carried::Landed(_) => Ok(ApprovedView::Decided(Box::new(self.decision(id).await?))),
+                    Carried::Proposed(proposal) => Ok(ApprovedView::Agreed(proposal)),
+                }
             }
             Typed::Burned => {
                 self.append_deny(id, DenyReason::WrongCode, 0).await?;
                 Err(AgentError::Burned)
             }
         }
+    }
+
+    /// Lets a device in of which nothing was checked, where the policy allows it.
+    pub(crate) async fn admit_unchecked(&self, id: RequestId) -> Result<ApprovedView, AgentError> {
+        let terms = self.core(|core| core.terms()).await?;
+        self.append(move |core| core.admit_unchecked(&id, &terms)).await?;
+        Ok(ApprovedView::Decided(Box::new(self.decision(id).await?)))
     }
 
     /// Denies a request. Where nobody here asked, the sync code has leaked: it is replaced in the same batch.
@@ -141,6 +153,7 @@ impl Agent {
             core.note_address(own);
             core.take_requests(&[open], &Listing::One)
         })
-        .await?
+        .await??;
+        self.admit_by_codes().await
     }
 }

@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES};
-use crate::core::view::{DecisionView, RequestView};
+use super::{Context, EXIT_CODES, show_proposal};
+use crate::core::view::{ApprovedView, RequestView};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{Approve, Named};
@@ -26,29 +26,50 @@ pub(super) struct Args {
     /// The six digits that the new device shows
     #[arg(long, value_name = "DIGITS")]
     check_code: Option<String>,
+    /// Take a risk by naming it
+    #[arg(long, value_enum, value_name = "RISK", conflicts_with = "check_code")]
+    accept_risk: Option<Risk>,
+}
+
+/// Risks that are taken by naming them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Risk {
+    /// Let it in without a code, where the policy allows it: whoever has the sync code may be asking
+    NoCheckCode,
 }
 
 /// Approves.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let decision = match args.check_code {
-        Some(code) => {
+    let approved = match args.check_code {
+        None if args.accept_risk == Some(Risk::NoCheckCode) => {
             let door = context.door(Session::NotNeeded).await?;
-            send(&door, &args.id, Zeroizing::new(code)).await?
+            door.post("/requests/admit-unchecked", &Named { id: args.id }).await?
         }
-        None if std::io::stdin().is_terminal() => ask(context, &args.id).await?,
-        None => {
-            return Err(AgentError::Usage {
-                what: "there is no terminal to ask for the check code".to_owned(),
-                hint: format!("countersign approve {} --check-code DIGITS", args.id),
-            });
-        }
+        checked => with_code(context, &args.id, checked).await?,
     };
-    context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence()));
+    match approved {
+        ApprovedView::Decided(decision) => {
+            context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence()));
+        }
+        ApprovedView::Agreed(proposal) => show_proposal(context, &proposal),
+    }
     Ok(Exit::Done)
 }
 
+/// By the code that is given, or asked for.
+async fn with_code(context: &Context, id: &str, code: Option<String>) -> Result<ApprovedView, AgentError> {
+    match code {
+        Some(code) => send(&context.door(Session::NotNeeded).await?, id, Zeroizing::new(code)).await,
+        None if std::io::stdin().is_terminal() => ask(context, id).await,
+        None => Err(AgentError::Usage {
+            what: "there is no terminal to ask for the check code".to_owned(),
+            hint: format!("countersign approve {id} --check-code DIGITS"),
+        }),
+    }
+}
+
 /// Opens the prompt, shows the facts, and asks for the code until it is right, denied, or decided elsewhere.
-async fn ask(context: &Context, id: &str) -> Result<DecisionView, AgentError> {
+async fn ask(context: &Context, id: &str) -> Result<ApprovedView, AgentError> {
     let door = context.door(Session::Needed).await?;
     let mut events = door.events().await?;
     let request: RequestView = door.post("/requests/open", &Named { id: id.to_owned() }).await?;
@@ -80,6 +101,6 @@ async fn ask(context: &Context, id: &str) -> Result<DecisionView, AgentError> {
     }
 }
 
-async fn send(door: &Door, id: &str, code: Zeroizing<String>) -> Result<DecisionView, AgentError> {
+async fn send(door: &Door, id: &str, code: Zeroizing<String>) -> Result<ApprovedView, AgentError> {
     door.post("/requests/approve", &Approve { id: id.to_owned(), code }).await
 }

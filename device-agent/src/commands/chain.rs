@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use clap::Subcommand;
 
-use super::{Context, EXIT_CODES, reset, show_change};
-use crate::core::view::{ChangeView, ClosingView, short};
+use super::{Context, EXIT_CODES, reset, show_change, show_outcome};
+use crate::core::view::{ChangeView, ClosingView, OutcomeView, short};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{EndOrdered, Status, VetoOrdered};
@@ -74,11 +74,13 @@ async fn purge(context: &Context, door: &Door, accepted: bool) -> Result<(), Age
     let Some(closing) = closing else {
         output.progress("This announces the end of the chain. When it is carried out, the relay deletes every record.");
         confirm_end(context, door, accepted).await?;
-        let change: ChangeView = door.post("/chain/closing/announce", &()).await?;
-        let after = door.get::<Option<ClosingView>>("/chain/closing").await?;
-        let due = after.map_or_else(String::new, |closing| format!(", from {} on", clock::show(closing.due_at)));
-        show_change(context, &change, "Every device is told, and each approver can stop it: countersign chain veto");
-        output.progress(&format!("next: countersign chain purge   (again{due}: it carries it out)"));
+        let outcome: OutcomeView = door.post("/chain/closing/announce", &()).await?;
+        show_outcome(context, &outcome, "Every device is told, and each approver can stop it: countersign chain veto");
+        if let OutcomeView::Changed(_) = outcome {
+            let after = door.get::<Option<ClosingView>>("/chain/closing").await?;
+            let due = after.map_or_else(String::new, |closing| format!(", from {} on", clock::show(closing.due_at)));
+            output.progress(&format!("next: countersign chain purge   (again{due}: it carries it out)"));
+        }
         return Ok(());
     };
     output.progress(&standing(&closing));

@@ -1,10 +1,11 @@
 //! `countersign devices`: the members, their roles, and which are to go.
 
 use clap::Subcommand;
+use protocol::policy::Role;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES, remove, show_change};
-use crate::core::view::{ChangeView, Here, MemberView, short};
+use super::{Context, EXIT_CODES, remove, show_outcome};
+use crate::core::view::{Here, MemberView, OutcomeView, short};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::RoleAsked;
@@ -39,7 +40,7 @@ enum What {
 
 /// The roles that a person gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum MemberRole {
+pub(super) enum MemberRole {
     /// Decides who comes in, and writes
     Approver,
     /// Writes
@@ -49,7 +50,16 @@ enum MemberRole {
 }
 
 impl MemberRole {
-    const fn name(self) -> &'static str {
+    /// The role of the protocol.
+    pub(super) const fn role(self) -> Role {
+        match self {
+            Self::Approver => Role::Approver,
+            Self::Writer => Role::Writer,
+            Self::Reader => Role::Reader,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Approver => "approver",
             Self::Writer => "writer",
@@ -70,8 +80,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Remove(args) => remove::run(context, args).await,
         What::Role { name, role } => {
             let asked = RoleAsked { device: name, role: role.name().to_owned() };
-            let change: ChangeView = context.door(Session::NotNeeded).await?.post("/devices/role", &asked).await?;
-            show_change(context, &change, "next: countersign devices list");
+            let outcome: OutcomeView = context.door(Session::NotNeeded).await?.post("/devices/role", &asked).await?;
+            show_outcome(context, &outcome, "next: countersign devices list");
             Ok(Exit::Done)
         }
     }

@@ -1,10 +1,10 @@
 //! `countersign record export`: every current item as lines of JSON, to standard output or into a new file.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::new_file::NewFile;
 use super::{Context, EXIT_CODES};
 use crate::core::view::Freshness;
 use crate::door::{Lines, Session};
@@ -46,17 +46,15 @@ struct Exported<'a> {
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let wanted = Collection { collection: args.collection };
     let file = args.file.filter(|file| file.as_os_str() != "-");
-    if let Some(file) = &file {
-        // Before anything is read; the file is put there by a step that replaces none all the same.
-        refuse_existing(file)?;
-    }
+    // Before anything is read.
+    let new = file.as_deref().map(|file| NewFile::begin(file, "countersign record export FILE")).transpose()?;
     let mut lines = context.door(Session::NotNeeded).await?.post_for_lines("/records/export", &wanted).await?;
     let header = lines.next().await?.unwrap_or_default();
     if serde_json::from_slice::<Header>(&header).is_ok_and(|header| header.relay == Freshness::NotReached) {
         context.output.progress("the relay was not reached: this is what this device has");
     }
-    let Some(file) = file else { return print(context, &header, lines).await };
-    let records = write(&file, &header, lines).await?;
+    let Some((file, new)) = file.zip(new) else { return print(context, &header, lines).await };
+    let records = write(new, &header, lines).await?;
     let exported = Exported { file: file.display().to_string(), records, collection: wanted.collection.as_deref() };
     context.result("countersign.record-export/1", &exported, |output| {
         output.progress(&format!("exported to {}: {records}; nothing in it is sealed", file.display()));
@@ -74,37 +72,14 @@ async fn print(context: &Context, header: &[u8], mut lines: Lines) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Writes beside the file, which is there once everything is, and closed to others. Returns how many records it has.
-async fn write(file: &Path, header: &[u8], mut lines: Lines) -> Result<u64, AgentError> {
-    let wrap = |source| AgentError::File { path: file.to_owned(), source };
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut kept = tempfile::NamedTempFile::new_in(folder).map_err(wrap)?;
-    kept.write_all(header).map_err(wrap)?;
+/// Writes all of it into the file. Returns how many records it has.
+async fn write(mut file: NewFile, header: &[u8], mut lines: Lines) -> Result<u64, AgentError> {
+    file.write(header)?;
     let mut records: u64 = 0;
     while let Some(line) = lines.next().await? {
-        kept.write_all(&line).map_err(wrap)?;
+        file.write(&line)?;
         records += 1;
     }
-    kept.as_file().sync_all().map_err(wrap)?;
-    match kept.persist_noclobber(file) {
-        Ok(_) => {}
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(file)),
-        Err(error) => return Err(wrap(error.error)),
-    }
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrap)?;
+    file.finish()?;
     Ok(records)
-}
-
-fn refuse_existing(file: &Path) -> Result<(), AgentError> {
-    if file.symlink_metadata().is_ok() { Err(exists(file)) } else { Ok(()) }
-}
-
-fn exists(file: &Path) -> AgentError {
-    AgentError::Usage {
-        what: format!("{} is there already, and is not written over", file.display()),
-        hint: "countersign record export FILE   (another one)".to_owned(),
-    }
 }

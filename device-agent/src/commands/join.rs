@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::code::{PAYLOAD_PREFIX, SyncCode};
+use protocol::policy::How;
+use protocol::request::Description;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::join_screen::Screen;
-use super::{Context, EXIT_CODES, PlainArgs, RelayArgs, asked_to_stop, description, read_file, read_stdin};
+use super::{Context, EXIT_CODES, PlainArgs, RelayArgs, Risk, asked_to_stop, description, read_file, read_stdin};
 use crate::clock::{self, Age};
 use crate::dial::{Endpoint, Plaintext};
 use crate::error::AgentError;
-use crate::joiner::{Joined, Joiner, Step};
+use crate::joiner::{Joined, Joiner, OneTimeCode, Step};
 use crate::keyfile::{Secrets, Standing};
 use crate::limits;
 use crate::relay_client::{RelayClient, Socket};
@@ -39,6 +41,11 @@ pub(super) struct Args {
     /// File with the sync code; - for standard input
     #[arg(long, value_name = "FILE|-")]
     code_file: Option<PathBuf>,
+    /// One-time code of the chain's authenticator: the digits, a file with them, or - for standard input; asked for where nothing is given
+    ///
+    /// It lets one device in and counts for about a minute. Other users of this machine can read arguments: on a shared one let it ask.
+    #[arg(long, value_name = "DIGITS|FILE|-", num_args = 0..=1, default_missing_value = ASK)]
+    totp_code: Option<String>,
     /// Name of this device, sealed for the members [default: the host's name]
     #[arg(long)]
     name: Option<String>,
@@ -50,6 +57,9 @@ pub(super) struct Args {
     #[arg(hide = true, value_name = "WORDS")]
     words: Vec<String>,
 }
+
+/// What `--totp-code` without a value stands for.
+const ASK: &str = "";
 
 /// Joins.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
@@ -73,6 +83,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         Prepared::New(joiner) => *joiner,
     };
+    if args.how.accepts(Risk::NoCheckCode) {
+        joiner.accept_unchecked();
+    }
+    if joiner.one_time_code() == OneTimeCode::Sent {
+        context.output.progress(
+            "a one-time code goes along: it counts for a minute or so. If nothing happens then, Ctrl-C, and join again with a new one.",
+        );
+    }
     let mut screen = Screen::new(context.output, args.plain.writing());
     let ended = tokio::select! {
         ended = wait(&mut joiner, &mut screen) => Some(ended),
@@ -121,6 +139,7 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     } else {
         Some(read_code(context, args.code_file.as_deref())?)
     };
+    let code_sent = one_time_code(args)?;
     if unfinished {
         let same = match (&given, &secrets) {
             (Some((code, _)), Some(Secrets { standing: Standing::Joiner(asked), .. })) => *code == asked.code,
@@ -128,9 +147,13 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
         };
         let named = given.as_ref().and_then(|(_, named)| named.clone()).filter(|_| same);
         match resume(context, args, named)? {
-            Some(joiner) if same => return Ok(Prepared::Resumed(Box::new(joiner))),
+            Some(joiner) if same && code_sent.is_none() => return Ok(Prepared::Resumed(Box::new(joiner))),
             Some(mut joiner) => {
-                context.output.progress("the unfinished request was made with another sync code: it is withdrawn");
+                context.output.progress(if same {
+                    "the unfinished request was made without this one-time code: it is withdrawn"
+                } else {
+                    "the unfinished request was made with another sync code: it is withdrawn"
+                });
                 if let Err(error) = joiner.withdraw().await {
                     tracing::info!(%error, "the relay was not told");
                 }
@@ -138,9 +161,17 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
             None => tracing::warn!("the unfinished request has lost its keys: asking anew"),
         }
     }
-    let (code, named) = match given {
-        Some(given) => given,
-        None => read_code(context, args.code_file.as_deref())?,
+    // Only a one-time code was given: the rest of the unfinished request stays as it was.
+    let asked = match secrets {
+        Some(Secrets { standing: Standing::Joiner(asked), .. }) if unfinished && code_sent.is_some() => {
+            Some(asked.code)
+        }
+        _ => None,
+    };
+    let (code, named) = match (given, asked) {
+        (Some(given), _) => given,
+        (None, Some(code)) => (code, Store::open(&home.store_file())?.text_setting(Setting::Relay)?),
+        (None, None) => read_code(context, args.code_file.as_deref())?,
     };
     let url = args.relay.clone().or(named).ok_or_else(|| AgentError::Usage {
         what: "the words do not say which relay to ask".to_owned(),
@@ -151,7 +182,8 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     let relay = RelayClient::new(endpoint);
     // Before anything is drawn or asked: nobody should type a code for a device that could never read its own admission.
     relay.check_address().await?;
-    let joiner = Joiner::begin(home, relay, code, &description(args.name.as_deref()))?;
+    let described = Description { totp: code_sent.map(|code| code.to_string()), ..description(args.name.as_deref()) };
+    let joiner = Joiner::begin(home, relay, code, &described)?;
     keep_address(&joiner, &origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
 }
@@ -188,6 +220,34 @@ fn keep_address(joiner: &Joiner, origin: &str, ca: Option<&[u8]>) -> Result<(), 
         Some(ca) => joiner.store().set(Setting::RelayCa, ca),
         None => joiner.store().unset(Setting::RelayCa),
     }
+}
+
+/// The one-time code, if one is given or asked for.
+fn one_time_code(args: &Args) -> Result<Option<Zeroizing<String>>, AgentError> {
+    let Some(given) = &args.totp_code else { return Ok(None) };
+    let digits = |text: &str| -> Zeroizing<String> {
+        Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect())
+    };
+    let is_code = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let usage = |what: &str| AgentError::Usage {
+        what: what.to_owned(),
+        hint: "countersign join --totp-code DIGITS   (the six that the authenticator shows)".to_owned(),
+    };
+    let from_stdin = args.code_file.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    let text = match given.as_str() {
+        ASK if std::io::stdin().is_terminal() => {
+            let typed = rpassword::prompt_password("One-time code of the authenticator (six digits, not shown): ");
+            Zeroizing::new(typed.map_err(AgentError::Terminal)?)
+        }
+        ASK => return Err(usage("there is no terminal to ask for the one-time code")),
+        "-" if from_stdin => return Err(usage("standard input has the sync code already")),
+        code if is_code(&digits(code)) => Zeroizing::new(code.to_owned()),
+        path => {
+            let bytes = if path == "-" { read_stdin()? } else { read_file(std::path::Path::new(path))? };
+            Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+        }
+    };
+    Some(digits(&text)).filter(|code| is_code(code)).map(Some).ok_or_else(|| usage("a one-time code has six digits"))
 }
 
 /// The sync code, and the relay that a payload names.
@@ -325,6 +385,7 @@ struct JoinedView<'a> {
     founded_at: u64,
     devices: usize,
     approved_by: &'a str,
+    how: &'static str,
     device: String,
 }
 
@@ -337,16 +398,22 @@ fn show_joined(context: &Context, joiner: &Joiner, joined: &Joined) {
         founded_at: roster.founded_at(),
         devices: roster.people_count(),
         approved_by: &joined.by,
+        how: joined.how.name(),
         device: joiner.device().to_string(),
     };
     context.result("countersign.join/1", &view, |output| {
         let age = clock::now().saturating_sub(roster.founded_at());
         output.line(&format!("joined chain {}", view.fingerprint));
         output.line(&format!(
-            "  founded {} ({} ago, by its founder's clock); {} devices; approved on {}",
+            "  founded {} ({} ago, by its founder's clock); {} devices; {} {}",
             clock::show(roster.founded_at()),
             clock::span(age),
             view.devices,
+            match joined.how {
+                How::Totp => "let in by the one-time code on",
+                How::None => "let in UNCHECKED on",
+                _ => "approved on",
+            },
             joined.by
         ));
         output.progress("It is finished only when your other device says ADDED.");

@@ -7,12 +7,12 @@ use data_encoding::BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin};
+use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin, rekey};
 use crate::clock;
-use crate::core::view::{Event, ItemStanding, ItemView, RekeyView};
+use crate::core::view::{Event, ItemStanding, ItemView};
 use crate::door::Session;
 use crate::error::AgentError;
-use crate::local::body::{Collection, Item, Rekey, Write};
+use crate::local::body::{Collection, Item, Write};
 use crate::output::Format;
 use crate::text::visible;
 use crate::told::Exit;
@@ -106,7 +106,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Delete { collection, id, when } => {
             write(context, Write { collection, id, value: None }, "deleted", when).await
         }
-        What::Rekey => rekey(context).await,
+        What::Rekey => rekey::run(context).await,
         What::Queue(args) => queue::run(context, args).await,
         What::Export(args) => export::run(context, args).await,
         What::Watch { collection } => {
@@ -241,40 +241,6 @@ fn row(record: &Printed, kind: &str) -> String {
         clock::show(record.at),
         if record.disputed { "  DISPUTED" } else { "" }
     )
-}
-
-/// Step by step, each line of progress saying how far it is.
-async fn rekey(context: &Context) -> Result<Exit, AgentError> {
-    let door = context.door(Session::NotNeeded).await?;
-    let mut sum = RekeyView::default();
-    let (mut after, mut end) = (0, None);
-    loop {
-        let step: RekeyView = door.post("/records/rekey", &Rekey { after }).await?;
-        (sum.epoch, sum.items) = (step.epoch, step.items.max(sum.items));
-        sum.examined += step.examined;
-        sum.written += step.written;
-        sum.overtaken += step.overtaken;
-        sum.disputed += step.disputed;
-        sum.damaged += step.damaged;
-        if step.written > 0 {
-            context.output.progress(&format!("{} written anew, {} looked at", sum.written, sum.examined));
-        }
-        let end = *end.get_or_insert(step.last);
-        match step.next.filter(|next| *next < end) {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    context.result("countersign.rekeyed/1", &sum, |output| {
-        output.line(&format!("{} records written anew under the keys of epoch {}", sum.written, sum.epoch));
-        if sum.disputed > 0 {
-            output.line(&format!("{} are disputed and stay as they are   (countersign record list)", sum.disputed));
-        }
-        if sum.damaged > 0 {
-            output.line(&format!("{} do not open", sum.damaged));
-        }
-    });
-    Ok(Exit::Done)
 }
 
 #[derive(Serialize)]

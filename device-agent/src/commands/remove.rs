@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal as _;
 
-use super::{Context, EXIT_CODES, confirm, show_change};
-use crate::core::view::{AdmittedView, ChangeView, RemovalView, short};
+use super::{Context, EXIT_CODES, confirm, show_outcome};
+use crate::core::view::{AdmittedView, OutcomeView, RemovalView, short};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{RemovalAsked, RemovalOrdered};
@@ -12,7 +12,7 @@ use crate::{clock, terminal, text};
 
 /// Why devices are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Reason {
+pub(super) enum Reason {
     /// Lost or stolen
     Lost,
     /// Not used any more
@@ -22,7 +22,7 @@ enum Reason {
 }
 
 impl Reason {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Lost => "lost",
             Self::Retired => "retired",
@@ -82,10 +82,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     confirm(context, "remove").await?;
     let devices = view.devices.into_iter().map(|device| device.device).collect();
     let order = RemovalOrdered { devices, keep: staying, reason: reason.name().to_owned(), from: args.from };
-    let change: ChangeView = door.post("/devices/remove", &order).await?;
-    show_change(
+    let outcome: OutcomeView = door.post("/devices/remove", &order).await?;
+    show_outcome(
         context,
-        &change,
+        &outcome,
         "next: countersign code show   (a new device joins with the new words; the old ones are dead)",
     );
     Ok(Exit::Done)

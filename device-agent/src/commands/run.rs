@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::devices::MemberRole;
 use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
+use crate::core::Allowed;
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::hook::{Hook, Program};
@@ -27,6 +29,12 @@ pub(super) struct Args {
     /// most 30 seconds. Whether it fails changes nothing.
     #[arg(long, value_name = "PROGRAM")]
     on_event: Option<PathBuf>,
+    /// Let in whoever sends a right one-time code, without asking anybody, where the policy allows the way totp
+    ///
+    /// For a machine that is always on. Every device hears of it. What remains: a relay that also has the sync code can use a code that was just
+    /// typed, once.
+    #[arg(long, value_enum, value_name = "ROLE", num_args = 0..=1, default_missing_value = "writer")]
+    admit_totp: Option<MemberRole>,
 }
 
 /// Runs until told to stop, or until the relay is caught lying.
@@ -40,6 +48,15 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let relay = agent.relay().endpoint().origin().to_owned();
     let output = context.output;
     output.progress(&format!("running: relay {relay}, socket {}", listening.path().display()));
+    if let Some(role) = args.admit_totp {
+        let allowed = agent.core(move |core| core.admit_by_code(role.role())).await?;
+        output.progress(&match allowed {
+            Allowed::ByPolicy => format!("lets devices in as {} by a right one-time code alone", role.name()),
+            Allowed::NotByPolicy => {
+                "--admit-totp: the policy does not name the way totp, so nobody is let in by a code alone   (countersign totp setup --mode way)".to_owned()
+            }
+        });
+    }
     if let Some(seq) = agent.core(|core| core.fork()).await? {
         output.progress(&AgentError::Fork { seq }.to_string());
     }

@@ -4,7 +4,7 @@ use protocol::limits::PROMPTS_PER_DAY_MAX;
 
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
-use crate::core::view::OutboxView;
+use crate::core::view::{OutboxView, TotpView};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::limits;
@@ -31,6 +31,10 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             _ => "daemon   not running   (countersign run)".to_owned(),
         });
         output.line(&format!("requests {} open", status.requests.len()));
+        for proposal in &status.approvals {
+            output.line(&format!("PROPOSED {}  {} ({})", short(&proposal.proposal), proposal.what, proposal.standing()));
+        }
+        status.totp.iter().for_each(|totp| output.line(&codes(totp)));
         if let Some(again_at) = status.prompts_again_at {
             let limit = PROMPTS_PER_DAY_MAX;
             output.line(&format!(
@@ -72,6 +76,20 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         (true, None) => Exit::Verification,
         (false, None) => Exit::Done,
     })
+}
+
+/// One-time codes on this device.
+fn codes(totp: &TotpView) -> String {
+    let TotpView { mode, failed, failed_max, state, admits_as } = totp;
+    match (state.as_str(), admits_as) {
+        ("locked", _) => {
+            format!("totp     LOCKED: {failed} codes failed here, none is compared   (countersign totp unlock)")
+        }
+        (_, Some(role)) => {
+            format!("totp     {mode}: lets in as {role} by a right code; {failed} of {failed_max} failed here")
+        }
+        (_, None) => format!("totp     {mode}; {failed} of {failed_max} failed here"),
+    }
 }
 
 /// What waits for the relay, and what waits for its person.

@@ -1,8 +1,11 @@
 //! Signing decisions. An own entry is kept before it is sent; nothing else is signed for the same place while it is under way.
 
+use std::sync::Arc;
+
+use protocol::approval::{AdmitSubject, Subject};
 use protocol::entry::{DenyReason, Entry};
 use protocol::policy::{Policy, Role};
-use protocol::request::JoinRequest;
+use protocol::request::{Description, JoinRequest};
 use protocol::roster::Roster;
 use protocol::signed::Verified;
 use protocol::{DeviceId, JoinKey, RequestId, decision};
@@ -19,6 +22,11 @@ pub(crate) struct Terms {
     epoch: u64,
     policy: Policy,
     role: Option<Role>,
+}
+
+/// What approvers agree to who let a device in whose code they typed.
+pub(crate) fn admit_subject(request: RequestId) -> Subject {
+    Subject::Admit(AdmitSubject { request, role: Role::Approver })
 }
 
 impl Core {
@@ -38,15 +46,38 @@ impl Core {
         self.must_be_decidable(&id, terms)?;
         self.must_be_open(&id)?;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let entry = decision::admit(
+        let approvals = self.approvals_for(&admit_subject(id));
+        let entry = decision::admit_together(
             self.acting(),
             &shown.confirmed,
             &shown.description,
             Role::Approver,
+            approvals,
             clock::now(),
             &mut rng,
         )
         .map_err(AgentError::OwnForm)?;
+        self.stage(vec![entry])
+    }
+
+    /// Signs and keeps the admission of a device of which nothing was checked. The log takes it only where the policy says so.
+    pub(crate) fn admit_unchecked(
+        &mut self,
+        id: &RequestId,
+        terms: &Terms,
+    ) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.must_be_decidable(id, terms)?;
+        self.must_be_open(id)?;
+        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let pending = self.pending.get(id).ok_or_else(not_found)?;
+        let request = Arc::new(pending.request.clone());
+        let nothing =
+            || Description { name: String::new(), platform: String::new(), version: String::new(), totp: None };
+        let description = pending.description.clone().unwrap_or_else(nothing);
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let (acting, now) = (self.acting(), clock::now());
+        let entry = decision::admit_unchecked(acting, &request, &description, Role::Approver, now, &mut rng)
+            .map_err(AgentError::OwnForm)?;
         self.stage(vec![entry])
     }
 

@@ -2,11 +2,13 @@
 
 use protocol::cut::{Cut, CutAt};
 use protocol::entry::{Body, DenyReason, Entry, RemoveReason, VetoOf};
-use protocol::policy::{Policy, Role};
+use protocol::policy::Role;
 use protocol::roster::Roster;
 use protocol::rotation::Rotation;
 use protocol::signed::Verified;
 use protocol::{DeviceId, RequestId};
+
+use super::settings::{Field, differences};
 
 /// What an entry did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +59,6 @@ pub(super) enum Code {
     Kept,
     /// It is a new one.
     New,
-}
-
-/// One thing that has another value than before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Field {
-    /// What.
-    pub(super) name: &'static str,
-    /// Its value before.
-    pub(super) from: String,
-    /// Its value now.
-    pub(super) to: String,
 }
 
 impl NewEpoch {
@@ -158,37 +149,4 @@ impl Deed {
 /// The devices whose records count only up to a place that was chosen.
 pub(super) fn disputed(devices: &[(DeviceId, Cut)]) -> impl Iterator<Item = (DeviceId, u64)> {
     devices.iter().filter(|(_, cut)| cut.at == CutAt::Earlier).map(|(device, cut)| (*device, cut.counter))
-}
-
-/// What two policies differ in.
-fn differences(before: &Policy, after: &Policy) -> Vec<Field> {
-    let seconds = |number: u32| crate::clock::span(u64::from(number) * 1000);
-    let shown = |policy: &Policy| {
-        let ways: Vec<&str> = policy.ways.iter().map(|way| way.name()).collect();
-        [
-            ("ways of admission", ways.join(", ")),
-            ("approvers to admit", policy.quorums.admit.to_string()),
-            ("approvers to remove", policy.quorums.remove.to_string()),
-            ("approvers to change policy or roles", policy.quorums.policy.to_string()),
-            ("approvers to close", policy.quorums.closing.to_string()),
-            ("lifetime of a request", seconds(policy.request_lifetime)),
-            ("most members", policy.members_max.to_string()),
-            ("delay of closing", seconds(policy.closing_delay)),
-            ("delay of reset", seconds(policy.reset_delay)),
-            ("one-time codes", policy.totp.as_ref().map_or("none", |totp| totp.mode.name()).to_owned()),
-        ]
-    };
-    let mut fields: Vec<Field> = shown(before)
-        .into_iter()
-        .zip(shown(after))
-        .filter(|((_, from), (_, to))| from != to)
-        .map(|((name, from), (_, to))| Field { name, from, to })
-        .collect();
-    let secret = |policy: &Policy| policy.totp.as_ref().map(|totp| totp.secret.clone());
-    if let (Some(from), Some(to)) = (secret(before), secret(after))
-        && from != to
-    {
-        fields.push(Field { name: "secret of one-time codes", from: "old".to_owned(), to: "new".to_owned() });
-    }
-    fields
 }

@@ -233,6 +233,7 @@ impl Core {
             reason: reason(&deed),
             name: name.map_or_else(|| "a device".to_owned(), |name| text::quote(&name)),
             platform: described.map(|described| text::clean(&described.platform)).unwrap_or_default(),
+            checked: member.and_then(|member| member.admission.how).map(|how| how.name().to_owned()),
             by: self.name_of(&entry.signer()),
             here: self.here(&entry.signer()),
             seq: entry.seq,
@@ -280,7 +281,8 @@ fn reason(deed: &Deed) -> Option<String> {
 }
 
 fn field_views(deed: &Deed) -> Vec<FieldView> {
-    let view = |field: super::deed::Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
+    let view =
+        |field: super::settings::Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
     deed.fields().into_iter().map(view).collect()
 }
 

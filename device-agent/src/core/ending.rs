@@ -16,17 +16,6 @@ impl Core {
         if self.roster.is_closed() { Err(AgentError::Closed) } else { Ok(()) }
     }
 
-    /// Signs and keeps the announcement that the chain is to end.
-    pub(crate) fn announce_end(&mut self) -> Result<Vec<Verified<Entry>>, AgentError> {
-        self.may_decide()?;
-        let needed = self.roster.policy().quorums.closing;
-        if needed > 1 {
-            return Err(AgentError::ClosingQuorum { needed });
-        }
-        let entry = change::closing(self.acting(), Vec::new(), clock::now()).map_err(AgentError::OwnForm)?;
-        self.stage(vec![entry])
-    }
-
     /// Signs and keeps the end of the chain, as long as the announcement stands that a person looked at.
     pub(crate) fn end(&mut self, closing: Hash) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.may_decide()?;

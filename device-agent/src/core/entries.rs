@@ -62,9 +62,11 @@ impl Core {
                 self.stand()?;
             }
             self.follow_epoch();
+            let pinned: Vec<Verified<Entry>> = fresh.iter().map(|fresh| fresh.entry.clone()).collect();
             for fresh in &fresh {
                 self.announce(fresh)?;
             }
+            self.drop_void(&pinned)?;
             self.retry_aside()?;
         }
         Ok(divergence)

@@ -200,6 +200,8 @@ impl Core {
         for fresh in &told {
             self.announce(fresh)?;
         }
+        let pinned: Vec<Verified<Entry>> = told.iter().map(|fresh| fresh.entry.clone()).collect();
+        self.drop_void(&pinned)?;
         self.retry_aside()
     }
 

@@ -1,7 +1,7 @@
 //! Signing what changes the membership after its members are in: removals, roles, leaving, new epochs.
 
 use protocol::DeviceId;
-use protocol::approval::RoleSubject;
+use protocol::approval::{RoleSubject, Subject};
 use protocol::change::{self, CodeChange, RecoveryChange};
 use protocol::cut::{Cut, CutAt, Removal};
 use protocol::entry::{DenyReason, Entry, RemoveReason};
@@ -109,6 +109,12 @@ impl Core {
         order: &RemovalOrder,
         exactness: Exactness,
     ) -> Result<Vec<Verified<Entry>>, AgentError> {
+        let removals = self.removals(order, exactness)?;
+        self.sign_removal(removals, order.reason)
+    }
+
+    /// The devices of a removal with the end of each one's line, ascending.
+    pub(crate) fn removals(&self, order: &RemovalOrder, exactness: Exactness) -> Result<Vec<Removal>, AgentError> {
         self.may_remove(&order.devices)?;
         let spoken_of = |device: &DeviceId| order.keep.contains(device) || order.devices.contains(device);
         if !self.admitted_by(&order.devices).iter().all(spoken_of) {
@@ -120,9 +126,21 @@ impl Core {
         }
         removals.sort_by_key(|removal| removal.device);
         removals.dedup_by_key(|removal| removal.device);
+        Ok(removals)
+    }
+
+    /// Signs and keeps a removal with these cuts.
+    pub(crate) fn sign_removal(
+        &mut self,
+        removals: Vec<Removal>,
+        reason: RemoveReason,
+    ) -> Result<Vec<Verified<Entry>>, AgentError> {
+        let devices: Vec<DeviceId> = removals.iter().map(|removal| removal.device).collect();
+        self.may_remove(&devices)?;
+        let approvals = self.approvals_for(&Subject::Remove(removals.clone()));
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let (acting, keep) = (self.acting(), RecoveryChange::Keep);
-        let entry = change::remove(acting, removals, order.reason, keep, Vec::new(), clock::now(), &mut rng)
+        let entry = change::remove(acting, removals, reason, keep, approvals, clock::now(), &mut rng)
             .map_err(AgentError::OwnForm)?;
         self.stage(vec![entry])
     }
@@ -165,11 +183,26 @@ impl Core {
         if now.is_some_and(|now| now != before) {
             return Err(AgentError::ChangedMeanwhile);
         }
+        let change = self.role_subject((device, before, role), exactness)?;
+        self.sign_role(change)
+    }
+
+    /// A change of role with the end of the member's line, where writing is taken away.
+    pub(crate) fn role_subject(
+        &self,
+        (device, before, role): (DeviceId, Role, Role),
+        exactness: Exactness,
+    ) -> Result<RoleSubject, AgentError> {
         let stops = before.writes() && !role.writes();
         let cut = if stops { Some(self.cut_of(&device, None, exactness)?) } else { None };
-        let change = RoleSubject { device, role, cut };
-        let entry =
-            change::change_role(self.acting(), change, Vec::new(), clock::now()).map_err(AgentError::OwnForm)?;
+        Ok(RoleSubject { device, role, cut })
+    }
+
+    /// Signs and keeps a change of role.
+    pub(crate) fn sign_role(&mut self, change: RoleSubject) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.may_decide()?;
+        let approvals = self.approvals_for(&Subject::Role(change));
+        let entry = change::change_role(self.acting(), change, approvals, clock::now()).map_err(AgentError::OwnForm)?;
         self.stage(vec![entry])
     }
 

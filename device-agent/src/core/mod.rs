@@ -4,18 +4,23 @@
 
 pub(crate) mod view;
 mod replay;
+mod settings;
 mod deed;
 mod keys;
 mod diary;
 mod entries;
+mod totp;
 mod requests;
 mod prompt;
 mod decide;
 mod membership;
+mod policy;
+mod approvals;
 mod records;
 mod outbox;
 mod rekey;
 mod export;
+mod credential;
 mod ending;
 mod resets;
 mod forks;
@@ -25,6 +30,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use protocol::approval::Approval;
 use protocol::entry::Entry;
 use protocol::keyring::{Acting, Keyring};
 use protocol::keys::DeviceKeys;
@@ -42,15 +48,18 @@ use crate::store::{Setting, Store};
 use crate::text;
 use crate::{clock, limits};
 
+pub(crate) use decide::admit_subject;
 pub(crate) use entries::{Divergence, Judged};
 pub(crate) use forks::{Branch, Shown, is_forked};
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
+pub(crate) use policy::{NO_CHECK, PolicyWish};
 pub(crate) use prompt::{Answered, Nonced, Typed};
 pub(crate) use records::Draft;
 pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
+pub(crate) use totp::{Allowed, CodeRight};
 use view::Event;
 
 /// A member's state.
@@ -72,6 +81,11 @@ pub(crate) struct Core {
     /// The rotation whose key this device cannot open, if the latest is one.
     unopened: Option<keys::Unopened>,
     telling: Telling,
+    /// Those that count in the next entry, in the order in which they came.
+    approvals: Vec<Verified<Approval>>,
+    /// The role in which this device lets in by a right one-time code alone, if its owner wants that.
+    admits_by_code: Option<Role>,
+    codes_right: Vec<CodeRight>,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -116,7 +130,9 @@ impl Core {
         if keyring.epoch_key().key_id(keyring.epoch()) != epoch_key.key_id(keyring.epoch()) {
             keys::keep(home, &secrets.keys, &keyring);
         }
-        store.forget_sightings(clock::now().saturating_sub(limits::SIGHTINGS_KEPT))?;
+        let long_ago = clock::now().saturating_sub(limits::SIGHTINGS_KEPT);
+        store.forget_sightings(long_ago)?;
+        store.forget_verdicts(long_ago)?;
         let (events, _) = broadcast::channel(limits::EVENTS_KEPT);
         let mut core = Self {
             home: home.clone(),
@@ -132,10 +148,14 @@ impl Core {
             standing: LogStanding::Whole,
             unopened,
             telling: Telling::Nobody,
+            approvals: Vec::new(),
+            admits_by_code: None,
+            codes_right: Vec::new(),
             own_address: None,
         };
         core.stand()?;
         core.adopt_staged()?;
+        core.load_approvals()?;
         Ok(core)
     }
 

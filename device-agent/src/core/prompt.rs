@@ -1,7 +1,9 @@
 //! Opening a prompt and typing its code: what this device signs, how often, and what it counts.
 
 use protocol::id::Random;
+use protocol::policy::How;
 use protocol::request::{Description, JoinRequest};
+use protocol::roster::Refusal;
 use protocol::round::{Attempt, Confirmed, Nonce, Prompt, Reveal};
 use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
@@ -54,6 +56,10 @@ impl Core {
     pub(crate) fn open_prompt(&mut self, id: &RequestId) -> Result<Nonced, AgentError> {
         self.may_decide()?;
         self.must_be_open(id)?;
+        // Nobody should read a code out that can let nobody in.
+        if !self.roster.policy().ways.contains(&How::Typed) {
+            return Err(AgentError::OwnRefused(Refusal::WayNotAllowed));
+        }
         if let Some(opened) = self.store.opened(id)? {
             return nonced(&opened);
         }

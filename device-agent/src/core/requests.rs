@@ -10,6 +10,7 @@ use protocol::signed::Verified;
 use protocol::wire::{OpenRequest, Round, Seen};
 
 use super::Core;
+use super::totp::Gate;
 use super::view::{Event, PromptView, RequestView, SameNetwork};
 use crate::clock::{self, Age};
 use crate::error::AgentError;
@@ -34,6 +35,8 @@ pub(super) struct Pending {
     relay_remaining: (u64, Age),
     /// The rounds as the relay shows them, not verified.
     pub(super) rounds: Vec<Round>,
+    /// What became of its one-time code here, if codes are asked for.
+    code: Option<&'static str>,
 }
 
 /// Which requests a list from the relay speaks of.
@@ -96,9 +99,17 @@ impl Core {
         if !known && self.pending.len() >= limits::OPEN_REQUESTS_KEPT {
             return Ok(None);
         }
+        let description = Description::open(self.keyring.code(), &request.device.signing, &open.description).ok();
+        let gate = match self.pending.get(&id) {
+            Some(pending) => Gate::Shown(pending.code),
+            None => {
+                let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
+                self.gate(&request, description.as_ref(), lifetime.saturating_sub(open.remaining))?
+            }
+        };
+        let Gate::Shown(code) = gate else { return Ok(None) };
         let first = self.store.first_sight(&id, clock::now())?;
         let age = self.pending.get(&id).map_or_else(|| Age::since(first), |pending| pending.age);
-        let description = Description::open(self.keyring.code(), &request.device.signing, &open.description).ok();
         if let Some(description) = &description {
             if self.claims.len() >= limits::OPEN_REQUESTS_KEPT * 4 {
                 self.claims.pop_first();
@@ -113,6 +124,7 @@ impl Core {
             age,
             relay_remaining: (open.remaining, Age::since(clock::now())),
             rounds: open.rounds.clone(),
+            code,
         };
         self.pending.insert(id, pending);
         let answered = self.take_reveal(&id)?;
@@ -152,6 +164,7 @@ impl Core {
     pub(crate) fn end_request(&mut self, id: &RequestId, ending: &str) -> Result<(), AgentError> {
         if self.pending.remove(id).is_some() && self.roster.decision(id).is_none() {
             self.store.end_round(id, Ended::Over)?;
+            self.drop_approvals_of(id)?;
             self.emit(Event::Ended { request: id.to_string(), ending: ending.to_owned() });
         }
         Ok(())
@@ -215,6 +228,9 @@ impl Core {
             same_network: same_network(&pending.seen.address, self.own_address),
             remaining: self.remaining(id).unwrap_or_default(),
             prompt: self.prompt_view(id)?,
+            one_time_code: pending.code.map(str::to_owned),
+            approved_by: self.admit_approved_by(id),
+            more_needed: self.admit_more_needed(id),
         })
     }
 

@@ -5,11 +5,15 @@ mod entries;
 mod epochs;
 mod epochs_records;
 mod membership;
+mod policy;
+mod approvals;
+mod totp;
 mod records;
 mod aside;
 mod outbox;
 mod resets;
 mod export;
+mod credential;
 mod requests;
 
 use protocol::cbor::Blob;

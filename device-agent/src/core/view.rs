@@ -3,9 +3,17 @@
 //! Each fact has one of three sources. *Verified*: ids, roles, decisions, order. *Seen by the relay*: addresses, times of arrival.
 //! *Claimed by the device*: names, platforms, versions, and the clocks inside signed forms.
 
+mod approval;
+mod policy;
+mod totp;
+
 use serde::{Deserialize, Serialize};
 
 use crate::told::Told;
+
+pub(crate) use approval::{ApprovalView, ApprovedView, OutcomeView, ProposalView, approved};
+pub(crate) use policy::{CautionView, PolicyPlanView, PolicyView, SettingView};
+pub(crate) use totp::{CodeView, NewSecretView, TotpView};
 
 /// An open request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +42,12 @@ pub(crate) struct RequestView {
     pub(crate) remaining: u64,
     /// Where the prompt stands on this device.
     pub(crate) prompt: PromptView,
+    /// Verified: what became of its one-time code here, if codes are asked for: `right`, `wrong`, `used`, `missing`, `not compared`.
+    pub(crate) one_time_code: Option<String>,
+    /// Verified: approvers that have approved it; their names are claimed, and quoted.
+    pub(crate) approved_by: Vec<String>,
+    /// Verified: approvers that must still approve it, if more than one must.
+    pub(crate) more_needed: Option<u64>,
 }
 
 /// Whether an address is in this device's network.
@@ -472,6 +486,8 @@ pub(crate) struct DecisionView {
     pub(crate) name: String,
     /// Platform of the device that had asked; claimed by it.
     pub(crate) platform: String,
+    /// Claimed by the device that decided: how an admission was checked.
+    pub(crate) checked: Option<String>,
     /// Name of the device that decided, quoted.
     pub(crate) by: String,
     /// Whether that is this device.
@@ -487,10 +503,10 @@ impl DecisionView {
     pub(crate) fn sentence(&self) -> String {
         match self.outcome.as_str() {
             "admitted" => format!(
-                "ADDED {} (device {}), approved on {}; {} devices now",
+                "ADDED {} (device {}), {}; {} devices now",
                 self.name,
                 short(&self.device),
-                self.by,
+                self.how(),
                 self.members
             ),
             _ => {
@@ -503,7 +519,13 @@ impl DecisionView {
 
     /// What replaces a prompt: `approved on 'laptop'`.
     pub(crate) fn how(&self) -> String {
-        format!("{} on {}", if self.outcome == "admitted" { "approved" } else { "denied" }, self.by)
+        let done = match (self.outcome.as_str(), self.checked.as_deref()) {
+            ("admitted", Some("totp")) => "let in by a one-time code",
+            ("admitted", Some("none")) => "let in UNCHECKED",
+            ("admitted", _) => "approved",
+            _ => "denied",
+        };
+        format!("{done} on {}", self.by)
     }
 }
 
@@ -533,6 +555,23 @@ pub(crate) enum Event {
     Changed {
         /// How.
         change: Box<ChangeView>,
+    },
+    /// An approver agreed to something that needs several, here or elsewhere.
+    Approved {
+        /// Who, and to what.
+        approval: Box<ApprovalView>,
+    },
+    /// What approvers had agreed to counts no more: the chain changed before enough of them had.
+    Dropped {
+        /// What it was.
+        proposal: Box<ProposalView>,
+    },
+    /// The one-time code of a request let nobody in, on a device that lets in by one.
+    CodeFailed {
+        /// The id of the request.
+        request: String,
+        /// Why.
+        why: String,
     },
     /// A request is no longer open, undecided.
     Ended {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::core::view::{ClosingView, OutboxView, RequestView, ResetView};
+use crate::core::PolicyWish;
+use crate::core::view::{ClosingView, OutboxView, ProposalView, RequestView, ResetView, TotpView};
 
 /// Names a request by a prefix of its id.
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,6 +104,44 @@ pub(crate) struct MoveAsked {
     pub(crate) ca: Option<String>,
     /// Whether plain text over a network was accepted by name.
     pub(crate) plaintext: bool,
+}
+
+/// Agrees to what another approver proposed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Agreed {
+    /// A prefix of its id.
+    pub(crate) id: String,
+    /// Why devices are removed, by name.
+    pub(crate) reason: String,
+    /// Risks that are taken, by name.
+    pub(crate) accepted: Vec<String>,
+}
+
+/// A secret whose code was typed back.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NewSecret {
+    /// The secret, in hexadecimal.
+    pub(crate) secret: Zeroizing<String>,
+    /// What was typed.
+    pub(crate) code: Zeroizing<String>,
+    /// `way` or `before-prompt`.
+    pub(crate) mode: String,
+}
+
+/// A one-time code.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OneTimeCode {
+    /// What was typed.
+    pub(crate) code: Zeroizing<String>,
+}
+
+/// Changes the policy.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PolicyOrdered {
+    /// What it is to become.
+    pub(crate) wish: PolicyWish,
+    /// Position of the entry that brought the policy which was shown.
+    pub(crate) base: u64,
 }
 
 /// Names an item.
@@ -205,7 +244,7 @@ pub(crate) struct Status {
     pub(crate) reset: Option<ResetView>,
     /// Verified: position of the entry that ended the chain.
     pub(crate) closed_at: Option<u64>,
-    /// Why this device is a member no more, if the pinned log says so.
+    /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,
@@ -215,6 +254,34 @@ pub(crate) struct Status {
     pub(crate) outbox: OutboxView,
     /// Open requests.
     pub(crate) requests: Vec<RequestView>,
+    /// What approvers have agreed to, and more must.
+    pub(crate) approvals: Vec<ProposalView>,
+    /// One-time codes, if the policy asks for them.
+    pub(crate) totp: Option<TotpView>,
     /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
     pub(crate) prompts_again_at: Option<u64>,
+}
+
+/// Whose credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CredentialOf {
+    /// The device's name, or a prefix of its id; nothing for this device.
+    pub(crate) device: Option<String>,
+}
+
+/// A credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Credential {
+    /// The device that it bears out.
+    pub(crate) device: String,
+    /// Its chain.
+    pub(crate) chain: String,
+    /// Hash of the last entry in it.
+    pub(crate) head: String,
+    /// Position of that.
+    pub(crate) seq: u64,
+    /// Why the relay was not asked for newer entries, if it could not be.
+    pub(crate) not_caught_up: Option<String>,
+    /// Base64 of its bytes.
+    pub(crate) credential: String,
 }

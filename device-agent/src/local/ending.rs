@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 
 use super::{Answer, Local, body};
-use crate::core::view::{ChangeView, ClosingView};
+use crate::core::view::{ChangeView, ClosingView, OutcomeView};
 
 pub(super) async fn closing(State(local): State<Local>) -> Answer<Option<ClosingView>> {
     Ok(Json(local.agent.closing().await?))
 }
 
-pub(super) async fn announce(State(local): State<Local>) -> Answer<ChangeView> {
+pub(super) async fn announce(State(local): State<Local>) -> Answer<OutcomeView> {
     Ok(Json(local.agent.announce_end().await?))
 }
 

@@ -7,14 +7,14 @@ use protocol::policy::Role;
 
 use super::{Answer, Local, body};
 use crate::core::RemovalOrder;
-use crate::core::view::{ChangeView, RemovalView};
+use crate::core::view::{ChangeView, OutcomeView, RemovalView};
 use crate::error::AgentError;
 
 pub(super) async fn removal(State(local): State<Local>, Json(asked): Json<body::RemovalAsked>) -> Answer<RemovalView> {
     Ok(Json(local.agent.removal(asked.devices, asked.from).await?))
 }
 
-pub(super) async fn remove(State(local): State<Local>, Json(order): Json<body::RemovalOrdered>) -> Answer<ChangeView> {
+pub(super) async fn remove(State(local): State<Local>, Json(order): Json<body::RemovalOrdered>) -> Answer<OutcomeView> {
     let read = |ids: Vec<String>| ids.iter().map(|id| id_of(id)).collect::<Result<Vec<DeviceId>, _>>();
     let (devices, keep) = (read(order.devices)?, read(order.keep)?);
     let reason = order.reason.parse().map_err(|()| usage("no reason for a removal", &order.reason))?;
@@ -28,7 +28,7 @@ pub(super) async fn remove(State(local): State<Local>, Json(order): Json<body::R
     Ok(Json(local.agent.remove(RemovalOrder { devices, keep, reason, from }).await?))
 }
 
-pub(super) async fn role(State(local): State<Local>, Json(asked): Json<body::RoleAsked>) -> Answer<ChangeView> {
+pub(super) async fn role(State(local): State<Local>, Json(asked): Json<body::RoleAsked>) -> Answer<OutcomeView> {
     let role: Role = asked.role.parse().map_err(|()| usage("no role", &asked.role))?;
     Ok(Json(local.agent.change_role(asked.device, role).await?))
 }

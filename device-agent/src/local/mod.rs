@@ -1,7 +1,10 @@
 //! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
 
 pub(crate) mod body;
+mod approvals;
 mod membership;
+mod policy;
+mod totp;
 mod relay;
 mod ending;
 mod forks;
@@ -22,7 +25,9 @@ use zeroize::Zeroizing;
 
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
-use crate::core::view::{DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView};
+use crate::core::view::{
+    ApprovedView, DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView,
+};
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
@@ -77,11 +82,23 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/requests", get(requests))
         .route("/requests/open", post(open))
         .route("/requests/approve", post(approve))
+        .route("/requests/admit-unchecked", post(admit_unchecked))
         .route("/requests/deny", post(deny))
         .route("/devices", get(devices))
         .route("/devices/removal", post(membership::removal))
         .route("/devices/remove", post(membership::remove))
         .route("/devices/role", post(membership::role))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/find", post(approvals::find))
+        .route("/approvals/agree", post(approvals::agree))
+        .route("/totp/begin", post(totp::begin))
+        .route("/totp/finish", post(totp::finish))
+        .route("/totp/off", post(totp::off))
+        .route("/totp/verify", post(totp::verify))
+        .route("/totp/unlock", post(totp::unlock))
+        .route("/policy", get(policy::show))
+        .route("/policy/plan", post(policy::plan))
+        .route("/policy/set", post(policy::set))
         .route("/leave", post(membership::leave))
         .route("/code", get(code))
         .route("/code/rotate", post(membership::rotate))
@@ -97,6 +114,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/queued/drop", post(drop_queued))
         .route("/log", get(diary))
         .route("/log/verify", post(verify))
+        .route("/credential", post(credential))
         .route("/chain/closing", get(ending::closing))
         .route("/chain/closing/announce", post(ending::announce))
         .route("/chain/closing/end", post(ending::end))
@@ -113,9 +131,12 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
 async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let agent = &local.agent;
     let reached = agent.refresh_requests().await;
+    // It answers whoever it shuts out, and that is told below.
+    let shut_out = reached.as_ref().err().filter(|error| exit::tell(error).exit == Exit::NotAMember);
+    let shut_out = shut_out.map(ToString::to_string);
     let relay_state = match &reached {
-        Ok(()) => "reachable".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) if shut_out.is_none() => error.to_string(),
+        _ => "reachable".to_owned(),
     };
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
@@ -145,11 +166,13 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             closing: core.closing(),
             reset: core.reset()?,
             closed_at: core.closed_at(),
-            gone: core.gone().map(|gone| gone.to_string()),
+            gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,
             requests: core.requests()?,
+            approvals: core.proposals(),
+            totp: core.totp_view()?,
             prompts_again_at: core.prompts_again_at(clock::now())?,
         })
     };
@@ -165,9 +188,14 @@ async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Ans
     Ok(Json(local.agent.open(id).await?))
 }
 
-async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<DecisionView> {
+async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<ApprovedView> {
     let id = local.agent.find(&typed.id).await?;
     Ok(Json(local.agent.approve(id, typed.code).await?))
+}
+
+async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<ApprovedView> {
+    let id = local.agent.find(&named.id).await?;
+    Ok(Json(local.agent.admit_unchecked(id).await?))
 }
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {
@@ -257,6 +285,24 @@ async fn verify(State(local): State<Local>) -> Answer<body::VerifiedCounts> {
     let work = |core: &mut crate::core::Core| {
         let (entries, records) = core.verify_all()?;
         Ok::<_, AgentError>(body::VerifiedCounts { entries, records, head: core.roster().head().to_string() })
+    };
+    Ok(Json(local.agent.core(work).await??))
+}
+
+/// Whatever is wrong between this device and its relay, what the log says can be shown to others.
+async fn credential(State(local): State<Local>, Json(of): Json<body::CredentialOf>) -> Answer<body::Credential> {
+    let not_caught_up = local.agent.catch_up_log().await.err().map(|error| error.to_string());
+    let work = move |core: &mut crate::core::Core| {
+        let (device, credential) = core.credential(of.device.as_deref())?;
+        let roster = core.roster();
+        Ok::<_, AgentError>(body::Credential {
+            device: device.to_string(),
+            chain: roster.chain().to_string(),
+            head: roster.head().to_string(),
+            seq: roster.seq(),
+            not_caught_up,
+            credential: BASE64.encode(&credential.to_bytes()),
+        })
     };
     Ok(Json(local.agent.core(work).await??))
 }

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use http::Method;
+use protocol::approval::Approval;
 use protocol::cbor::{self, Blob};
 use protocol::connect::Cursor;
 use protocol::id::Random;
@@ -18,8 +19,8 @@ use protocol::reset::Reset;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
 use protocol::wire::{
-    Append, Appended, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, ResetStanding, SealedRecord,
-    Standing, Stored,
+    Append, Appended, Approvals, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, ResetStanding,
+    SealedRecord, Standing, Stored,
 };
 use protocol::{ChainId, RequestId, http_signature, limits as bounds};
 
@@ -143,6 +144,16 @@ impl RelayClient {
     /// Sends the answer to a nonce.
     pub(crate) async fn reveal(&self, reveal: &Verified<Reveal>) -> Result<(), AgentError> {
         self.post_form("/v1/reveals", reveal).await
+    }
+
+    /// Gives an approval.
+    pub(crate) async fn approve(&self, approval: &Verified<Approval>) -> Result<(), AgentError> {
+        self.post_form("/v1/approvals", approval).await
+    }
+
+    /// Reads the approvals that count.
+    pub(crate) async fn approvals(&self, keys: &DeviceKeys, chain: ChainId) -> Result<Approvals, AgentError> {
+        self.read(&keys.signing, format!("/v1/chains/{chain}/approvals")).await
     }
 
     /// Writes records.

@@ -6,6 +6,8 @@
 mod log;
 mod records;
 mod outbox;
+mod approvals;
+mod totp;
 mod rounds;
 mod joining;
 
@@ -18,13 +20,15 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::AgentError;
 
+pub(crate) use approvals::Sent;
 pub(crate) use outbox::{DraftRow, DraftState, Earlier, NewDraft};
 pub(crate) use records::ItemRow;
 pub(crate) use rounds::{Ended, OpenedRow};
+pub(crate) use totp::CodeVerdict;
 
 /// The form of the tables, a step for each version: a store of an earlier one goes on from where it is, one of a later one is refused,
 /// never guessed at. A step that was released is not changed any more.
-const STEPS: [&str; 2] = [FIRST, DRAFTS];
+const STEPS: [&str; 4] = [FIRST, DRAFTS, APPROVALS, CODES];
 
 const FIRST: &str = "
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -55,6 +59,16 @@ CREATE TABLE evidence (hash BLOB PRIMARY KEY, entry BLOB NOT NULL, found_at INTE
 const DRAFTS: &str = "
 CREATE TABLE drafts (number INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, id TEXT NOT NULL, value BLOB, base BLOB,
   queued_at INTEGER NOT NULL, staged BLOB UNIQUE, refused TEXT) STRICT;
+";
+
+/// Approvals that count in the next entry. `unsent` ones are this device's own, and the relay has not taken them.
+const APPROVALS: &str = "
+CREATE TABLE approvals (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, approval BLOB NOT NULL, unsent INTEGER NOT NULL) STRICT;
+";
+
+/// What became of the one-time codes of requests. Those that count have failed since the owner last unlocked.
+const CODES: &str = "
+CREATE TABLE totp_checks (request BLOB PRIMARY KEY, verdict TEXT NOT NULL, counts INTEGER NOT NULL, checked_at INTEGER NOT NULL) STRICT;
 ";
 
 /// An open store.

@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use super::{CODE_REPLACED, NOT_ME, facts, line_of, read_line, row, which_code};
-use crate::core::view::{DecisionView, Event, RequestView, short};
+use crate::core::view::{ApprovedView, DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::exit;
@@ -108,7 +108,7 @@ impl Dialogue<'_> {
 
     /// The decision itself is told as an event, like one of another device.
     async fn approve(&self, id: String, code: Zeroizing<String>) -> Result<(), AgentError> {
-        self.door.post::<DecisionView>("/requests/approve", &Approve { id, code }).await.map(|_| ())
+        self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code }).await.map(|_| ())
     }
 
     async fn deny(&self, id: String, reason: Denial) -> Result<(), AgentError> {

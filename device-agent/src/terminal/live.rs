@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::block::Block;
 use super::{CODE_REPLACED, NOT_ME, facts, line_of, row, which_code};
 use crate::clock::Age;
-use crate::core::view::{DecisionView, Event, RequestView, short};
+use crate::core::view::{ApprovedView, DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::local::body::{Approve, Denial, DenyRequest, Named};
@@ -109,8 +109,15 @@ impl Live<'_> {
             Event::Requested { request } | Event::Answered { request } => self.keep(*request),
             Event::Decided { decision } => self.decided(&decision),
             Event::Ended { request, ending } => self.gone(&request, &ending),
+            Event::Approved { approval } => {
+                if let Some(request) = approval.request {
+                    self.keep(*request);
+                }
+            }
             Event::Changed { .. }
             | Event::Reset { .. }
+            | Event::Dropped { .. }
+            | Event::CodeFailed { .. }
             | Event::Record { .. }
             | Event::Link { .. }
             | Event::Stopped { .. }
@@ -190,10 +197,12 @@ impl Live<'_> {
 
     async fn approve(&mut self, id: String, code: Zeroizing<String>) {
         self.block.draw(&["checking …".to_owned()]);
-        let sent = self.door.post::<DecisionView>("/requests/approve", &Approve { id, code }).await;
-        // A decision comes as an event too, and that one takes the prompt away.
-        if let Err(error) = sent {
-            self.failed(&error);
+        let sent = self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code }).await;
+        match sent {
+            // A decision comes as an event too, and that one takes the prompt away.
+            Ok(ApprovedView::Decided(_)) => {}
+            Ok(ApprovedView::Agreed(_)) => self.mode = Mode::Folded,
+            Err(error) => self.failed(&error),
         }
     }
 
@@ -244,7 +253,7 @@ fn prompt(request: &RequestView, typed: &str) -> Vec<String> {
     let mut lines = vec!["A device wants to join".to_owned()];
     lines.extend(facts(request));
     lines.push("[d] deny   [n] not me   [l] later".to_owned());
-    lines.push(format!("           {NOT_ME}"));
+    lines.push(format!("    {NOT_ME}"));
     lines.push("To approve, type the six digits and press Enter.".to_owned());
     let (first, second) = typed.split_at_checked(3).unwrap_or((typed, ""));
     lines.push(format!("{}: {first} {second}", which_code(request)));

@@ -9,7 +9,9 @@ use std::io::IsTerminal as _;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::core::view::{DecisionView, EVENT_SCHEMA, Event, PromptView, RequestView, short};
+use crate::core::view::{
+    ApprovalView, DecisionView, EVENT_SCHEMA, Event, Here, PromptView, RequestView, approved, short,
+};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
 use crate::output::{Format, Output};
@@ -71,8 +73,10 @@ pub(crate) async fn tell(door: &Door, events: Events, output: Output, writing: W
 
 /// One line for a request.
 pub(crate) fn row(request: &RequestView) -> String {
+    let approvals =
+        request.more_needed.map_or_else(String::new, |more| format!("  {}", approved(&request.approved_by, more)));
     format!(
-        "{}  {} ({}) claimed by the device  from {} seen by the relay  expires in {}",
+        "{}  {} ({}) claimed by the device  from {} seen by the relay  expires in {}{approvals}",
         short(&request.id),
         text::quote(&request.name),
         request.platform,
@@ -100,6 +104,12 @@ pub(crate) fn facts(request: &RequestView) -> Vec<String> {
     if let Some(proxy) = &request.proxy {
         lines.insert(2, format!("seen by the relay            through the trusted proxy {proxy}"));
     }
+    if let Some(code) = &request.one_time_code {
+        lines.push(format!("checked on this device       one-time code: {code}"));
+    }
+    if let Some(more) = request.more_needed {
+        lines.push(format!("verified                     {}", approved(&request.approved_by, more)));
+    }
     if let Some(same) = request.looks_like.first() {
         lines.push(format!("CAUTION                      a device called {} is a member already", text::quote(same)));
     }
@@ -126,6 +136,20 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         },
         Event::Decided { decision } => decision.sentence(),
         Event::Changed { change } => change.sentence.clone(),
+        Event::Approved { approval } => {
+            let ApprovalView { by, proposal, .. } = &**approval;
+            let next =
+                if proposal.here == Here::ThisDevice { String::new() } else { format!("   ({})", proposal.next()) };
+            format!("APPROVED by {by}: {}; {}{next}", proposal.what, proposal.standing())
+        }
+        Event::CodeFailed { request, why } => {
+            format!("NOT LET IN {}  by its one-time code: {why}", short(request))
+        }
+        Event::Dropped { proposal } => format!(
+            "DROPPED the approval of {}: {}; the chain changed first, so it must be proposed anew",
+            proposal.approved_by.join(", "),
+            proposal.what
+        ),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
         Event::Reset { reset } => format!(
             "RESET announced: somebody with the sync code wants the relay to delete this chain in {}; countersign chain veto stops it",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::cbor::Blob;
-use protocol::decision::{AdmissionError, accept_admission};
+use protocol::decision::{Accepts, AdmissionError, accept_admission};
 use protocol::entry::{Body, Entry, EntryEvidence, WelcomePlace, open_welcome, seal_welcome};
 use protocol::error::FormError;
 use protocol::keyring::{Keyring, KeyringError};
@@ -31,7 +31,13 @@ fn admitted(change: impl FnOnce(&Chain, &Joiner, &mut protocol::entry::Admit)) -
 
 fn accepts(chain: &Chain, phone: &Joiner, admit: &Verified<Entry>) -> Result<Keyring, AdmissionError> {
     let laptop = chain.laptop.id();
-    accept_admission(&chain.roster, admit, &phone.keys, &phone.request, |device| *device == laptop)
+    accept_admission(
+        &chain.roster,
+        admit,
+        &phone.keys,
+        &phone.request,
+        &[Accepts::TypedBy(&|device| *device == laptop)],
+    )
 }
 
 fn place(chain: &Chain, phone: &Joiner, admit: &Verified<Entry>) -> WelcomePlace {
@@ -70,10 +76,10 @@ fn a_joiner_refuses_a_chain_with_another_sync_code() {
 fn a_joiner_refuses_a_log_that_does_not_admit_it() {
     let (chain, phone, admit) = admitted(|_, _, _| {});
     let roster = Roster::found(&chain.log[0]).unwrap();
-    let showed = |_: &protocol::DeviceId| true;
-    let refused = accept_admission(&roster, &admit, &phone.keys, &phone.request, showed).unwrap_err();
+    let showed = [Accepts::TypedBy(&|_| true)];
+    let refused = accept_admission(&roster, &admit, &phone.keys, &phone.request, &showed).unwrap_err();
     assert_eq!(refused, AdmissionError::NotAdmitted);
-    let refused = accept_admission(&chain.roster, &chain.log[0], &phone.keys, &phone.request, showed).unwrap_err();
+    let refused = accept_admission(&chain.roster, &chain.log[0], &phone.keys, &phone.request, &showed).unwrap_err();
     assert_eq!(refused, AdmissionError::NotAdmitted, "the founding entry is no admission");
 }
 
@@ -83,7 +89,9 @@ fn a_joiner_refuses_an_admit_that_is_not_the_one_in_the_log() {
     let tablet = chain.joined("tablet", Role::Writer);
     let other = chain.log.last().unwrap().clone();
     assert_eq!(accepts(&chain, &phone, &other).unwrap_err(), AdmissionError::NotAdmitted);
-    let refused = accept_admission(&chain.roster, &admit, &tablet.keys, &tablet.request, |_| true).unwrap_err();
+    let refused =
+        accept_admission(&chain.roster, &admit, &tablet.keys, &tablet.request, &[Accepts::TypedBy(&|_| true)])
+            .unwrap_err();
     assert_eq!(refused, AdmissionError::NotAdmitted);
 }
 
@@ -104,7 +112,8 @@ fn a_joiner_refuses_an_admission_with_another_sealing_key() {
 #[test]
 fn a_joiner_refuses_an_approver_whose_code_it_never_showed() {
     let (chain, phone, admit) = admitted(|_, _, _| {});
-    let refused = accept_admission(&chain.roster, &admit, &phone.keys, &phone.request, |_| false).unwrap_err();
+    let refused = accept_admission(&chain.roster, &admit, &phone.keys, &phone.request, &[Accepts::TypedBy(&|_| false)])
+        .unwrap_err();
     assert_eq!(refused, AdmissionError::NotTheApprover);
 }
 

@@ -32,3 +32,4 @@ mod oracle;
 mod properties;
 mod secrets;
 mod totp;
+mod machine;

@@ -65,7 +65,14 @@ fn every_wire_message_has_one_encoding_and_none_is_half() {
         cursor: Cursor { store: 7, number: 10 },
         last: 300,
     };
-    let standing = Standing { request, stage: Stage::Code, remaining: 890_000, online: true, nonces: vec![nonce] };
+    let standing = Standing {
+        request,
+        stage: Stage::Code,
+        remaining: 890_000,
+        online: true,
+        nonces: vec![nonce],
+        chain: Some(protocol::ChainId([5; 32])),
+    };
     body("append", &Append { entries: vec![blob(all.deny.bytes())], purpose: Purpose::Heal });
     body("appended", &Appended { head, seq: 1 });
     body("ask", &Ask { request: blob(all.request.bytes()), description: all.description.clone() });

@@ -1,7 +1,7 @@
 //! `join.json`: both devices and the relay, step by step, over the bytes of the file.
 
 use protocol::connect::Connect;
-use protocol::decision::accept_admission;
+use protocol::decision::{Accepts, accept_admission};
 use protocol::entry::Entry;
 use protocol::http_signature;
 use protocol::keyring::Keyring;
@@ -93,7 +93,8 @@ fn a_device_joins_by_these_bytes_and_is_read() {
     assert_eq!([&page.entries[0][..], &page.entries[1][..]], [&found.bytes()[..], &admit.bytes()[..]]);
     let roster = roster.apply(&admit).unwrap();
     assert_eq!((page.head, page.seq), (roster.head(), roster.seq()));
-    let keyring = accept_admission(&roster, &admit, &phone, &request, |device| rounds.showed_code_for(device)).unwrap();
+    let showed = |device: &protocol::DeviceId| rounds.showed_code_for(device);
+    let keyring = accept_admission(&roster, &admit, &phone, &request, &[Accepts::TypedBy(&showed)]).unwrap();
     assert_eq!(keyring.epoch_key(), laptop.epoch_key());
 
     // It writes; the laptop reads.

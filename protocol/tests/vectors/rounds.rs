@@ -1,6 +1,6 @@
 //! `rounds.json`.
 
-use protocol::decision::{AdmissionError, accept_admission};
+use protocol::decision::{Accepts, AdmissionError, accept_admission};
 use protocol::entry::{Body, Entry};
 use protocol::keys::{DeviceKeys, SealingSecret, SigningKey};
 use protocol::request::JoinRequest;
@@ -102,7 +102,17 @@ fn a_joiner_believes_only_its_own_admission() {
             items(case, "showed_code_for").iter().map(|device| device.as_str().unwrap().to_owned()).collect();
         let entry = admitting(&roster, &log, &keys);
         let request = form(&file, &case["request"]);
-        let accepted = accept_admission(&roster, &entry, &keys, &request, |device| shown.contains(&device.to_string()));
+        let showed = |device: &protocol::DeviceId| shown.contains(&device.to_string());
+        let accepts: Vec<Accepts<'_>> = items(case, "accepts")
+            .iter()
+            .map(|way| match way.as_str().unwrap() {
+                "typed" => Accepts::TypedBy(&showed),
+                "totp" => Accepts::Totp,
+                "none" => Accepts::Unchecked,
+                other => panic!("no way: {other}"),
+            })
+            .collect();
+        let accepted = accept_admission(&roster, &entry, &keys, &request, &accepts);
         wrong.compare(case, accepted.as_ref().err().map(AdmissionError::code), error(case));
         if let Ok(keyring) = accepted {
             wrong.compare(case, *keyring.epoch_key().expose(), id(case, "epoch_key"));

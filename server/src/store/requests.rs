@@ -150,10 +150,8 @@ pub fn withdraw(tx: Tx<'_>, withdrawal: &Verified<Withdrawal>, now: Moment) -> R
 /// approver that counts it as over stops the approval.
 pub(super) fn admit(tx: Tx<'_>, chain: i64, id: &RequestId, purpose: Purpose, now: Moment) -> Result<(), Failure> {
     let request = find(tx, id)?.filter(|request| request.chain == chain);
-    // A withdrawn request was admitted by no relay, so there is nothing to heal: its device no longer wants to be a member.
-    if request.as_ref().is_some_and(|request| request.kept == Kept::Withdrawn) {
-        return Err(Refusal::RequestClosed.into());
-    }
+    // What is healed was taken once, also where its device withdrew since: a relay that lost the admission took the withdrawal of what
+    // it still had as open, and would refuse for ever whoever has pinned it.
     if purpose == Purpose::New {
         match &request {
             // A muted request was never shown, so no honest device admits it.

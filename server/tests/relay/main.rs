@@ -21,6 +21,7 @@ mod announced;
 mod removed;
 mod refill;
 mod approvals;
+mod untold;
 mod ending;
 mod reset;
 mod settle;

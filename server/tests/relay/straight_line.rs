@@ -43,10 +43,10 @@ async fn a_phone_asks_is_shown_with_its_address_is_admitted_and_writes() {
     // The phone reads the log with its own key, opens its welcome, and writes.
     let page: LogPage = house.read(&phone.keys, &format!("/v1/chains/{}/log", laptop.chain())).await.decode();
     assert_eq!(page.entries.len(), 2);
-    let keyring: Keyring = decision::accept_admission(&laptop.roster, &admit, &phone.keys, &phone.request, |device| {
-        phone.rounds.showed_code_for(device)
-    })
-    .unwrap();
+    let showed = |device: &protocol::DeviceId| phone.rounds.showed_code_for(device);
+    let accepts = [decision::Accepts::TypedBy(&showed)];
+    let keyring: Keyring =
+        decision::accept_admission(&laptop.roster, &admit, &phone.keys, &phone.request, &accepts).unwrap();
     let mut phone = Member { keys: phone.keys, roster: laptop.roster.clone(), keyring, line: Default::default() };
     let record = phone.writes("first", Some(b"hello"), None);
     let put = wire::Put { records: vec![record.clone()], refill: None };

@@ -67,7 +67,7 @@ class Joined:
 
 def believe(
     entries: tuple[bytes, ...], request: Signed[JoinRequest], code: SyncCode, sealing: SealingKey,
-    showed_code_for: Set[bytes],
+    showed_code_for: Set[bytes], accepts: Set[int] = frozenset({TYPED}),
 ) -> Joined:
     """Everything that a joiner requires before it believes that it is a member: else an Alarm.
 
@@ -87,9 +87,9 @@ def believe(
         raise Alarm("other-join-key", "the log has another join key")
     if open_form(JoinRequest, admit.request).hash != request.hash or request.body.device.sealing != sealing.public:
         raise Alarm("other-keys", "admitted with another request, or with keys that are not its own")
-    if admit.how != TYPED:
-        raise Alarm("way-not-allowed", "admitted without a typed code")
-    if entry.signer not in showed_code_for:
+    if admit.how not in accepts:
+        raise Alarm("not-the-approver", "admitted in a way that this device does not accept")
+    if admit.how == TYPED and entry.signer not in showed_code_for:
         raise Alarm("not-the-approver", "admitted by a device whose code was never shown")
     epoch_key = open_welcome(roster, entry, admit, request, sealing)
     device = request.body.device.signing

@@ -63,12 +63,14 @@ WAITING, CODE, EXPIRED, ADMITTED, WITHDRAWN = range(5)
 class Standing(Wire):
     """How a request stands."""
 
-    READS = (an_id, up_to(WITHDRAWN), a_uint, a_bool, many(a_bytes, 8))
+    READS = (an_id, up_to(WITHDRAWN), a_uint, a_bool, many(a_bytes, 8), an_id)
+    OPTIONAL = frozenset({5})
     request: bytes
     state: int
     milliseconds_left: int
     member_connected: bool
     nonces: tuple[bytes, ...]
+    chain: bytes | None = None
 
 
 @dataclass(frozen=True)

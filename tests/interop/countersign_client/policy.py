@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +13,14 @@ from .sizes import is_totp_secret
 
 APPROVER, WRITER, READER, RECOVERY = range(4)
 TYPED, TICKET, TOTP, NONE, BY_RECOVERY = range(5)
+WAYS = "typed", "ticket", "totp", "none", "recovery"
+
+
+def ways_named(names: Iterable[str]) -> frozenset[int]:
+    """Ways of admission by their names in the vectors."""
+    return frozenset(map(WAYS.index, names))
+
+
 TO_ADMIT, TO_REMOVE, TO_CHANGE, TO_CLOSE = range(4)  # whose quorum
 TOTP_WAY, TOTP_BEFORE_PROMPT = range(2)
 

@@ -18,6 +18,7 @@ from .approval import Approval
 from .cbor import Raw, Shape
 from .code import EpochKey, RecoveryCode, SyncCode
 from .cose import Envelope, Sign1, sig_structure
+from .credential import make_credential
 from .entries import Entry
 from .forms import (
     DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reveal, Signed, Withdrawal, open_form, sign_form,
@@ -35,6 +36,7 @@ from .play import Join
 from .problems import Problem
 from .records import Feed, Held, blind, open_record
 from .roster import Roster
+from .policy import ways_named
 from .rounds import MOST_ROUNDS, JoinerRounds, commitment_before
 from .totp import one_time_code, time_step
 from .world import World, drawn, unhex
@@ -432,6 +434,24 @@ def keyring_of(document: Json, given: Json, roster: Roster) -> Keyring:
     return ring
 
 
+# Credentials
+
+
+def credentials(document: Json) -> Json:
+    """credentials.json: what a device hands out, of entries that are signed again."""
+    keys = signing_keys(document)
+    entries: Json = {}
+
+    def credential(given: Json) -> Json:
+        told = {name: document["entries"][name] for name in given["log"]}
+        entries.update((name, form | signed(keys, form)) for name, form in told.items())
+        log = tuple(bytes.fromhex(entries[name]["bytes"]) for name in given["log"])
+        return {"bytes": make_credential(bytes.fromhex(given["device"]), log).hex()}
+
+    cases = _each(document["cases"], credential, "index", "known", "device", "log", "proven")
+    return {"entries": entries, "cases": cases}
+
+
 # Rounds
 
 
@@ -468,9 +488,9 @@ def rounds(document: Json, world: World) -> Json:
         entries, _ = world.log([document["entries"][name] for name in case["log"]])
         sealing_key, showed = SealingKey(*unhex(case, "sealing_secret")), set(map(bytes.fromhex, case["showed_code_for"]))
         raw = tuple(entry.raw for entry in entries)
-        joined = believe(raw, request(case["request"]), world.code, sealing_key, showed)
+        joined = believe(raw, request(case["request"]), world.code, sealing_key, showed, ways_named(case["accepts"]))
         secrets = {"epoch_key": joined.epoch_key.secret, "name_key": joined.keyring.name_key, "sync_code": joined.keyring.code.secret}
-        inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "log")
+        inputs = only(case, "signing_seed", "sealing_secret", "request", "showed_code_for", "accepts", "log")
         admissions.append(inputs | {name: secret.hex() for name, secret in secrets.items()})
     return {"forms": made, "answers": answers, "admissions": admissions}
 
@@ -562,12 +582,12 @@ def everything(folder: Path) -> dict[str, Json]:
     told["join"]["names"] = told["forms"]["names"] | told["join"]["names"]
     keys = {name: key for file in ("forms", "logs", "epochs", "records") for name, key in told[file]["keys"].items()}
     world = World(told["derivations"], told["sealing"], keys)
-    makers = (derivations, sealing, forms, messages, reads)
+    makers = (derivations, sealing, forms, messages, reads, credentials)
     made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
     return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, epochs, records, rounds, join)}
 
 
-FILES = ("derivations", "sealing", "forms", "logs", "epochs", "records", "rounds", "reads", "messages", "join")
+FILES = ("derivations", "sealing", "forms", "logs", "epochs", "credentials", "records", "rounds", "reads", "messages", "join")
 
 
 def main() -> None:

@@ -70,11 +70,11 @@ def test_a_refill_asks_what_was(family: Family, line: Line) -> None:
     assert posted(family, late, refill_of(family, late)) == "ok"
 
 
-def test_a_stranger_is_told_nothing_of_its_refill(family: Family, line: Line) -> None:
-    """Who signs is asked first."""
+def test_a_stranger_learns_from_its_refill_what_its_own_bytes_say_and_nothing_more(family: Family, line: Line) -> None:
+    """Whether the form names the records beside it is asked before who signs; then who signs, before anything of the chain."""
     stranger = family.person("stranger")
-    assert posted(family, line.rows[0], refill_of(family, line.rows[1], stranger)) == "not-a-member"
-    assert posted(family, line.rows[0], refill_of(family, line.rows[0], stranger, bytes(32))) == "not-a-member"
+    assert posted(family, line.rows[0], refill_of(family, line.rows[1], stranger)) == "bad-field"
+    assert posted(family, line.rows[0], refill_of(family, line.rows[0], stranger)) == "not-a-member"
 
 
 @pytest.mark.parametrize(("which", "answer"), [(LAST, "past-cut"), (EARLIER, "ok")])

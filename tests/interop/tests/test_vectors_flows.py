@@ -17,6 +17,7 @@ from countersign_client.log import apply
 from countersign_client.messages import RecordRow, SealedRecord
 from countersign_client.records import Feed, Gate, Refilled
 from countersign_client.roster import Roster
+from countersign_client.policy import ways_named
 from countersign_client.rounds import JoinerRounds, check_code, open_reveal, typed_code
 
 Document = dict[str, Any]
@@ -135,7 +136,8 @@ def admission(document: Document, case: Case) -> None:
     sealing = SealingKey(case.bytes("sealing_secret"))
     (code,) = (code for code in load("derivations")["sync_codes"] if code["name"] == "world")
     own, showed = SyncCode(bytes.fromhex(code["sync_code"])), {bytes.fromhex(device) for device in case["showed_code_for"]}
-    judge = lambda: believe(entries, request, own, sealing, showed)  # noqa: E731
+    accepts = ways_named(case["accepts"])
+    judge = lambda: believe(entries, request, own, sealing, showed, accepts)  # noqa: E731
     assert own.join_key.public == request.body.join_key and refusal(judge) == case["error"]
     if case["error"] is None:
         joined = judge()

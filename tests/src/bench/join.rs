@@ -155,7 +155,8 @@ impl Joiner {
         let roster = rest.iter().fold(roster, |roster, entry| roster.apply(entry).expect("a next entry"));
         pin(Arc::clone(&self.pin)).await;
         let admitting = log.last().expect("its admission");
-        decision::accept_admission(&roster, admitting, keys, request, |approver| rounds.showed_code_for(approver))
-            .expect("an opened welcome");
+        let showed = |approver: &protocol::DeviceId| rounds.showed_code_for(approver);
+        let accepts = [decision::Accepts::TypedBy(&showed)];
+        decision::accept_admission(&roster, admitting, keys, request, &accepts).expect("an opened welcome");
     }
 }

@@ -109,6 +109,7 @@ impl World {
     /// Another relay takes over the store.
     fn restarts(&mut self) {
         let mut clients = std::mem::take(&mut self.clients);
+        clients.iter_mut().for_each(|client| client.cut_off = self.is_cut_off(client));
         self.house.stop(async {
             for client in &mut clients {
                 client.is_told_of_a_restart().await;

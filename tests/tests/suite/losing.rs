@@ -1,8 +1,9 @@
 //! Losing devices and codes, as people live it: removed, left, rotated, and what is readable afterwards.
 
-use countersign_tests::actor::COLLECTION;
+use countersign_tests::actor::{COLLECTION, Joiner, Reach};
 use countersign_tests::home::{Home, failure_of};
 use countersign_tests::relay::{Relay, Setup};
+use protocol::code::SyncCode;
 
 fn laptop_on(relay: &Relay) -> Home {
     let laptop = Home::new("laptop");
@@ -68,6 +69,7 @@ fn a_stolen_laptop_is_removed_while_it_hammers() {
     assert_eq!(ended.code(), 6, "{}", ended.stderr);
     assert!(ended.stderr.contains("the relay says that this device is not a member"), "{}", ended.stderr);
     assert_eq!(laptop.fails(&["record", "list"]).0, 6);
+    assert_eq!(laptop.types(&["status"]).code(), 6);
     assert!(!written.is_empty());
     for id in &written {
         assert_eq!(tablet.gets(id), "written by a thief");
@@ -85,6 +87,46 @@ fn a_stolen_laptop_is_removed_while_it_hammers() {
     for home in [&phone, &tablet] {
         let _ = home.reads(&["log", "verify"]);
     }
+}
+
+/// A thief with a program of its own writes a record a millisecond: the end of its line is never the one that was just read.
+#[test]
+fn a_thief_that_writes_without_a_pause_is_removed_all_the_same() {
+    let relay = Relay::start();
+    let phone = Home::new("phone");
+    phone.founds(&relay.origin());
+    let code = SyncCode::from_words(&phone.words()).unwrap();
+    let mut joiner = Joiner::ask(Reach::to(&relay), &code, "thief");
+    let id = joiner.request.id().to_string();
+    let opening = phone.starts(&["requests", "show", &id]);
+    let replies = (0..10_000).map(|_| joiner.answers()).find(|replies| !replies.is_empty()).unwrap();
+    assert_eq!(opening.end().code(), 0);
+    assert_eq!(phone.approves(&id, &replies[0].code.digits()).code(), 0);
+    let mut thief = joiner.accepts();
+    let (removed, written, refused) = std::thread::scope(|scope| {
+        let (first, begun) = std::sync::mpsc::channel();
+        let hammering = scope.spawn(move || {
+            for number in 0.. {
+                let sealed = thief.record(&format!("r{number}"), Some(b"spam"), None);
+                let answer = thief.put(std::slice::from_ref(&sealed));
+                if answer.status != 200 {
+                    return (number, answer.told());
+                }
+                thief.follows(&sealed);
+                let _ = first.send(());
+            }
+            unreachable!("it is removed");
+        });
+        begun.recv().unwrap();
+        let removed = phone.types(&["devices", "remove", "thief", "--reason", "lost", "--json"]);
+        let (written, refused) = hammering.join().unwrap();
+        (removed, written, refused)
+    });
+    assert_eq!(removed.code(), 0, "{}{}", removed.stdout, removed.stderr);
+    assert_eq!(refused, "403 not-a-member");
+    let list = phone.reads(&["record", "list"]);
+    assert_eq!(list["records"].as_array().unwrap().len(), written, "whether they count or are disputed");
+    let _ = phone.reads(&["log", "verify"]);
 }
 
 #[test]
@@ -209,6 +251,25 @@ fn not_me_is_a_choice_of_the_prompt() {
     screen.say("\u{3}");
     assert_eq!(screen.end().code(), 0);
     assert_eq!(laptop.kinds(), ["found", "deny", "rotate"]);
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
+fn not_me_can_be_typed_line_by_line() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    let mut watching = laptop.types_at_a_terminal(&["run", "--plain"]);
+    watching.all.wait("the connection", |line| line.starts_with("RELAY connected").then_some(()));
+    let joining = Home::new("thief").asks(&relay.origin(), &words);
+    let id = joining.waits();
+    watching.all.wait("the request", |line| line.starts_with("REQUEST").then_some(()));
+    watching.say(&format!("{}\n", &id[..8]));
+    watching.all.wait("what it means", |line| line.starts_with("not me: nobody here asked").then_some(()));
+    watching.say("not me\n");
+    watching.all.wait("the denial", |line| line.starts_with("DENIED 'thief'").then_some(()));
+    watching.all.wait("the new code", |line| line.starts_with("ROTATED the keys by 'laptop'").then_some(()));
+    watching.all.wait("what to type", |line| line.contains("next: countersign code show").then_some(()));
     assert_eq!(joining.interrupted().code(), 4);
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod layers;
+mod argument;
 mod joining;
 mod refused;
 mod address;
@@ -22,10 +23,13 @@ mod durability;
 mod corpora;
 mod sockets;
 mod people;
+mod policy;
+mod totp;
 mod losing;
 mod lies;
 mod queue;
 mod export;
+mod credentials;
 mod hooks;
 mod moving;
 mod ending;

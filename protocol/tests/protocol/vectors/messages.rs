@@ -62,7 +62,8 @@ fn good(cases: &mut Cases) {
     let row = RecordRow { number: 9, sealed: sealed.clone() };
     let rows = vec![RecordRow { number: 9, sealed: replaced }, RecordRow { number: 10, sealed: tombstone.clone() }];
     let rows = RecordPage { rows, cursor: Cursor { store: 7, number: 10 }, last: 300 };
-    let standing = Standing { request, stage: Stage::Code, remaining: 890_000, online: true, nonces: vec![nonce] };
+    let standing =
+        Standing { request, stage: Stage::Code, remaining: 890_000, online: true, nonces: vec![nonce], chain: None };
     let waiting = Standing { stage: Stage::Waiting, online: false, nonces: Vec::new(), ..standing.clone() };
     let append = Append { entries: vec![blob(all.deny.bytes())], purpose: Purpose::New };
     cases.good("append", "append", "one new entry", &append);

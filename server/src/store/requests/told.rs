@@ -22,7 +22,7 @@ pub struct Open {
 ///
 /// # Errors
 ///
-/// [`Refusal::NotAMember`] for a device that was admitted and is a member no more: it is told nothing, not even who is online. Or a
+/// [`Refusal::NotAMember`](crate::failure::Refusal::NotAMember) for a device that was admitted and is a member no more: it is told nothing, not even who is online. Or a
 /// [`Failure`] of the store.
 pub fn standing(tx: Tx<'_>, request: &Request, now: Moment) -> Result<Standing, Failure> {
     if request.decided == Decided::Admitted {
@@ -38,7 +38,10 @@ pub fn standing(tx: Tx<'_>, request: &Request, now: Moment) -> Result<Standing, 
         _ if nonces.is_empty() => Stage::Waiting,
         _ => Stage::Code,
     };
-    Ok(Standing { request: request.id, stage, remaining, online: false, nonces })
+    // Who was shown a code knows the chain by its nonce; who was let in otherwise could not even ask for the log.
+    let untold = stage == Stage::Admitted && nonces.is_empty();
+    let chain = if untold { Some(chain_of(tx, request)?) } else { None };
+    Ok(Standing { request: request.id, stage, remaining, online: false, nonces, chain })
 }
 
 /// Every open request of a chain, oldest first, as members see it.

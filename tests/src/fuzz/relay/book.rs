@@ -12,7 +12,7 @@ use protocol::id::Hash;
 use protocol::keys::DeviceKeys;
 use protocol::roster::Roster;
 use protocol::wire::{Append, Appended, Purpose, Standing, Stored};
-use protocol::{ChainId, JoinKey, RequestId, Verified, limits};
+use protocol::{ChainId, DeviceId, JoinKey, RequestId, Verified, limits};
 
 pub(super) use records::Kept;
 pub(super) use requests::Asked;
@@ -106,7 +106,12 @@ impl Book {
 
     /// Whether a device is a member of a chain.
     pub(super) fn is_member(&self, id: &ChainId, device: &DeviceKeys) -> bool {
-        self.chain(id).is_some_and(|chain| chain.roster.member(&device.id()).is_some())
+        self.has_member(id, &device.id())
+    }
+
+    /// The same by the device's id.
+    pub(super) fn has_member(&self, id: &ChainId, device: &DeviceId) -> bool {
+        self.chain(id).is_some_and(|chain| chain.roster.member(device).is_some())
     }
 
     fn of_join_key(&self, key: &JoinKey) -> Option<&Chain> {
@@ -120,7 +125,7 @@ impl Book {
         if self.chain(&roster.chain()).is_some() {
             return Some(appended);
         }
-        if self.of_join_key(&roster.join_key()).is_some() {
+        if self.chains.iter().any(|chain| chain.roster.was_join_key(&roster.join_key())) {
             return None;
         }
         self.chains.push(Chain { log: vec![entry], roster, feed: Vec::new() });
@@ -161,7 +166,7 @@ impl Book {
         let asked = self.asked.iter().find(|asked| asked.form.id() == *id && asked.chain == *chain);
         let may = match purpose {
             Purpose::New => asked.is_some_and(|asked| !asked.muted && self.seems_open(asked, now)),
-            Purpose::Heal => asked.is_none_or(|asked| !asked.withdrawn),
+            Purpose::Heal => true,
         };
         may.then_some(())
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::wire::{ToDevice, close};
-use protocol::{ChainId, RequestId};
+use protocol::{ChainId, DeviceId, RequestId};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -21,19 +21,23 @@ pub(super) enum Who {
 pub(super) struct Client {
     pub(super) socket: WebSocketStream<TcpStream>,
     pub(super) who: Who,
+    pub(super) device: DeviceId,
     /// Entries and records that it has.
     pub(super) log: usize,
     pub(super) feed: usize,
     pub(super) unacknowledged: usize,
     /// Whether it said something that no device says: then the relay may close.
     pub(super) at_fault: bool,
+    /// Whether it is a member no more: then the relay closes.
+    pub(super) cut_off: bool,
     pub(super) closed: bool,
 }
 
 impl Client {
     /// A device after its Connect.
-    pub(super) fn new(socket: WebSocketStream<TcpStream>, who: Who) -> Self {
-        Self { socket, who, log: 0, feed: 0, unacknowledged: 0, at_fault: false, closed: false }
+    pub(super) fn new(socket: WebSocketStream<TcpStream>, who: Who, device: DeviceId) -> Self {
+        let (at_fault, cut_off, closed) = (false, false, false);
+        Self { socket, who, device, log: 0, feed: 0, unacknowledged: 0, at_fault, cut_off, closed }
     }
 
     /// The next message or close code; `None` for the answer to a ping.
@@ -69,7 +73,8 @@ impl Client {
         while !self.closed {
             if let Some(Err(code)) = self.next().await {
                 self.closed = true;
-                assert!(self.at_fault || code == close::RESTART, "a relay that restarts says so: {code}");
+                let cut_off = self.cut_off && code == close::NOT_A_MEMBER;
+                assert!(self.at_fault || cut_off || code == close::RESTART, "a relay that restarts says so: {code}");
             }
         }
     }

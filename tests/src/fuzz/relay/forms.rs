@@ -1,7 +1,8 @@
 //! What devices sign: right as a rule, wrong in one thing where a bit of the input says so.
 
 use protocol::cbor::{self, Blob};
-use protocol::entry::{Admit, Body, Deny, DenyReason, Entry, WelcomePlace, seal_welcome};
+use protocol::cut::{Cut, CutAt};
+use protocol::entry::{Admit, Body, Deny, DenyReason, Entry, Leave, WelcomePlace, seal_welcome};
 use protocol::keyring::Acting;
 use protocol::policy::{How, Role};
 use protocol::record::{self, Draft, Line};
@@ -87,13 +88,18 @@ impl World {
         }
     }
 
-    /// A device decides over a request; with the highest bit it keeps the entry for later, and loses a race perhaps.
+    /// A device decides over a request, or leaves; with the highest bit it keeps the entry for later, and loses a race perhaps.
     pub(super) fn decides(&mut self, who: u8, which: u8, how: u8) {
         let asking = self.cast.asking(which);
         let chain = if who & 0xf0 == 0xf0 { self.cast.chain(who >> 3) } else { self.chain_of(asking) };
         let keys = &self.cast.device(who).keys;
         let roster = self.roster(chain);
-        let body = if how & 1 == 0 {
+        let body = if who & 0xf0 == 0xe0 {
+            // Of a cut that says *last* the tests know: healed, it would take records away.
+            let line = self.book.chain(&roster.chain()).map(|chain| chain.line(&keys.id())).unwrap_or_default();
+            let line = if how & 4 == 0 { line } else { Line::default() };
+            Body::Leave(Leave { cut: Cut { counter: line.counter, last: line.last, at: CutAt::Earlier } })
+        } else if how & 1 == 0 {
             self.admit(asking, chain, &roster, keys.id(), how)
         } else {
             let device = if how & 4 == 0 { asking.form.signer() } else { self.cast.device(how >> 4).keys.id() };

@@ -117,6 +117,9 @@ impl World {
         let id = self.cast.asking(which).form.id();
         let answer = self.house.read(keys, &format!("/v1/requests/{id}"));
         match self.book.asked(&id).filter(|asked| asked.form.signer() == keys.id()) {
+            Some(asked) if self.book.is_gone(asked) => {
+                assert_eq!((answer.status, answer.code.as_deref()), (403, Some("not-a-member")));
+            }
             Some(asked) => {
                 let expected = self.book.standing(asked, self.house.now());
                 self.compare_standing(&expected, &answer.cbor::<Standing>());

@@ -27,7 +27,9 @@ impl World {
         for (founder, id) in
             self.cast.chains.iter().map(|chain| (chain.founder, ChainId::from(chain.entry.hash()))).collect::<Vec<_>>()
         {
-            let keys = &self.cast.devices[founder].keys;
+            // The founder may have left; somebody is always there.
+            let member = self.cast.devices.iter().find(|device| self.book.is_member(&id, &device.keys));
+            let keys = &member.unwrap_or(&self.cast.devices[founder]).keys;
             let path = format!("/v1/chains/{id}/log");
             let Some(chain) = self.book.chain(&id) else {
                 assert_eq!(self.house.read(keys, &path).status, 403, "a chain that nobody founded");
@@ -43,6 +45,9 @@ impl World {
         }
         for at in 0..self.book.asked.len() {
             let asked = &self.book.asked[at];
+            if self.book.is_gone(asked) {
+                continue;
+            }
             let device = self.cast.devices.iter().find(|device| device.keys.id() == asked.form.signer());
             let keys = &device.expect("one of the cast").keys;
             let path = format!("/v1/requests/{}", asked.form.id());

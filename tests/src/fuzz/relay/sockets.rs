@@ -51,7 +51,9 @@ impl World {
         let Ok(form) = Verified::sign(form, &keys.signing, &[]) else { return };
         let known = match as_who {
             Who::Member(chain) => self.book.is_member(&chain, keys),
-            Who::Joiner(id) => self.book.asked(&id).is_some_and(|asked| asked.form.signer() == keys.id()),
+            Who::Joiner(id) => {
+                self.book.asked(&id).is_some_and(|asked| asked.form.signer() == keys.id() && !self.book.is_gone(asked))
+            }
         };
         let mut bytes = form.bytes().to_vec();
         if how & 0x1e == 0x06 {
@@ -59,7 +61,7 @@ impl World {
         }
         let welcome = known && ![0x02, 0x04, 0x06].contains(&(how & 0x1e));
         self.house.runtime.block_on(async { drop(socket.send(Message::binary(bytes)).await) });
-        let mut client = Client::new(socket, as_who);
+        let mut client = Client::new(socket, as_who, keys.id());
         let first = self.house.runtime.block_on(client.next()).expect("nobody pinged");
         match (welcome, first) {
             (true, Ok(ToDevice::Ready(ready))) if member => {
@@ -139,12 +141,21 @@ impl World {
                 Ok(message) => self.advances(&mut client, &message),
                 Err(code) => {
                     client.closed = true;
-                    assert!(client.at_fault && [close::PROTOCOL, 0].contains(&code), "closed with {code}");
+                    let cut_off = code == close::NOT_A_MEMBER && self.is_cut_off(&client);
+                    assert!(cut_off || client.at_fault && [close::PROTOCOL, 0].contains(&code), "closed with {code}");
                 }
             }
         }
         if !client.closed {
             self.clients.push(client);
+        }
+    }
+
+    /// Whether a device is a member no more, however it connected: its socket closes.
+    pub(super) fn is_cut_off(&self, client: &Client) -> bool {
+        match client.who {
+            Who::Member(chain) => !self.book.has_member(&chain, &client.device),
+            Who::Joiner(id) => self.book.asked(&id).is_some_and(|asked| self.book.is_gone(asked)),
         }
     }
 
@@ -178,6 +189,7 @@ impl World {
 
     fn has_everything(&self, client: &Client) -> bool {
         match client.who {
+            _ if self.is_cut_off(client) => false,
             Who::Joiner(_) => true,
             Who::Member(chain) => {
                 let chain = self.book.chain(&chain).expect("it has members");

@@ -104,7 +104,7 @@ fn founding(story: &Story) -> Vec<Step> {
 }
 
 fn standing(story: &Story, stage: Stage, nonces: Vec<Blob>, remaining: u64) -> Standing {
-    Standing { request: story.phone.request.id(), stage, remaining, online: true, nonces }
+    Standing { request: story.phone.request.id(), stage, remaining, online: true, nonces, chain: None }
 }
 
 fn open_request(story: &Story, rounds: Vec<Round>, remaining: u64) -> ToDevice {

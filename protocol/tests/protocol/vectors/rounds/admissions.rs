@@ -1,9 +1,9 @@
 //! What a joiner believes of a log that a relay shows it.
 
-use protocol::decision::accept_admission;
+use protocol::decision::{Accepts, accept_admission};
 use protocol::entry::{Body, Entry, WelcomePlace, seal_welcome};
 use protocol::keys::{DeviceKeys, EpochKey};
-use protocol::policy::{Policy, Role};
+use protocol::policy::{How, Policy, Role, Totp, TotpMode};
 use protocol::request::JoinRequest;
 use protocol::roster::Roster;
 use protocol::seal::Wrapped;
@@ -25,6 +25,7 @@ struct Shown {
     keys: DeviceKeys,
     request: Verified<JoinRequest>,
     approvers: Vec<DeviceId>,
+    ways: Vec<How>,
 }
 
 impl Shown {
@@ -38,6 +39,7 @@ impl Shown {
             keys: phone.keys.clone(),
             request: phone.request.clone(),
             approvers,
+            ways: vec![How::Typed],
         }
     }
 }
@@ -175,6 +177,37 @@ fn sealed() -> Vec<Shown> {
     shown
 }
 
+/// Ways that ask for nothing that the joiner showed.
+fn otherwise() -> Vec<Shown> {
+    let secret = Blob([vec![2], vec![7; 60]].concat());
+    let ways = vec![How::Typed, How::Totp, How::None];
+    let policy = Policy { ways, totp: Some(Totp { mode: TotpMode::Way, secret }), ..Policy::default() };
+    let log_with = |how, step| {
+        let mut chain = Chain::founded();
+        chain.append(&chain.rules(&chain.laptop, policy.clone(), Vec::new()));
+        let phone = admitted(&mut chain, |_, _, admit| (admit.how, admit.totp_step) = (how, step));
+        (chain, phone)
+    };
+    let mut shown = Vec::new();
+    let mut case = |name, says, error, (chain, phone): &(Chain, Joiner), ways: &[How]| {
+        let ways = ways.to_vec();
+        shown.push(Shown { ways, approvers: Vec::new(), ..Shown::of(name, says, error, chain, phone) });
+    };
+    let (totp, none) = (log_with(How::Totp, Some(1)), log_with(How::None, None));
+    let not = Some("not-the-approver");
+    case("totp-sent", "it sent a one-time code, and one let it in", None, &totp, &[How::Typed, How::Totp]);
+    case("totp-not-sent", "it sent none, and the admit says that one was right", not, &totp, &[How::Typed]);
+    case(
+        "unchecked-accepted",
+        "nothing was checked, and its person took that risk",
+        None,
+        &none,
+        &[How::Typed, How::None],
+    );
+    case("unchecked", "nothing was checked", not, &none, &[How::Typed, How::Totp]);
+    shown
+}
+
 /// The entry that admits a device, if one does.
 fn admitting(roster: &Roster, log: &[Verified<Entry>], device: &DeviceId) -> Verified<Entry> {
     let seq = roster.member(device).map_or(0, |member| member.admission.seq);
@@ -187,8 +220,14 @@ pub(super) fn cases(book: &mut Book) -> (Json, Json) {
         let first = Roster::found(&shown.log[0]).unwrap();
         let roster = shown.log[1..].iter().fold(first, |roster, entry| roster.apply(entry).unwrap());
         let entry = admitting(&roster, &shown.log, &shown.keys.id());
-        let accepted =
-            accept_admission(&roster, &entry, &shown.keys, &shown.request, |id| shown.approvers.contains(id));
+        let showed = |id: &DeviceId| shown.approvers.contains(id);
+        let accepts = shown.ways.iter().map(|way| match way {
+            How::Totp => Accepts::Totp,
+            How::None => Accepts::Unchecked,
+            _ => Accepts::TypedBy(&showed),
+        });
+        let accepts: Vec<Accepts<'_>> = accepts.collect();
+        let accepted = accept_admission(&roster, &entry, &shown.keys, &shown.request, &accepts);
         assert_eq!(
             accepted.as_ref().err().map(protocol::decision::AdmissionError::code),
             shown.error,
@@ -201,6 +240,7 @@ pub(super) fn cases(book: &mut Book) -> (Json, Json) {
             "sealing_secret": hex(shown.keys.sealing.expose().as_slice()),
             "request": book.request(&shown.request),
             "showed_code_for": list(shown.approvers.iter().map(|id| hex(id.0))),
+            "accepts": list(shown.ways.iter().map(|way| way.name())),
             "log": pool.keep_log(&book.ring, &shown.log),
         };
         if let Ok(keyring) = accepted {
@@ -210,6 +250,6 @@ pub(super) fn cases(book: &mut Book) -> (Json, Json) {
         }
         json
     };
-    let cases: Vec<Json> = who().into_iter().chain(sealed()).map(case).collect();
+    let cases: Vec<Json> = who().into_iter().chain(sealed()).chain(otherwise()).map(case).collect();
     (pool.into_json(), Json::List(cases))
 }

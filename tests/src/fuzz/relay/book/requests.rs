@@ -53,6 +53,11 @@ impl Book {
         chain.roster.decision(&asked.form.id()).map(|decision| decision.outcome)
     }
 
+    /// Whether its device was admitted, and is a member no more: then it is told nothing.
+    pub(in crate::fuzz::relay) fn is_gone(&self, asked: &Asked) -> bool {
+        self.outcome(asked) == Some(Outcome::Admitted) && !self.has_member(&asked.chain, &asked.form.signer())
+    }
+
     /// Whether its joiner may believe it open: a denial changes nothing.
     pub(super) fn seems_open(&self, asked: &Asked, now: Moment) -> bool {
         self.outcome(asked) != Some(Outcome::Admitted) && !asked.withdrawn && asked.remaining(now) > 0
@@ -74,8 +79,9 @@ impl Book {
             _ if asked.rounds.is_empty() => Stage::Waiting,
             _ => Stage::Code,
         };
-        let nonces = asked.rounds.iter().map(|round| round.nonce.clone()).collect();
-        Standing { request: asked.form.id(), stage, remaining, online: false, nonces }
+        let nonces: Vec<_> = asked.rounds.iter().map(|round| round.nonce.clone()).collect();
+        let chain = (stage == Stage::Admitted && nonces.is_empty()).then_some(asked.chain);
+        Standing { request: asked.form.id(), stage, remaining, online: false, nonces, chain }
     }
 
     pub(super) fn ask(&mut self, bytes: &[u8], from: IpAddr, now: Moment) -> Option<Standing> {
@@ -95,10 +101,14 @@ impl Book {
             let (begun, seen) = (now.steady, now.wall);
             let rounds = Vec::new();
             let asked = Asked { form, chain: id, muted, rounds, withdrawn: false, from, begun, seen, lifetime };
+            // A healed log may have admitted the device, and let it go, before it asked here.
+            if self.is_gone(&asked) {
+                return None;
+            }
             self.asked.push(asked);
             return self.asked.last().map(|asked| self.standing(asked, now));
         }
-        self.asked(&form.id()).map(|asked| self.standing(asked, now))
+        self.asked(&form.id()).filter(|asked| !self.is_gone(asked)).map(|asked| self.standing(asked, now))
     }
 
     /// Requests with the same sync code that hold a slot.

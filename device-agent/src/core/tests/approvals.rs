@@ -1,0 +1,120 @@
+//! Approvals of other approvers: which are kept, which count, and what drops them.
+
+use protocol::approval::{Approval, Subject};
+use protocol::change;
+use protocol::cut::{Cut, CutAt, Removal};
+use protocol::policy::{Policy, Quorums};
+use protocol::roster::Refusal;
+
+use super::super::admit_subject;
+use super::super::view::Event;
+use super::*;
+
+/// A laptop with two phones, in a chain where two must agree to everything.
+fn three() -> (Laptop, Asks, Asks) {
+    let mut laptop = Laptop::founds();
+    let (tablet, phone) = (laptop.admits("tablet"), laptop.admits("phone"));
+    let quorums = Quorums { admit: 2, remove: 2, policy: 2, closing: 2 };
+    let policy = Policy { quorums, ..Policy::default() };
+    let entries = laptop.core.change_policy(&policy, 0).unwrap();
+    laptop.takes(&entries[0]);
+    (laptop, tablet, phone)
+}
+
+fn agrees(laptop: &Laptop, who: &DeviceKeys, subject: Subject) -> Verified<Approval> {
+    change::approve(laptop.acting(who), subject).unwrap()
+}
+
+#[test]
+fn an_approval_counts_only_from_an_approver_and_about_exactly_the_same() {
+    let (mut laptop, tablet, _) = three();
+    let mut watch = Asks::with(&laptop.code, "watch");
+    let shown = laptop.types_the_code_of(&mut watch);
+    let terms = laptop.core.terms();
+    let short = |result| matches!(result, Err(AgentError::OwnRefused(Refusal::Quorum { needed: 1, got: 0 })));
+    assert!(short(laptop.core.admit(&shown, &terms)));
+    let stranger = agrees(&laptop, &DeviceKeys::draw(&mut rng()), admit_subject(watch.id()));
+    let other = agrees(&laptop, &tablet.keys, admit_subject(RequestId([7; 32])));
+    let own = laptop.core.keys().clone();
+    let own = agrees(&laptop, &own, admit_subject(watch.id()));
+    for approval in [&stranger, &other, &own] {
+        laptop.core.take_approval(approval.bytes()).unwrap();
+    }
+    assert!(short(laptop.core.admit(&shown, &terms)), "a stranger's, one about another request, its own");
+    let approval = agrees(&laptop, &tablet.keys, admit_subject(watch.id()));
+    laptop.core.take_approval(approval.bytes()).unwrap();
+    let mut laptop = laptop.restarts();
+    let entries = laptop.core.admit(&shown, &terms);
+    assert!(matches!(entries, Err(AgentError::Withdrawn)), "after a restart the request must be heard of again");
+    laptop.hears(&watch, Vec::new()).unwrap();
+    let entries = laptop.core.admit(&shown, &terms).unwrap();
+    laptop.takes(&entries[0]);
+    assert!(laptop.core.proposals().is_empty());
+}
+
+#[test]
+fn a_broken_approval_is_no_approvers_word() {
+    let (mut laptop, tablet, _) = three();
+    let approval = agrees(&laptop, &tablet.keys, Subject::Closing);
+    let mut bytes = approval.bytes().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    assert!(matches!(laptop.core.take_approval(&bytes), Err(AgentError::BadForm(_))));
+    assert!(laptop.core.proposals().is_empty());
+}
+
+#[test]
+fn one_approver_alone_uses_up_no_room_of_the_others() {
+    let (mut laptop, tablet, phone) = three();
+    let closing = agrees(&laptop, &phone.keys, Subject::Closing);
+    laptop.core.take_approval(closing.bytes()).unwrap();
+    for counter in 0..100 {
+        let cut = Cut { counter, last: (counter > 0).then_some(protocol::Hash([1; 32])), at: CutAt::Earlier };
+        let subject = Subject::Remove(vec![Removal { device: phone.keys.id(), cut }]);
+        let approval = agrees(&laptop, &tablet.keys, subject);
+        laptop.core.take_approval(approval.bytes()).unwrap();
+    }
+    let proposals = laptop.core.proposals();
+    assert_eq!(proposals.len(), 9);
+    assert_eq!((proposals[0].kind.as_str(), proposals[0].more_needed), ("closing", 1));
+}
+
+#[test]
+fn what_an_entry_made_void_is_told_and_what_it_carried_out_is_not() {
+    let (mut laptop, tablet, _) = three();
+    let policy = Policy { members_max: 5, ..laptop.core.roster().policy().clone() };
+    let wanted = Subject::Policy(Box::new(policy.clone()));
+    for subject in [wanted.clone(), Subject::Closing] {
+        let approval = agrees(&laptop, &tablet.keys, subject);
+        laptop.core.take_approval(approval.bytes()).unwrap();
+    }
+    let mut events = laptop.core.events().subscribe();
+    let base = laptop.core.roster().policy_seq();
+    let entries = laptop.core.change_policy(&policy, base).unwrap();
+    laptop.takes(&entries[0]);
+    let mut dropped = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Event::Dropped { proposal } = event {
+            dropped.push(proposal.kind);
+        }
+    }
+    assert_eq!(dropped, ["closing"]);
+    assert_eq!(laptop.core.carried_out_at(&wanted, base), Some(entries[0].seq));
+    assert!(laptop.core.proposals().is_empty());
+}
+
+#[test]
+fn a_device_has_no_voice_about_itself() {
+    let (mut laptop, ..) = three();
+    let own = laptop.core.keys().id();
+    let cut = Cut { counter: 0, last: None, at: CutAt::Earlier };
+    let subject = Subject::Remove(vec![Removal { device: own, cut }]);
+    assert!(matches!(laptop.core.approve_subject(&subject), Err(AgentError::NoVoice)));
+    assert!(laptop.core.unsent_approvals().unwrap().is_empty());
+    laptop.core.approve_subject(&Subject::Closing).unwrap();
+    laptop.core.approve_subject(&Subject::Closing).unwrap();
+    let mut laptop = laptop.restarts();
+    let unsent = laptop.core.unsent_approvals().unwrap();
+    assert_eq!(unsent.len(), 1, "kept before it is sent, and given once");
+    laptop.core.give_up_approval(&unsent[0].hash()).unwrap();
+    assert!(laptop.core.proposals().is_empty());
+}

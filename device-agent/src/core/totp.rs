@@ -1,0 +1,242 @@
+//! One-time codes of an authenticator: compared before anybody is asked, or in the place of a person, and counted where they fail.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use protocol::entry::Entry;
+use protocol::policy::{How, Policy, Role, Totp, TotpMode};
+use protocol::request::{Description, JoinRequest};
+use protocol::signed::Verified;
+use protocol::totp::{TotpAttempt, TotpConfirmed, TotpSecret};
+use protocol::{RequestId, decision};
+use zeroize::Zeroizing;
+
+use super::Core;
+use super::decide::Terms;
+use super::view::{CodeView, Event, NewSecretView, TotpView};
+use crate::error::AgentError;
+use crate::store::CodeVerdict;
+use crate::{clock, limits};
+
+/// What is done with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// People are asked. Named is what became of its code, if codes are asked for.
+    Shown(Option<&'static str>),
+    /// Nobody sees it.
+    Hidden,
+}
+
+/// Whether the policy in force names a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    /// It does.
+    ByPolicy,
+    /// It does not.
+    NotByPolicy,
+}
+
+/// A request whose code was right, to be admitted without a person.
+#[derive(Debug, Clone)]
+pub(crate) struct CodeRight {
+    confirmed: TotpConfirmed,
+    description: Description,
+    terms: Terms,
+}
+
+impl CodeRight {
+    /// The request.
+    pub(crate) fn id(&self) -> RequestId {
+        self.confirmed.request().id()
+    }
+}
+
+fn unopened(_: protocol::seal::SealBroken) -> AgentError {
+    AgentError::Damaged { what: "the secret of one-time codes does not open" }
+}
+
+fn seconds() -> u64 {
+    clock::now() / 1000
+}
+
+impl Core {
+    /// From now on this device admits by a right code alone, where the policy allows it.
+    pub(crate) fn admit_by_code(&mut self, role: Role) -> Allowed {
+        self.admits_by_code = Some(role);
+        if self.roster.policy().ways.contains(&How::Totp) { Allowed::ByPolicy } else { Allowed::NotByPolicy }
+    }
+
+    /// Looks at the code of a request that was not seen before. Where nothing depends on it here, it is compared with nothing: each
+    /// comparison is a guess for whoever made it up.
+    pub(super) fn gate(
+        &mut self,
+        request: &Verified<JoinRequest>,
+        description: Option<&Description>,
+        elapsed: u64,
+    ) -> Result<Gate, AgentError> {
+        let Some(mode) = self.roster.policy().totp.as_ref().map(|totp| totp.mode) else {
+            return Ok(Gate::Shown(None));
+        };
+        if mode == TotpMode::Way && self.admits_by_code.is_none() {
+            return Ok(Gate::Shown(None));
+        }
+        let said = match self.look_at_code(request, description, elapsed)? {
+            Some(verdict) => verdict.name(),
+            None => "not compared",
+        };
+        match mode {
+            TotpMode::BeforePrompt if said != CodeVerdict::Right.name() => {
+                tracing::info!(request = request.id().short(), code = said, "a request is shown to nobody");
+                Ok(Gate::Hidden)
+            }
+            TotpMode::Way | TotpMode::BeforePrompt => Ok(Gate::Shown(Some(said))),
+        }
+    }
+
+    /// What became of a code; nothing where none is compared: this device is locked, or the code cannot be right any more.
+    fn look_at_code(
+        &mut self,
+        request: &Verified<JoinRequest>,
+        description: Option<&Description>,
+        elapsed: u64,
+    ) -> Result<Option<CodeVerdict>, AgentError> {
+        let (id, now) = (request.id(), clock::now());
+        let known = self.store.code_verdict(&id)?;
+        let code = description.and_then(|described| Some((described, described.totp.as_deref()?)));
+        let Some((description, code)) = code else {
+            self.store.keep_verdict(&id, CodeVerdict::Missing, now)?;
+            return Ok(Some(CodeVerdict::Missing));
+        };
+        if !matches!(known, None | Some(CodeVerdict::Right)) {
+            return Ok(known);
+        }
+        if known.is_none() && (elapsed > limits::CODE_AGE || self.store.failed_codes()? >= limits::FAILED_CODES_MAX) {
+            return Ok(None);
+        }
+        let Some(secret) = TotpSecret::open(&self.roster, &self.keyring).map_err(unopened)? else { return Ok(None) };
+        let request = Arc::new(request.clone());
+        let verdict = match secret.confirm(&request, code, seconds(), self.roster.totp_step()) {
+            TotpAttempt::Right(confirmed) => {
+                self.code_right(confirmed, description);
+                CodeVerdict::Right
+            }
+            // It was right when it was first seen, and is too old now.
+            _ if known == Some(CodeVerdict::Right) => CodeVerdict::Right,
+            TotpAttempt::Used => CodeVerdict::Used,
+            TotpAttempt::Wrong => CodeVerdict::Wrong,
+        };
+        // On the disk before anything follows from it.
+        let failed = self.store.keep_verdict(&id, verdict, now)?;
+        if verdict != CodeVerdict::Right {
+            self.tell_failure(&id, verdict.name());
+            if failed >= limits::FAILED_CODES_MAX {
+                self.emit(Event::Alarm { message: AgentError::CodesLocked { failed }.to_string() });
+            }
+        }
+        Ok(Some(verdict))
+    }
+
+    fn code_right(&mut self, confirmed: TotpConfirmed, description: &Description) {
+        let way = self.roster.policy().ways.contains(&How::Totp);
+        if way && self.admits_by_code.is_some() && self.codes_right.len() < limits::OPEN_REQUESTS_KEPT {
+            let terms = self.terms();
+            self.codes_right.push(CodeRight { confirmed, description: description.clone(), terms });
+        }
+    }
+
+    /// Tells that a code let nobody in, where one could have. Where codes are asked for before a prompt, nobody is disturbed.
+    pub(crate) fn tell_failure(&self, id: &RequestId, why: &str) {
+        if self.admits_by_code.is_some() && self.roster.policy().ways.contains(&How::Totp) {
+            self.emit(Event::CodeFailed { request: id.to_string(), why: why.to_owned() });
+        }
+    }
+
+    /// Requests whose code was right and that nobody has admitted yet.
+    pub(crate) fn take_codes_right(&mut self) -> Vec<CodeRight> {
+        std::mem::take(&mut self.codes_right)
+    }
+
+    /// Puts one back whose admission could not be sent.
+    pub(crate) fn put_back(&mut self, right: CodeRight) {
+        self.codes_right.push(right);
+    }
+
+    /// Signs and keeps the admission of a request whose code was right.
+    pub(crate) fn admit_by_right_code(&mut self, right: &CodeRight) -> Result<Vec<Verified<Entry>>, AgentError> {
+        let id = right.id();
+        self.must_be_decidable(&id, &right.terms)?;
+        self.must_be_open(&id)?;
+        let role = self.admits_by_code.ok_or(AgentError::NotAnApprover)?;
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let (acting, described) = (self.acting(), &right.description);
+        let entry = decision::admit_totp(acting, &right.confirmed, described, role, clock::now(), &mut rng)
+            .map_err(AgentError::OwnForm)?;
+        self.stage(vec![entry])
+    }
+
+    /// A new secret, for an authenticator. Nothing is kept of it here.
+    pub(crate) fn draw_secret(&self) -> Result<NewSecretView, AgentError> {
+        self.may_decide()?;
+        let secret = TotpSecret::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        Ok(NewSecretView {
+            line: secret.otpauth(&protocol::id::fingerprint(self.roster.chain().as_bytes())),
+            secret: Zeroizing::new(HEXLOWER.encode(secret.expose())),
+        })
+    }
+
+    /// The policy with a secret whose code was typed back.
+    pub(crate) fn policy_with_secret(&self, secret: &str, typed: &str, mode: TotpMode) -> Result<Policy, AgentError> {
+        self.may_decide()?;
+        let bytes = HEXLOWER.decode(secret.as_bytes()).ok().map(Zeroizing::new);
+        let bytes = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
+        let secret = TotpSecret::from_bytes(bytes.ok_or(AgentError::WrongOneTimeCode)?);
+        secret.step_of(typed, seconds()).ok_or(AgentError::WrongOneTimeCode)?;
+        let mut policy = self.roster.policy().clone();
+        policy.ways.retain(|way| *way != How::Totp);
+        if mode == TotpMode::Way {
+            policy.ways.push(How::Totp);
+            policy.ways.sort();
+        } else if policy.ways.is_empty() {
+            policy.ways.push(How::Typed);
+        }
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let secret = secret.wrap(self.acting(), &mut rng).map_err(unopened)?;
+        policy.totp = Some(Totp { mode, secret });
+        Ok(policy)
+    }
+
+    /// The policy without one-time codes.
+    pub(crate) fn policy_without_secret(&self) -> Result<Policy, AgentError> {
+        let mut policy = self.roster.policy().clone();
+        policy.totp.take().ok_or(AgentError::NoOneTimeCodes)?;
+        policy.ways.retain(|way| *way != How::Totp);
+        if policy.ways.is_empty() {
+            policy.ways.push(How::Typed);
+        }
+        Ok(policy)
+    }
+
+    /// Compares a code that the owner types, and changes nothing.
+    pub(crate) fn verify_code(&self, typed: &str) -> Result<CodeView, AgentError> {
+        self.must_hold_keys()?;
+        let secret = TotpSecret::open(&self.roster, &self.keyring).map_err(unopened)?;
+        let secret = secret.ok_or(AgentError::NoOneTimeCodes)?;
+        let step = secret.step_of(typed, seconds()).ok_or(AgentError::WrongOneTimeCode)?;
+        let used = self.roster.totp_step().is_some_and(|last| step <= last);
+        let verdict = if used { CodeVerdict::Used } else { CodeVerdict::Right };
+        Ok(CodeView { verdict: verdict.name().to_owned(), step })
+    }
+
+    /// Where one-time codes stand on this device; nothing if the policy asks for none.
+    pub(crate) fn totp_view(&self) -> Result<Option<TotpView>, AgentError> {
+        let Some(totp) = &self.roster.policy().totp else { return Ok(None) };
+        let failed = self.store.failed_codes()?;
+        Ok(Some(TotpView {
+            mode: totp.mode.name().to_owned(),
+            failed,
+            failed_max: limits::FAILED_CODES_MAX,
+            state: if failed >= limits::FAILED_CODES_MAX { "locked" } else { "open" }.to_owned(),
+            admits_as: self.admits_by_code.map(|role| role.name().to_owned()),
+        }))
+    }
+}

@@ -1,0 +1,156 @@
+//! The rules of a chain: shown, changed, and agreed to by several approvers.
+
+use countersign_tests::home::{Home, failure_of};
+use countersign_tests::process::Ended;
+use countersign_tests::relay::Relay;
+use serde_json::Value;
+
+/// A laptop, a tablet and a phone of one chain, all approvers.
+fn three(relay: &Relay) -> (Home, Home, Home) {
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    let (tablet, phone) = (Home::new("tablet"), Home::new("phone"));
+    tablet.joins(&relay.origin(), &laptop);
+    phone.joins(&relay.origin(), &laptop);
+    (laptop, tablet, phone)
+}
+
+fn setting(home: &Home, name: &str) -> String {
+    let policy = home.reads(&["policy", "show"]);
+    let settings = policy["settings"].as_array().unwrap();
+    let found = settings.iter().find(|setting| setting["name"] == name).unwrap();
+    found["value"].as_str().unwrap().to_owned()
+}
+
+fn object(ended: &Ended) -> Value {
+    assert_eq!(ended.code(), 0, "{}{}", ended.stderr, ended.stdout);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// The one thing that is proposed, as a device sees it.
+fn proposed(home: &Home) -> Value {
+    let list = home.reads(&["approvals", "list"]);
+    let [proposal] = list["approvals"].as_array().unwrap().as_slice() else { panic!("one proposal: {list}") };
+    proposal.clone()
+}
+
+#[test]
+fn a_policy_is_checked_changed_and_seen_by_all() {
+    let relay = Relay::start();
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    assert_eq!(laptop.fails(&["policy", "set", "--quorum-admit", "2"]), (3, "too-few-approvers".to_owned()));
+    let checked = laptop.types(&["policy", "check", "--quorum-admit", "2"]);
+    assert_eq!(checked.code(), 3);
+    assert!(checked.stderr.contains("1 approvers would be left"), "{}", checked.stderr);
+    let tablet = Home::new("tablet");
+    tablet.joins(&relay.origin(), &laptop);
+    let checked = laptop.types(&["policy", "check", "--quorum-admit", "2"]);
+    assert_eq!(checked.code(), 0, "{}", checked.stderr);
+    assert!(checked.stdout.contains("approvers to admit: 1 -> 2"), "{}", checked.stdout);
+    assert!(checked.stderr.contains("CAUTION all 2 approvers are needed"), "{}", checked.stderr);
+    assert_eq!(laptop.fails(&["policy", "set", "--ways", "typed,none"]), (2, "risk-not-taken".to_owned()));
+    let set = laptop.types(&["policy", "set", "--request-lifetime", "30m", "--members-max", "5"]);
+    assert_eq!(set.code(), 0, "{}", set.stderr);
+    assert!(set.stderr.contains("lifetime of a request: 15m -> 30m"), "{}", set.stderr);
+    for home in [&laptop, &tablet] {
+        assert_eq!((setting(home, "request-lifetime").as_str(), setting(home, "members-max").as_str()), ("30m", "5"));
+    }
+    let kinds = laptop.kinds();
+    assert_eq!(kinds, ["found", "admit", "change-policy"], "a check changes nothing");
+}
+
+#[test]
+fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
+    let relay = Relay::start();
+    let (laptop, tablet, phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
+    let daemon = tablet.runs();
+    let watch = Home::new("watch");
+    let joining = watch.asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    assert_eq!(laptop.opens(&id)["more_needed"], 2);
+    let first = laptop.approves(&id, &joining.code(1));
+    let agreed = object(&first);
+    assert_eq!((agreed["schema"].as_str(), agreed["more_needed"].as_u64()), (Some("countersign.proposal/1"), Some(1)));
+    let told = daemon.says("APPROVED");
+    assert!(told.contains("by 'laptop'") && told.contains("1 more needed") && told.contains("watch"), "{told}");
+    let prompt = tablet.opens(&id);
+    assert_eq!((&prompt["approved_by"][0], prompt["more_needed"].as_u64()), (&Value::from("'laptop'"), Some(1)));
+    assert_eq!(
+        failure_of(&tablet.types(&["approvals", "agree", &agreed["proposal"].as_str().unwrap()[..8], "--json"])),
+        "type-the-code",
+        "nobody is let in by agreeing"
+    );
+    let second = tablet.approves(&id, &joining.code(2));
+    assert_eq!(object(&second)["schema"], "countersign.decision/1");
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(watch.head(), phone.head());
+    assert!(phone.reads(&["approvals", "list"])["approvals"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn one_deny_ends_what_another_approved() {
+    let relay = Relay::start();
+    let (laptop, tablet, _phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
+    let joining = Home::new("watch").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = laptop.opens(&id);
+    object(&laptop.approves(&id, &joining.code(1)));
+    assert_eq!(tablet.types(&["deny", &id]).code(), 0);
+    assert_eq!(failure_of(&laptop.approves(&id, &joining.code(1))), "already-decided");
+    assert!(laptop.reads(&["approvals", "list"])["approvals"].as_array().unwrap().is_empty());
+    assert_eq!(joining.interrupted().code(), 4);
+}
+
+#[test]
+fn a_removal_is_proposed_by_one_and_carried_out_by_another_who_is_not_its_subject() {
+    let relay = Relay::start();
+    let (laptop, tablet, phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-remove", "2", "--json"]));
+    assert_eq!(phone.puts("first", "before").code(), 0);
+    let removed = laptop.types(&["devices", "remove", "phone", "--reason", "lost"]);
+    assert_eq!(removed.code(), 0, "{}", removed.stderr);
+    assert!(removed.stdout.contains("PROPOSED to remove 'phone'"), "{}", removed.stdout);
+    assert!(removed.stderr.contains("1 more needed"), "{}", removed.stderr);
+    assert_eq!(phone.puts("second", "while the others agree").code(), 0, "it goes on writing meanwhile");
+    let proposal = proposed(&tablet);
+    assert_eq!(proposal["approved_by"][0], "'laptop'");
+    let id = proposal["proposal"].as_str().unwrap()[..8].to_owned();
+    assert_eq!(failure_of(&phone.types(&["approvals", "agree", &id, "--json"])), "no-voice");
+    let status = tablet.types(&["status"]);
+    assert!(status.stdout.contains("PROPOSED") && status.stdout.contains(&id), "{}", status.stdout);
+    let agreed = tablet.types(&["approvals", "agree", &id, "--reason", "lost"]);
+    assert_eq!(agreed.code(), 0, "{}{}", agreed.stderr, agreed.stdout);
+    assert!(agreed.stderr.contains("its records up to number 1 count"), "{}", agreed.stderr);
+    assert!(agreed.stdout.contains("REMOVED 'phone' by 'tablet' (lost)"), "{}", agreed.stdout);
+    assert_eq!(phone.fails(&["record", "get", "a", "b"]).0, 6, "it is shut out");
+    assert_eq!(laptop.gets("first"), "before");
+    assert_eq!(laptop.head(), tablet.head());
+}
+
+#[test]
+fn what_was_agreed_to_counts_no_more_after_a_change_and_everybody_hears_of_it() {
+    let relay = Relay::start();
+    let (laptop, tablet, phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-policy", "2", "--json"]));
+    let proposal = object(&laptop.types(&["policy", "set", "--members-max", "4", "--json"]));
+    let id = proposal["proposal"].as_str().unwrap().to_owned();
+    assert_eq!(setting(&laptop, "members-max"), "32", "one approver changes nothing");
+    let daemon = phone.runs();
+    Home::new("watch").joins(&relay.origin(), &tablet);
+    let told = daemon.says("DROPPED");
+    assert!(told.contains("'laptop'") && told.contains("most members from 32 to 4"), "{told}");
+    assert_eq!(failure_of(&tablet.types(&["approvals", "agree", &id, "--json"])), "not-found");
+    let proposal = object(&laptop.types(&["policy", "set", "--members-max", "6", "--json"]));
+    let agreed = tablet.types(&["approvals", "agree", &proposal["proposal"].as_str().unwrap()[..8], "--json"]);
+    assert_eq!(object(&agreed)["kind"], "change-policy");
+    assert_eq!(setting(&phone, "members-max"), "6");
+    let role = object(&tablet.types(&["devices", "role", "watch", "reader", "--json"]));
+    assert_eq!(role["kind"], "change-role");
+    let agreed = laptop.types(&["approvals", "agree", &role["proposal"].as_str().unwrap()[..8], "--json"]);
+    assert_eq!(object(&agreed)["kind"], "change-role");
+    assert_eq!(phone.head(), laptop.head());
+    assert_eq!(daemon.stops().code(), 0);
+}
