@@ -105,6 +105,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             refusal.code(),
             hint("countersign devices role NAME approver   (or join with another device, or ask for fewer)"),
         ),
+        E::OwnRefused(refusal @ Refusal::Policy(_)) => (
+            Exit::Refused,
+            refusal.code(),
+            hint("countersign policy set --help   (one-time codes: countersign totp setup, or totp off)"),
+        ),
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
         E::CodesLocked { .. } => (Exit::Refused, "totp-locked", hint("countersign totp unlock")),
         E::WrongOneTimeCode => (Exit::Refused, "wrong-totp", hint("type the next code that the authenticator shows")),

@@ -46,14 +46,11 @@ impl Agent {
         let subject = std::sync::Arc::new(subject);
         let about = std::sync::Arc::clone(&subject);
         self.core(move |core| core.approve_subject(&about)).await??;
-        self.send_approvals().await?;
-        // Another approver may have agreed in this moment, and have seen ours as little as we saw its own: whoever of the two was
-        // later at the relay reads both now.
-        self.refresh_approvals().await?;
-        let missing = match self.append(sign).await {
+        let missing = match self.give_and_try(sign).await {
             Ok(seq) => return Ok(Carried::Landed(seq)),
             Err(error) => error,
         };
+        // Whatever went wrong: others may have carried it out meanwhile, and then an approval is wanted no more.
         let about = std::sync::Arc::clone(&subject);
         if let Some(seq) = self.core(move |core| core.carried_out_at(&about, since)).await? {
             return Ok(Carried::Landed(seq));
@@ -65,6 +62,20 @@ impl Agent {
             }
             (error, _) => Err(error),
         }
+    }
+
+    /// Gives this device's approval, and looks once more. Another approver may have agreed in this moment, and have seen ours as little
+    /// as we saw its own: whoever of the two was later at the relay reads both now. The log is read last, so that approvals which
+    /// an entry has used up are missed together with that entry.
+    async fn give_and_try(
+        &self,
+        sign: impl Fn(&mut Core) -> Result<Vec<Verified<Entry>>, AgentError> + Send + Sync + Clone + 'static,
+    ) -> Result<u64, AgentError> {
+        let given = self.send_approvals().await;
+        self.refresh_approvals().await?;
+        self.catch_up_log().await?;
+        given?;
+        self.append(sign).await
     }
 
     pub(super) async fn outcome(&self, carried: Carried) -> Result<OutcomeView, AgentError> {

@@ -2,7 +2,7 @@
 
 use protocol::Hash;
 use protocol::approval::Subject;
-use protocol::entry::{RemoveReason, VetoOf};
+use protocol::entry::VetoOf;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Agent;
@@ -28,11 +28,10 @@ impl Agent {
         self.core(|core| core.closing()).await
     }
 
-    /// Announces the end.
+    /// Announces the end, or proposes to where the policy asks for several approvers.
     pub(crate) async fn announce_end(&self) -> Result<OutcomeView, AgentError> {
         self.catch_up_log().await?;
-        let sign = |core: &mut Core| core.sign_subject(&Subject::Closing, RemoveReason::Retired);
-        let carried = self.carry_out(Subject::Closing, sign).await?;
+        let carried = self.carry_out(Subject::Closing, Core::announce_end).await?;
         self.outcome(carried).await
     }
 

@@ -15,7 +15,7 @@ use crate::told::Exit;
 
 /// See what other approvers propose, and agree to it
 ///
-/// Where the policy asks for several approvers, the first one's 'devices remove', 'devices role' or 'policy set' proposes; the others agree here,
+/// Where the policy asks for several approvers, the first one's 'devices remove', 'devices role', 'policy set' or 'chain purge' proposes; the others agree here,
 /// and the last one carries it out. A device is let in by each approver typing its code ('countersign approve').
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign approvals list\n  countersign approvals agree 3f9c\n\n{EXIT_CODES}"))]

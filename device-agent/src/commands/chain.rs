@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use clap::Subcommand;
 
-use super::{Context, EXIT_CODES, reset, show_change, show_outcome};
+use super::{Context, EXIT_CODES, reset, show_change, show_proposal};
 use crate::core::view::{ChangeView, ClosingView, OutcomeView, short};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
@@ -74,13 +74,17 @@ async fn purge(context: &Context, door: &Door, accepted: bool) -> Result<(), Age
     let Some(closing) = closing else {
         output.progress("This announces the end of the chain. When it is carried out, the relay deletes every record.");
         confirm_end(context, door, accepted).await?;
-        let outcome: OutcomeView = door.post("/chain/closing/announce", &()).await?;
-        show_outcome(context, &outcome, "Every device is told, and each approver can stop it: countersign chain veto");
-        if let OutcomeView::Changed(_) = outcome {
-            let after = door.get::<Option<ClosingView>>("/chain/closing").await?;
-            let due = after.map_or_else(String::new, |closing| format!(", from {} on", clock::show(closing.due_at)));
-            output.progress(&format!("next: countersign chain purge   (again{due}: it carries it out)"));
-        }
+        let change = match door.post("/chain/closing/announce", &()).await? {
+            OutcomeView::Changed(change) => change,
+            OutcomeView::Proposed(proposal) => {
+                show_proposal(context, &proposal);
+                return Ok(());
+            }
+        };
+        let after = door.get::<Option<ClosingView>>("/chain/closing").await?;
+        let due = after.map_or_else(String::new, |closing| format!(", from {} on", clock::show(closing.due_at)));
+        show_change(context, &change, "Every device is told, and each approver can stop it: countersign chain veto");
+        output.progress(&format!("next: countersign chain purge   (again{due}: it carries it out)"));
         return Ok(());
     };
     output.progress(&standing(&closing));

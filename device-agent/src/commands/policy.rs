@@ -165,7 +165,10 @@ fn old_and_new(FieldView { field, from, to }: &FieldView) -> String {
 fn recap(output: &Output, plan: &PolicyPlanView) {
     cautions(output, &plan.cautions);
     if plan.others_needed > 0 && plan.refused.is_none() {
-        output.progress(&format!("{} more approvers must agree before it is in force.", plan.others_needed));
+        output.progress(&match plan.others_needed {
+            1 => "One more approver must agree before it is in force.".to_owned(),
+            more => format!("{more} more approvers must agree before it is in force."),
+        });
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         output.progress(&match allowed {
             Allowed::ByPolicy => format!("lets devices in as {} by a right one-time code alone", role.name()),
             Allowed::NotByPolicy => {
-                "--admit-totp: the policy does not name the way totp, so nobody is let in by a code alone   (countersign totp setup --mode way)".to_owned()
+                "--admit-totp: as far as this device knows, the policy does not name the way totp. Until it does, nobody is let in by a code alone   (countersign totp setup --mode way)".to_owned()
             }
         });
     }

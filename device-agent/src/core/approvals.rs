@@ -18,7 +18,7 @@ use super::settings::duration;
 use super::view::{ApprovalView, DeviceView, Event, FieldView, Here, ProposalView};
 use crate::error::AgentError;
 use crate::store::Sent;
-use crate::{clock, text};
+use crate::text;
 
 /// The id under which something is agreed to: its hash, the same on every device.
 pub(crate) fn subject_id(subject: &Subject) -> Hash {
@@ -132,11 +132,7 @@ impl Core {
             Subject::Remove(removals) => self.sign_removal(removals.clone(), reason),
             Subject::Role(change) => self.sign_role(*change),
             Subject::Policy(policy) => self.change_policy(policy, self.roster.policy_seq()),
-            Subject::Closing => {
-                let approvals = self.approvals_for(subject);
-                let entry = change::closing(self.acting(), approvals, clock::now()).map_err(AgentError::OwnForm)?;
-                self.stage(vec![entry])
-            }
+            Subject::Closing => self.announce_end(),
         }
     }
 

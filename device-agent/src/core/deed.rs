@@ -2,7 +2,7 @@
 
 use protocol::cut::{Cut, CutAt};
 use protocol::entry::{Body, DenyReason, Entry, RemoveReason, VetoOf};
-use protocol::policy::Role;
+use protocol::policy::{How, Role};
 use protocol::roster::Roster;
 use protocol::rotation::Rotation;
 use protocol::signed::Verified;
@@ -16,7 +16,7 @@ pub(super) enum Deed {
     /// The chain began.
     Founded,
     /// A device became a member.
-    Admitted { request: RequestId, device: DeviceId, role: Role },
+    Admitted { request: RequestId, device: DeviceId, role: Role, how: How },
     /// A request was denied.
     Denied { request: RequestId, device: DeviceId, reason: DenyReason },
     /// Devices were removed.
@@ -76,9 +76,12 @@ impl Deed {
         match &entry.body {
             Body::Found(_) => Self::Founded,
             Body::Admit(admit) => match entry.evidence().request() {
-                Some(request) => {
-                    Self::Admitted { request: request.id(), device: request.device.signing, role: admit.role }
-                }
+                Some(request) => Self::Admitted {
+                    request: request.id(),
+                    device: request.device.signing,
+                    role: admit.role,
+                    how: admit.how,
+                },
                 // `Entry::check` leaves the request of every admit.
                 None => Self::Unknown,
             },

@@ -2,6 +2,7 @@
 
 use protocol::DeviceId;
 use protocol::entry::{Entry, VetoOf};
+use protocol::policy::How;
 use protocol::roster::{Outcome, Roster};
 use protocol::signed::Verified;
 
@@ -163,10 +164,15 @@ impl Core {
         let one = |subject: &str, verb, rest| Words { subject: subject.to_owned(), verb, rest };
         match deed {
             Deed::Founded => one("", "founded", format!("by {by}")),
-            Deed::Admitted { device, role, .. } => {
+            Deed::Admitted { device, role, how, .. } => {
                 let role = if *role == protocol::policy::Role::Approver { "" } else { role.name() };
                 let role = if role.is_empty() { String::new() } else { format!(" as {role}") };
-                one(&self.name_of(device), "admitted", format!("by {by}{role}"))
+                let how = match how {
+                    How::Totp => ", by a one-time code",
+                    How::None => ", UNCHECKED",
+                    How::Typed | How::Ticket | How::Recovery => "",
+                };
+                one(&self.name_of(device), "admitted", format!("by {by}{role}{how}"))
             }
             Deed::Denied { device, reason, .. } => {
                 let device = format!("device {}", short(&device.to_string()));

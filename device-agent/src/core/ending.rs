@@ -1,5 +1,6 @@
 //! The end of a chain: announced, stopped, carried out.
 
+use protocol::approval::Subject;
 use protocol::change;
 use protocol::entry::{Body, Entry, VetoOf};
 use protocol::signed::Verified;
@@ -14,6 +15,14 @@ impl Core {
     /// Ends where the chain has ended: nothing in it changes any more.
     pub(super) fn must_go_on(&self) -> Result<(), AgentError> {
         if self.roster.is_closed() { Err(AgentError::Closed) } else { Ok(()) }
+    }
+
+    /// Signs and keeps the announcement that the chain is to end.
+    pub(crate) fn announce_end(&mut self) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.may_decide()?;
+        let approvals = self.approvals_for(&Subject::Closing);
+        let entry = change::closing(self.acting(), approvals, clock::now()).map_err(AgentError::OwnForm)?;
+        self.stage(vec![entry])
     }
 
     /// Signs and keeps the end of the chain, as long as the announcement stands that a person looked at.

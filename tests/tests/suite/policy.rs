@@ -90,6 +90,23 @@ fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
 }
 
 #[test]
+fn two_that_type_their_codes_at_once_let_the_device_in() {
+    let relay = Relay::start();
+    let (laptop, tablet, _phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
+    let joining = Home::new("watch").asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let (_, _) = (laptop.opens(&id), tablet.opens(&id));
+    let (first, second) = (joining.code(1), joining.code(2));
+    let approving = [(&laptop, first), (&tablet, second)]
+        .map(|(home, code)| home.starts(&["approve", &id, "--check-code", &code, "--json"]));
+    let ended: Vec<Value> = approving.map(|process| object(&process.end())).into();
+    assert!(ended.iter().any(|told| told["schema"] == "countersign.decision/1"), "{ended:?}");
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(laptop.kinds()[4..], ["admit"], "once");
+}
+
+#[test]
 fn one_deny_ends_what_another_approved() {
     let relay = Relay::start();
     let (laptop, tablet, _phone) = three(&relay);
@@ -153,4 +170,20 @@ fn what_was_agreed_to_counts_no_more_after_a_change_and_everybody_hears_of_it() 
     assert_eq!(object(&agreed)["kind"], "change-role");
     assert_eq!(phone.head(), laptop.head());
     assert_eq!(daemon.stops().code(), 0);
+}
+
+#[test]
+fn the_end_of_a_chain_is_proposed_by_one_and_announced_by_another() {
+    let relay = Relay::start();
+    let (laptop, tablet, phone) = three(&relay);
+    object(&laptop.types(&["policy", "set", "--quorum-closing", "2", "--json"]));
+    let purge = laptop.types(&["chain", "purge", "--accept-risk=purge"]);
+    assert!(purge.code() == 0 && purge.stdout.contains("PROPOSED to announce the end"), "{}", purge.stdout);
+    let id = proposed(&tablet)["proposal"].as_str().unwrap()[..8].to_owned();
+    let agreed = tablet.types(&["approvals", "agree", &id]);
+    assert_eq!(agreed.code(), 0, "{}", agreed.stderr);
+    assert!(agreed.stdout.contains("ANNOUNCED the end of the chain by 'tablet'"), "{}", agreed.stdout);
+    assert!(agreed.stderr.contains("after 7d any approver may end it"), "{}", agreed.stderr);
+    assert_eq!(phone.types(&["chain", "veto"]).code(), 0, "one approver suffices to stop it");
+    assert_eq!(laptop.kinds()[4..], ["closing", "veto"]);
 }
