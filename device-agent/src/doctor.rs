@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::core::Core;
+use crate::core::{Core, is_forked};
 use crate::dial::Endpoint;
 use crate::door::Door;
 use crate::error::AgentError;
@@ -156,7 +156,7 @@ fn log(home: &Home, unjoined: Verdict) -> Option<Finding> {
             Ok((core.fork(), format!("{} entries, all of them verified", core.roster().seq() + 1)))
         }
         None => {
-            let forked = Store::open(&home.store_file())?.evidence()?.is_some();
+            let forked = is_forked(&Store::open(&home.store_file())?)?;
             Ok((forked.then_some(0), "no fork is known (another process works with it)".to_owned()))
         }
     };

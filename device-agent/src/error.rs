@@ -214,6 +214,12 @@ pub(crate) enum AgentError {
     /// Too many own writes wait for the relay.
     #[error("so many writes wait for the relay that this one was not queued")]
     OutboxFull,
+    /// This device may not settle a fork.
+    #[error("a fork is settled by an approver of both branches, and this device is not one")]
+    MayNotSettle,
+    /// A branch that no relay takes at once.
+    #[error("the branch that would go on has more entries since the fork than a relay takes at once")]
+    BranchTooLong,
     /// The chain has ended.
     #[error("the chain is closed: nothing in it changes any more")]
     Closed,

@@ -149,6 +149,12 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OutboxFull => {
             (Exit::Refused, "outbox-full", hint("countersign status   (is the relay reached, does run run?)"))
         }
+        E::MayNotSettle => (
+            Exit::Refused,
+            "not-an-approver",
+            hint("countersign log settle   (on a device that approves on both branches)"),
+        ),
+        E::BranchTooLong => (Exit::Refused, "branch-too-long", None),
         E::Closed => (
             Exit::Refused,
             "chain-closed",
@@ -174,7 +180,7 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             ),
         ),
         E::Moved { .. } => (Exit::Unreachable, "moved", None),
-        E::Forked => (Exit::Verification, "forked", hint("countersign status")),
+        E::Forked => (Exit::Verification, "forked", hint("countersign log settle   (shows both branches)")),
         E::Unreachable { why, .. } if why.starts_with("proxy ") => (
             Exit::Unreachable,
             "unreachable",

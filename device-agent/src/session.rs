@@ -123,6 +123,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
         ToDevice::Ready(ready) => {
             agent.core(|core| core.begin_connection()).await??;
             let (pinned, forked) = agent.core(move |core| (core.is_pinned(&ready.head), core.fork().is_some())).await?;
+            let forked = forked && is_still_forked(agent).await?;
             // What the relay has beyond our head comes as a push; what it lacks, or has instead, is settled now.
             if !forked && (!ready.knows_your_head || pinned) {
                 agent.catch_up_log().await?;
@@ -166,6 +167,15 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }
+    }
+}
+
+/// At each connection a fork may turn out to be settled.
+async fn is_still_forked(agent: &Agent) -> Result<bool, AgentError> {
+    match agent.catch_up_log().await {
+        Ok(()) => Ok(false),
+        Err(AgentError::Fork { .. } | AgentError::Forked) => Ok(true),
+        Err(other) => Err(other),
     }
 }
 

@@ -215,3 +215,36 @@ impl Relay {
         self.process.end()
     }
 }
+
+fn copy(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).expect("a file") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("a file");
+    }
+}
+
+/// What a relay's operator does: stops it, keeps its data, and later puts that in the place of what was there.
+#[derive(Debug)]
+pub struct Backup(TempDir);
+
+impl Backup {
+    /// Takes one.
+    #[must_use]
+    pub fn of(relay: &mut Relay) -> Self {
+        let backup = tempfile::tempdir().expect("a folder");
+        relay.kill();
+        copy(&relay.data(), backup.path());
+        relay.start_again();
+        Self(backup)
+    }
+
+    /// Puts it in the place of what is there.
+    pub fn is_restored(&self, relay: &mut Relay) {
+        relay.kill();
+        for file in std::fs::read_dir(relay.data()).expect("a file") {
+            std::fs::remove_file(file.expect("a file").path()).expect("a file");
+        }
+        copy(self.0.path(), &relay.data());
+        relay.start_again();
+    }
+}

@@ -5,7 +5,7 @@ use protocol::limits as bounds;
 use protocol::wire::{LogPage, Purpose};
 
 use super::Agent;
-use crate::core::Divergence;
+use crate::core::{Divergence, Judged};
 use crate::error::AgentError;
 
 /// The problem with which a relay shuts a device out of a chain.
@@ -14,7 +14,7 @@ const SHUT_OUT: &str = "not-a-member";
 impl Agent {
     /// Brings the pinned log up to the relay's, or the relay's up to ours.
     pub(crate) async fn catch_up_log(&self) -> Result<(), AgentError> {
-        if self.core(|core| core.fork().is_some()).await? {
+        if self.core(|core| core.fork().is_some()).await? && !self.follow_settled().await? {
             return Err(AgentError::Forked);
         }
         self.follow().await
@@ -144,7 +144,23 @@ impl Agent {
             }
             let count = page.entries.len() as u64;
             let entries: Vec<Blob> = page.entries;
-            self.core(move |core| entries.iter().try_for_each(|entry| core.judge(entry))).await??;
+            let shown = entries.clone();
+            // An alarm is for a fork that nobody settled.
+            if let Some(seq) = self.core(move |core| core.first_stranger(&shown)).await?
+                && self.is_settled_from(seq.saturating_sub(1)).await.unwrap_or_default()
+            {
+                return Ok(());
+            }
+            let judged = self
+                .core(move |core| {
+                    entries.iter().map(|entry| core.judge(entry)).find(|it| !matches!(it, Ok(Judged::Pinned)))
+                })
+                .await?;
+            match judged {
+                None | Some(Ok(Judged::Pinned)) => {}
+                Some(Ok(Judged::Abandoned { common })) => return self.replace_at_relay(common).await,
+                Some(Err(error)) => return Err(error),
+            }
             let next = after.map_or(count - 1, |after: u64| after + count);
             // Every entry so far is pinned here, so there are no more of them than here.
             if next > own_seq {

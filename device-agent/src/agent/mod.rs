@@ -12,6 +12,7 @@ mod requests;
 mod refill;
 mod moving;
 mod ending;
+mod settling;
 mod outbox;
 mod records;
 mod rekey;

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, settle};
 use crate::clock;
 use crate::core::view::{StepView, short};
 use crate::door::Session;
@@ -27,6 +27,7 @@ enum What {
     /// Verify the whole log and every record again
     #[command(after_help = format!("Example:\n  countersign log verify\n\n{EXIT_CODES}"))]
     Verify,
+    Settle(settle::Args),
 }
 
 #[derive(Serialize)]
@@ -36,9 +37,10 @@ struct Shown<'a> {
 
 /// Shows or verifies.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
-    let door = context.door(Session::NotNeeded).await?;
     match args.what {
+        What::Settle(args) => return settle::run(context, args).await,
         What::Show => {
+            let door = context.door(Session::NotNeeded).await?;
             let entries: Vec<StepView> = door.get("/log").await?;
             context.result("countersign.log/1", &Shown { entries: &entries }, |output| {
                 for step in &entries {
@@ -54,6 +56,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
             });
         }
         What::Verify => {
+            let door = context.door(Session::NotNeeded).await?;
             let counts: VerifiedCounts = door.post("/log/verify", &()).await?;
             context.result("countersign.log-verified/1", &counts, |output| {
                 output.line(&format!(

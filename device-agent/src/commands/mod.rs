@@ -23,6 +23,7 @@ mod approvals;
 mod export;
 mod rekey;
 mod record;
+mod settle;
 mod log;
 mod credential;
 mod relay;

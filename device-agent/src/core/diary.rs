@@ -130,9 +130,13 @@ impl Core {
 
     /// The diary, from the founding on.
     pub(crate) fn diary(&self) -> Result<Vec<StepView>, AgentError> {
-        let mut roster: Option<Roster> = None;
-        let mut steps = Vec::with_capacity(self.log.len());
-        for entry in &self.log {
+        Ok(self.steps(None, &self.log))
+    }
+
+    /// Entries that were verified, and follow on a roster, in words.
+    pub(super) fn steps(&self, mut roster: Option<Roster>, entries: &[Verified<Entry>]) -> Vec<StepView> {
+        let mut steps = Vec::with_capacity(entries.len());
+        for entry in entries {
             let deed = Deed::of(roster.as_ref(), entry);
             let Words { subject, verb, rest } = self.words(entry, &deed);
             steps.push(StepView {
@@ -150,9 +154,9 @@ impl Core {
                 None => Roster::found(entry),
                 Some(roster) => roster.apply(entry),
             };
-            roster = Some(after.map_err(AgentError::BadEntry)?);
+            roster = after.ok();
         }
-        Ok(steps)
+        steps
     }
 
     fn words(&self, entry: &Verified<Entry>, deed: &Deed) -> Words {

@@ -23,6 +23,18 @@ pub(crate) enum Divergence {
     NotNext,
 }
 
+/// What an entry of the relay's log is, compared with the pinned one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// It is pinned.
+    Pinned,
+    /// It begins a branch that was abandoned by a settle.
+    Abandoned {
+        /// Position of the last entry before it.
+        common: u64,
+    },
+}
+
 impl Core {
     /// Takes entries in order. Those that continue the log are verified, applied, pinned and told; known ones are passed over.
     pub(crate) fn take_entries(&mut self, entries: &[Blob]) -> Result<Divergence, AgentError> {
@@ -47,6 +59,9 @@ impl Core {
             self.store.pin(&entries)?;
             self.roster = roster;
             self.log.extend(entries);
+            if fresh.iter().any(|fresh| matches!(fresh.deed, Deed::Settled { .. })) {
+                self.stand()?;
+            }
             self.follow_epoch();
             let pinned: Vec<Verified<Entry>> = fresh.iter().map(|fresh| fresh.entry.clone()).collect();
             for fresh in &fresh {
@@ -59,10 +74,13 @@ impl Core {
     }
 
     /// Judges an entry that stands where the pinned log has another: a fork if it is validly signed by somebody who could.
-    pub(crate) fn judge(&mut self, bytes: &[u8]) -> Result<(), AgentError> {
+    pub(crate) fn judge(&mut self, bytes: &[u8]) -> Result<Judged, AgentError> {
         let entry = Verified::<Entry>::from_bytes(bytes).map_err(AgentError::BadForm)?;
         if self.roster.position(&entry.hash()).is_some() {
-            return Ok(());
+            return Ok(Judged::Pinned);
+        }
+        if self.is_abandoned(&entry.hash()) {
+            return Ok(Judged::Abandoned { common: entry.seq.saturating_sub(1) });
         }
         let parent = entry.prev.and_then(|prev| self.roster.position(&prev));
         let Some(parent) = parent.filter(|parent| parent.seq < self.roster.seq()) else {

@@ -24,6 +24,7 @@ mod credential;
 mod ending;
 mod resets;
 mod recovery;
+mod forks;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +50,8 @@ use crate::text;
 use crate::{clock, limits};
 
 pub(crate) use decide::admit_subject;
-pub(crate) use entries::Divergence;
+pub(crate) use entries::{Divergence, Judged};
+pub(crate) use forks::{Branch, Shown, is_forked};
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use policy::{NO_CHECK, PolicyWish};
@@ -135,13 +137,6 @@ impl Core {
         if keyring.epoch_key().key_id(keyring.epoch()) != epoch_key.key_id(keyring.epoch()) {
             keys::keep(home, &secrets.keys, &keyring);
         }
-        let standing = match store.evidence()? {
-            None => LogStanding::Whole,
-            Some((entry, _)) => {
-                let seq = Verified::<Entry>::from_bytes(&entry).map(|entry| entry.seq).unwrap_or_default();
-                LogStanding::Forked { seq }
-            }
-        };
         let long_ago = clock::now().saturating_sub(limits::SIGHTINGS_KEPT);
         store.forget_sightings(long_ago)?;
         store.forget_verdicts(long_ago)?;
@@ -157,7 +152,7 @@ impl Core {
             claims: BTreeMap::new(),
             stale: BTreeSet::new(),
             events,
-            standing,
+            standing: LogStanding::Whole,
             unopened,
             telling: Telling::Nobody,
             approvals: Vec::new(),
@@ -165,6 +160,7 @@ impl Core {
             codes_right: Vec::new(),
             own_address: None,
         };
+        core.stand()?;
         core.adopt_staged()?;
         core.load_approvals()?;
         Ok(core)

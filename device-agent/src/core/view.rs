@@ -411,6 +411,28 @@ pub(crate) struct ResetView {
     pub(crate) remaining: u64,
 }
 
+/// Two branches of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForkView {
+    /// Verified: position of the first entry in which they differ.
+    pub(crate) seq: u64,
+    /// The one that is pinned here.
+    pub(crate) pinned: BranchView,
+    /// The other one, as far as it was shown.
+    pub(crate) other: BranchView,
+}
+
+/// A branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BranchView {
+    /// Verified: hash of its first entry, which names it.
+    pub(crate) first: String,
+    /// Its entries in words.
+    pub(crate) steps: Vec<StepView>,
+    /// Verified: whether this device is an approver at its end.
+    pub(crate) approver_here: bool,
+}
+
 /// The relay of this device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RelayView {

@@ -88,6 +88,13 @@ pub(crate) struct VetoOrdered {
     pub(crate) id: Option<String>,
 }
 
+/// Ends a fork.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SettleOrdered {
+    /// A prefix of the hash of the first entry of the branch that goes on.
+    pub(crate) keep: String,
+}
+
 /// A relay to move to.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MoveAsked {

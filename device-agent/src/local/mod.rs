@@ -7,6 +7,7 @@ mod policy;
 mod totp;
 mod relay;
 mod ending;
+mod forks;
 mod serve;
 mod export;
 pub(crate) mod recovery;
@@ -122,6 +123,8 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/chain/closing/announce", post(ending::announce))
         .route("/chain/closing/end", post(ending::end))
         .route("/chain/veto", post(ending::veto))
+        .route("/log/fork", get(forks::show))
+        .route("/log/settle", post(forks::settle))
         .route("/relay", get(relay::show))
         .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))

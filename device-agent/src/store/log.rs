@@ -125,10 +125,48 @@ impl Store {
         Ok(())
     }
 
-    /// The first evidence of a fork: the entry's bytes and when it was found.
-    pub(crate) fn evidence(&self) -> Result<Option<(Vec<u8>, u64)>, AgentError> {
-        let mut query = self.db.prepare_cached("SELECT entry, found_at FROM evidence ORDER BY found_at LIMIT 1")?;
-        let row = query.query_row([], |row| Ok((row.get(0)?, unsigned(row.get(1)?)))).optional()?;
-        Ok(row)
+    /// Evidence of forks: the entries' bytes and when they were found.
+    pub(crate) fn evidence(&self) -> Result<Vec<(Vec<u8>, u64)>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT entry, found_at FROM evidence ORDER BY found_at")?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Pins another branch after the last common entry. What it replaces is kept as evidence; records that it does not carry go, and the
+    /// feed is read anew.
+    pub(crate) fn go_over(
+        &mut self,
+        common: u64,
+        fresh: &[Verified<Entry>],
+        old: &[Verified<Entry>],
+        gone: &[Hash],
+        at: u64,
+    ) -> Result<(), AgentError> {
+        let tx = self.db.transaction()?;
+        tx.execute("DELETE FROM log WHERE seq > ?1", [signed(common)])?;
+        for entry in fresh {
+            tx.execute(
+                "INSERT INTO log VALUES (?1, ?2, ?3)",
+                params![signed(entry.seq), entry.hash().as_bytes(), entry.bytes().as_ref()],
+            )?;
+        }
+        for entry in old {
+            tx.execute(
+                "INSERT OR IGNORE INTO evidence VALUES (?1, ?2, ?3)",
+                params![entry.hash().as_bytes(), entry.bytes().as_ref(), signed(at)],
+            )?;
+        }
+        for hash in gone {
+            tx.execute("DELETE FROM records WHERE hash = ?1", [hash.as_bytes()])?;
+        }
+        // What is left of lines and items is what the last record of each says.
+        tx.execute_batch(
+            "DELETE FROM lines; DELETE FROM items;
+             INSERT INTO lines SELECT writer, max(counter), hash FROM records GROUP BY writer;
+             INSERT INTO items SELECT collection, id, hash FROM
+               (SELECT collection, id, hash, max(arrival) FROM records GROUP BY collection, id);
+             DELETE FROM outbox_entry; DELETE FROM settings WHERE name = 'cursor';",
+        )?;
+        Ok(tx.commit()?)
     }
 }

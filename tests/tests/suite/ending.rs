@@ -93,13 +93,20 @@ fn a_closed_chain_is_told_to_everybody_read_and_exported_and_takes_nothing_more(
 }
 
 #[test]
-fn what_more_than_one_approver_must_announce_is_proposed_by_one() {
+fn where_it_takes_two_approvers_one_proposes_the_end_and_the_other_announces_it() {
     let relay = Relay::start();
     let quorums = |policy: &Policy| Quorums { closing: 2, ..policy.quorums };
     let (laptop, _) = with_policy(&relay, |policy| Policy { quorums: quorums(&policy), ..policy });
-    let proposed = laptop.reads(&PURGE);
-    assert_eq!((proposed["kind"].as_str(), proposed["more_needed"].as_u64()), (Some("closing"), Some(1)));
-    assert_eq!(laptop.kinds(), ["found", "admit", "change-policy"]);
+    let phone = Home::new("phone");
+    phone.joins(&relay.origin(), &laptop);
+    let proposed = laptop.types(&PURGE);
+    assert_eq!(proposed.code(), 0, "{}", proposed.stderr);
+    assert!(proposed.stdout.contains("PROPOSED to announce the end of the chain"), "{}", proposed.stdout);
+    assert_eq!(laptop.kinds(), ["found", "admit", "change-policy", "admit"]);
+    let announced = phone.types(&PURGE);
+    let said = "ANNOUNCED the end of the chain by 'phone'";
+    assert!(announced.stdout.contains(said), "{}{}", announced.stdout, announced.stderr);
+    assert_eq!(laptop.types(&["chain", "veto"]).code(), 0, "one suffices to stop it");
 }
 
 #[test]

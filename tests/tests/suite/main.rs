@@ -35,3 +35,4 @@ mod moving;
 mod ending;
 mod resets;
 mod recovery;
+mod forks;

@@ -1,13 +1,12 @@
 //! A relay that burned down, was emptied, or came back from an old backup: any member fills it, and nobody joins again.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_tests::actor::{Member, Reach};
 use countersign_tests::home::Home;
 use countersign_tests::liar::{Fate, Liar, Lie};
-use countersign_tests::relay::Relay;
+use countersign_tests::relay::{Backup, Relay};
 use countersign_tests::wait;
 use protocol::Verified;
 use protocol::code::SyncCode;
@@ -29,35 +28,6 @@ fn lived(origin: &str) -> (Home, Home) {
     assert_eq!(phone.puts("first", "hello").code(), 0);
     assert_eq!(laptop.gets("first"), "hello");
     (laptop, phone)
-}
-
-fn copy(from: &Path, to: &Path) {
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-    }
-}
-
-/// What a relay's operator does: stops it, keeps its data, and later puts that in the place of what was there.
-struct Backup(tempfile::TempDir);
-
-impl Backup {
-    fn of(relay: &mut Relay) -> Self {
-        let backup = tempfile::tempdir().unwrap();
-        relay.kill();
-        copy(&relay.data(), backup.path());
-        relay.start_again();
-        Self(backup)
-    }
-
-    fn is_restored(&self, relay: &mut Relay) {
-        relay.kill();
-        for file in std::fs::read_dir(relay.data()).unwrap() {
-            std::fs::remove_file(file.unwrap().path()).unwrap();
-        }
-        copy(self.0.path(), &relay.data());
-        relay.start_again();
-    }
 }
 
 #[test]

@@ -1,0 +1,344 @@
+//! Two branches of one log: seen side by side, settled by an approver of both, and followed by whoever stood on the other one.
+
+use std::collections::HashSet;
+
+use data_encoding::BASE64;
+use protocol::cbor::Blob;
+use protocol::change;
+use protocol::entry::{Body, Entry};
+use protocol::keyring::Acting;
+use protocol::record::{Record, check_cited};
+use protocol::roster::Roster;
+use protocol::signed::Verified;
+use protocol::{Hash, limits};
+use zeroize::Zeroizing;
+
+use super::diary::Fresh;
+use super::replay::replay_verified;
+use super::view::{BranchView, ForkView};
+use super::{Core, LogStanding, keys};
+use crate::clock;
+use crate::core::deed::Deed;
+use crate::error::AgentError;
+use crate::store::{Earlier, NewDraft, Store};
+
+/// A branch that leaves the pinned log before its head.
+#[derive(Debug, Clone)]
+pub(crate) struct Branch {
+    /// Position of the last entry that both have.
+    common: u64,
+    /// What follows there, verified and applied.
+    entries: Vec<Verified<Entry>>,
+    /// The roster at its end.
+    roster: Roster,
+}
+
+/// What the relay shows where this device saw a fork.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// Another branch.
+    Other(Box<Branch>),
+    /// The pinned log, which goes on there.
+    Pinned,
+    /// Nothing but the pinned log.
+    Nothing,
+}
+
+impl Core {
+    /// Position of the first entry in which the branches differ.
+    pub(crate) fn fork_seq(&self) -> Option<u64> {
+        self.fork().filter(|seq| *seq > 0)
+    }
+
+    /// Reads what a relay shows after the last common entry.
+    pub(crate) fn read_shown(&self, shown: &[Blob]) -> Result<Shown, AgentError> {
+        let mut branch: Option<Branch> = None;
+        for bytes in shown {
+            let entry = Verified::<Entry>::from_bytes(bytes).map_err(AgentError::BadForm)?;
+            branch = match branch.take() {
+                None if self.is_pinned(&entry.hash()) => None,
+                None if entry.prev == Some(self.roster.head()) => return Ok(Shown::Pinned),
+                None => Some(self.branch_from(entry)?),
+                Some(Branch { common, mut entries, roster }) => {
+                    let roster = roster.apply(&entry).map_err(AgentError::BadEntry)?;
+                    entries.push(entry);
+                    Some(Branch { common, entries, roster })
+                }
+            };
+        }
+        Ok(branch.map_or(Shown::Nothing, |branch| Shown::Other(Box::new(branch))))
+    }
+
+    /// The branch that begins with an entry.
+    fn branch_from(&self, entry: Verified<Entry>) -> Result<Branch, AgentError> {
+        let stray = AgentError::Lie { what: "the relay shows another log than the one pinned here".to_owned() };
+        let Some(common) = entry.prev.and_then(|prev| self.roster.position(&prev)).map(|at| at.seq) else {
+            return Err(stray);
+        };
+        let base = replay_verified(self.up_to(common))?;
+        let roster = base.apply(&entry).map_err(AgentError::BadEntry)?;
+        Ok(Branch { common, entries: vec![entry], roster })
+    }
+
+    fn up_to(&self, seq: u64) -> &[Verified<Entry>] {
+        self.log.get(..self.log.partition_point(|entry| entry.seq <= seq)).unwrap_or_default()
+    }
+
+    fn after(&self, seq: u64) -> &[Verified<Entry>] {
+        self.log.get(self.log.partition_point(|entry| entry.seq <= seq)..).unwrap_or_default()
+    }
+
+    /// The branch of which this device kept the first entry, where no relay shows more of it.
+    pub(crate) fn kept_branch(&self) -> Result<Option<Branch>, AgentError> {
+        let Some((bytes, _)) = self.unsettled()? else { return Ok(None) };
+        let entry = Verified::<Entry>::from_bytes(&bytes).map_err(AgentError::BadForm)?;
+        self.branch_from(entry).map(Some)
+    }
+
+    /// Both branches in words, and whether this device may settle.
+    pub(crate) fn fork_view(&self, branch: &Branch) -> ForkView {
+        let base = replay_verified(self.up_to(branch.common)).ok();
+        let own = self.after(branch.common);
+        let approves = |roster: &Roster| roster.approver(&self.keys.id()).is_some();
+        let view = |entries: &[Verified<Entry>], roster: &Roster| BranchView {
+            first: entries.first().map(|entry| entry.hash().to_string()).unwrap_or_default(),
+            steps: self.steps(base.clone(), entries),
+            approver_here: approves(roster),
+        };
+        ForkView {
+            seq: branch.common + 1,
+            pinned: view(own, &self.roster),
+            other: view(&branch.entries, &branch.roster),
+        }
+    }
+
+    /// Signs and keeps that the pinned branch goes on: the batch that takes the other one's place at a relay.
+    pub(crate) fn settle_here(&mut self, branch: &Branch) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.may_settle(branch)?;
+        self.must_hold_keys()?;
+        let abandoned = branch.entries.first().map(Verified::hash).ok_or_else(nothing)?;
+        let own = self.after(branch.common).to_vec();
+        let staged = self.staged()?;
+        // What was signed before this process ended is repeated.
+        let same = |entry: &&Verified<Entry>| {
+            entry.prev == Some(self.roster.head())
+                && matches!(&entry.body, Body::Settle(settle) if settle.abandoned == abandoned)
+        };
+        let settle = match staged.first().filter(same) {
+            Some(settle) => settle.clone(),
+            None => self.sign_settle(self.acting(), abandoned)?,
+        };
+        self.roster.clone().apply(&settle).map_err(AgentError::OwnRefused)?;
+        self.store.stage_entries(std::slice::from_ref(&settle))?;
+        within(own.into_iter().chain([settle]).collect())
+    }
+
+    /// Signs that the other branch goes on. This device follows it once the relay has that.
+    pub(crate) fn settle_there(&mut self, branch: &Branch) -> Result<(Branch, Vec<Verified<Entry>>), AgentError> {
+        self.may_settle(branch)?;
+        let abandoned = self.after(branch.common).first().map(Verified::hash).ok_or_else(nothing)?;
+        let base = replay_verified(self.up_to(branch.common))?;
+        let known = self.keyring.epoch_key_of(base.epoch()).unwrap_or(self.keyring.epoch_key());
+        let log: Vec<_> = self.up_to(branch.common).iter().chain(&branch.entries).cloned().collect();
+        let (keyring, unopened) = keys::open(&log, &branch.roster, &self.keys, known)?;
+        if unopened.is_some() {
+            return Err(AgentError::Lie { what: "the keys of the other branch do not open here".to_owned() });
+        }
+        let acting = Acting { keys: &self.keys, roster: &branch.roster, keyring: &keyring };
+        let settle = self.sign_settle(acting, abandoned)?;
+        let roster = branch.roster.clone().apply(&settle).map_err(AgentError::OwnRefused)?;
+        let entries: Vec<_> = branch.entries.iter().cloned().chain([settle]).collect();
+        Ok((Branch { common: branch.common, entries: entries.clone(), roster }, within(entries)?))
+    }
+
+    fn sign_settle(&self, acting: Acting<'_>, abandoned: Hash) -> Result<Verified<Entry>, AgentError> {
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        change::settle(acting, abandoned, clock::now(), &mut rng).map_err(AgentError::OwnForm)
+    }
+
+    fn may_settle(&self, branch: &Branch) -> Result<(), AgentError> {
+        let approves = |roster: &Roster| roster.approver(&self.keys.id()).is_some();
+        if approves(&self.roster) && approves(&branch.roster) { Ok(()) } else { Err(AgentError::MayNotSettle) }
+    }
+
+    /// Whether another branch was settled upon by somebody who could: it names the first entry of the pinned one that it leaves, and
+    /// its signer is an approver there, as this device knows it. A removed device settles nothing.
+    pub(crate) fn is_settled_upon(&self, branch: &Branch) -> bool {
+        let Some(own) = self.after(branch.common).first().map(Verified::hash) else { return false };
+        branch.entries.iter().any(|entry| {
+            matches!(&entry.body, Body::Settle(settle) if settle.abandoned == own)
+                && self.roster.approver(&entry.signer()).is_some()
+        })
+    }
+
+    /// Goes over to another branch: pinned in the place of this one, which is kept as evidence. What was written on this one alone goes.
+    pub(crate) fn go_over(&mut self, branch: Branch) -> Result<(), AgentError> {
+        let (old, fresh) = (self.after(branch.common).to_vec(), branch.entries);
+        let mut roster = replay_verified(self.up_to(branch.common))?;
+        let mut told = Vec::new();
+        for entry in &fresh {
+            let deed = Deed::of(Some(&roster), entry);
+            roster = roster.apply(entry).map_err(AgentError::BadEntry)?;
+            told.push(Fresh { entry: entry.clone(), deed, members: roster.people_count() });
+        }
+        let gone = self.gone_with(&roster)?;
+        self.queue_again(&gone)?;
+        self.store.go_over(branch.common, &fresh, &old, &gone, clock::now())?;
+        self.log.truncate(self.log.partition_point(|entry| entry.seq <= branch.common));
+        self.log.extend(fresh);
+        let known = self.keyring.epoch_key_of(roster.epoch()).unwrap_or(self.keyring.epoch_key()).clone();
+        self.roster = roster;
+        match keys::open(&self.log, &self.roster, &self.keys, &known) {
+            Ok((keyring, unopened)) => {
+                keys::keep(&self.home, &self.keys, &keyring);
+                (self.keyring, self.unopened) = (keyring, unopened);
+            }
+            Err(error) => tracing::warn!(%error, "the keys of the branch that goes on do not open here"),
+        }
+        self.pending.clear();
+        self.stand()?;
+        for fresh in &told {
+            self.announce(fresh)?;
+        }
+        let pinned: Vec<Verified<Entry>> = told.iter().map(|fresh| fresh.entry.clone()).collect();
+        self.drop_void(&pinned)?;
+        self.retry_aside()
+    }
+
+    /// Queues what this device wrote last, of what goes: it is written anew where its place is free, and its person asked where not.
+    fn queue_again(&mut self, gone: &[Hash]) -> Result<(), AgentError> {
+        for hash in gone {
+            let Some(row) = self.store.record_by_hash(hash)? else { continue };
+            let record = Verified::<Record>::from_bytes(&row.header)
+                .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
+            let is_current = self.store.current(&record.collection, &record.id)? == Some(*hash);
+            let Some(ciphertext) = row.ciphertext.filter(|_| is_current && record.signer() == self.keys.id()) else {
+                continue;
+            };
+            let Ok(item) = self.open_record(&record, &ciphertext) else { continue };
+            let Ok(value) = BASE64.decode(item.value.as_bytes()).map(Zeroizing::new) else { continue };
+            let mut base = record.base;
+            while let Some(replaced) = base.filter(|base| gone.contains(base)) {
+                let row = self.store.record_by_hash(&replaced)?;
+                base =
+                    row.and_then(|row| Verified::<Record>::from_bytes(&row.header).ok()).and_then(|record| record.base);
+            }
+            self.store.queue(&NewDraft {
+                collection: &item.collection,
+                id: &item.id,
+                value: Some(&value),
+                base,
+                at: record.at,
+                refused: Earlier::Stay,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The records that another roster does not carry, with what comes later in their writers' lines and what replaced them.
+    fn gone_with(&self, roster: &Roster) -> Result<Vec<Hash>, AgentError> {
+        let (mut gone, mut broken, mut after) = (Vec::new(), HashSet::new(), 0);
+        loop {
+            let page = self.store.records_after(after, 256)?;
+            if page.is_empty() {
+                return Ok(gone);
+            }
+            for (arrival, row) in page {
+                after = arrival;
+                let record = Verified::<Record>::from_bytes(&row.header)
+                    .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
+                let base_is_gone = record.base.is_some_and(|base| gone.contains(&base));
+                if broken.contains(&record.signer()) || base_is_gone || check_cited(roster, &record).is_err() {
+                    broken.insert(record.signer());
+                    gone.push(record.hash());
+                }
+            }
+        }
+    }
+
+    /// Takes what follows the pinned head, on a forked log, if a settle is in it that names the other branch. Else nothing changes.
+    pub(crate) fn take_settle(&mut self, entries: &[Blob]) -> Result<(), AgentError> {
+        let Some((bytes, _)) = self.unsettled()? else { return Ok(()) };
+        let evidence = Verified::<Entry>::from_bytes(&bytes).map_err(AgentError::BadForm)?.hash();
+        for bytes in entries {
+            let entry = Verified::<Entry>::from_bytes(bytes).map_err(AgentError::BadForm)?;
+            if matches!(&entry.body, Body::Settle(settle) if settle.abandoned == evidence) {
+                return self.take_entries(entries).map(|_| ());
+            }
+        }
+        Ok(())
+    }
+
+    /// Evidence that no settle of the pinned log has named, nor anything that follows on what one named.
+    pub(super) fn unsettled(&self) -> Result<Option<(Vec<u8>, u64)>, AgentError> {
+        unsettled(&self.log, &self.store)
+    }
+
+    /// The first entry of a page that is not pinned, as a position.
+    pub(crate) fn first_stranger(&self, entries: &[Blob]) -> Option<u64> {
+        let verified = entries.iter().filter_map(|bytes| Verified::<Entry>::from_bytes(bytes).ok());
+        verified.into_iter().find(|entry| !self.is_pinned(&entry.hash())).map(|entry| entry.seq)
+    }
+
+    /// Whether an entry is the first of a branch that was abandoned.
+    pub(super) fn is_abandoned(&self, hash: &Hash) -> bool {
+        self.log.iter().any(|entry| matches!(&entry.body, Body::Settle(settle) if settle.abandoned == *hash))
+    }
+
+    /// The entries with which a relay that still has an abandoned branch is brought to this one: from the last common one to the settle.
+    pub(crate) fn replacement(&self, common: u64) -> Result<Vec<Verified<Entry>>, AgentError> {
+        let own = self.after(common);
+        let end = own.iter().position(|entry| matches!(entry.body, Body::Settle(_))).ok_or_else(nothing)?;
+        within(own.iter().take(end + 1).cloned().collect())
+    }
+
+    /// Finds out anew whether the log is forked.
+    pub(super) fn stand(&mut self) -> Result<(), AgentError> {
+        self.standing = match self.unsettled()? {
+            None => LogStanding::Whole,
+            Some((entry, _)) => {
+                let seq = Verified::<Entry>::from_bytes(&entry).map(|entry| entry.seq).unwrap_or_default();
+                LogStanding::Forked { seq }
+            }
+        };
+        Ok(())
+    }
+}
+
+/// A relay takes no longer branch at once.
+fn within(entries: Vec<Verified<Entry>>) -> Result<Vec<Verified<Entry>>, AgentError> {
+    if entries.len() <= limits::APPEND_ENTRIES_MAX { Ok(entries) } else { Err(AgentError::BranchTooLong) }
+}
+
+fn nothing() -> AgentError {
+    AgentError::NotFound { what: "a fork of this log".to_owned() }
+}
+
+/// Whether the log of a store is forked.
+pub(crate) fn is_forked(store: &Store) -> Result<bool, AgentError> {
+    let log: Result<Vec<_>, _> = store.log()?.iter().map(|bytes| Verified::<Entry>::from_bytes(bytes)).collect();
+    Ok(unsettled(&log.map_err(AgentError::BadForm)?, store)?.is_some())
+}
+
+fn unsettled(log: &[Verified<Entry>], store: &Store) -> Result<Option<(Vec<u8>, u64)>, AgentError> {
+    let abandoned = log.iter().filter_map(|entry| match &entry.body {
+        Body::Settle(settle) => Some(settle.abandoned),
+        _ => None,
+    });
+    let mut settled: HashSet<Hash> = abandoned.collect();
+    let pinned: HashSet<Hash> = log.iter().map(Verified::hash).collect();
+    let mut evidence = Vec::new();
+    for (bytes, at) in store.evidence()? {
+        evidence.push((Verified::<Entry>::from_bytes(&bytes).map_err(AgentError::BadForm)?, at));
+    }
+    evidence.sort_by_key(|(entry, _)| entry.seq);
+    for (entry, at) in evidence {
+        let follows = entry.prev.is_some_and(|prev| settled.contains(&prev));
+        if follows || settled.contains(&entry.hash()) {
+            settled.insert(entry.hash());
+        } else if !pinned.contains(&entry.hash()) {
+            return Ok(Some((entry.bytes().to_vec(), at)));
+        }
+    }
+    Ok(None)
+}

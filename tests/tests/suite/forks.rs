@@ -1,0 +1,131 @@
+//! Two branches of one log: settled by an approver of both, and nobody else; whoever stood on the other one goes over.
+
+use countersign_tests::actor::Reach;
+use countersign_tests::home::Home;
+use countersign_tests::relay::{Backup, Relay};
+use protocol::policy::Role;
+use protocol::wire::Purpose;
+use serde_json::Value;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text.lines().next().unwrap()).unwrap()
+}
+
+/// Both branches, as a device that saw the fork shows them.
+fn shown(home: &Home) -> Value {
+    let shown = home.types(&["log", "settle", "--json"]);
+    assert_eq!(shown.code(), 8, "{}{}", shown.stdout, shown.stderr);
+    assert!(shown.stderr.contains("countersign log settle --keep"), "{}", shown.stderr);
+    json(&shown.stdout)
+}
+
+/// The relay came back from an old backup. The laptop had changed the code meanwhile, the phone was away, and changes it as well.
+fn torn() -> (Relay, Home, Home) {
+    let mut relay = Relay::start();
+    let (laptop, phone) = (Home::new("laptop"), Home::new("phone"));
+    laptop.founds(&relay.origin());
+    phone.joins(&relay.origin(), &laptop);
+    assert_eq!(phone.puts("both", "common").code(), 0);
+    assert_eq!(laptop.gets("both"), "common");
+    let backup = Backup::of(&mut relay);
+    assert_eq!(laptop.types(&["code", "rotate"]).code(), 0);
+    assert_eq!(laptop.puts("mine", "by the laptop").code(), 0);
+    backup.is_restored(&mut relay);
+    assert_eq!(phone.types(&["code", "rotate"]).code(), 0);
+    assert_eq!(phone.puts("theirs", "by the phone").code(), 0);
+    let alarm = laptop.types(&["code", "rotate"]);
+    assert_eq!(alarm.code(), 8, "{}", alarm.stderr);
+    (relay, laptop, phone)
+}
+
+/// Both stand on one log, which verifies, and both write.
+fn are_one(laptop: &Home, phone: &Home) {
+    for (from, to) in [(laptop, phone), (phone, laptop)] {
+        assert_eq!(from.puts("after", "goes on").code(), 0);
+        assert_eq!(to.gets("after"), "goes on");
+    }
+    assert_eq!(laptop.head(), phone.head());
+    assert_eq!(laptop.words(), phone.words());
+    for home in [laptop, phone] {
+        assert_eq!(home.kinds(), ["found", "admit", "rotate", "settle"]);
+        assert_eq!(home.gets("both"), "common");
+        assert_eq!(home.fails(&["log", "verify"]).0, 0);
+        assert_eq!(home.fails(&["log", "settle"]), (5, "not-found".to_owned()));
+    }
+}
+
+#[test]
+fn the_pinned_branch_is_kept_and_the_device_of_the_other_one_goes_over() {
+    let (_relay, laptop, phone) = torn();
+    let fork = shown(&laptop);
+    assert_eq!(fork["seq"], 2);
+    for (branch, by) in [("pinned", "'laptop'"), ("other", "'phone'")] {
+        assert_eq!(
+            (&fork[branch]["steps"][0]["kind"], &fork[branch]["steps"][0]["by"]),
+            (&"rotate".into(), &by.into())
+        );
+        assert_eq!(fork[branch]["approver_here"], true);
+    }
+    let daemon = phone.runs();
+    assert_eq!(laptop.fails(&["log", "settle", "--keep", "ffffffff"]), (5, "not-found".to_owned()));
+    let kept = laptop.reads(&["log", "settle", "--keep", &fork["pinned"]["first"].as_str().unwrap()[..8]]);
+    assert_eq!(kept["kind"], "settle");
+    let _ = daemon.says("SETTLED the fork by 'laptop'");
+    are_one(&laptop, &phone);
+    assert_eq!(phone.gets("mine"), "by the laptop");
+    // What the phone wrote on its branch alone is gone with that, and written anew.
+    assert_eq!(daemon.stops().code(), 0);
+    assert_eq!(phone.gets("theirs"), "by the phone");
+    assert_eq!(laptop.gets("theirs"), "by the phone");
+}
+
+#[test]
+fn the_other_branch_is_kept_and_this_device_goes_over_itself() {
+    let (_relay, laptop, phone) = torn();
+    let fork = shown(&laptop);
+    let kept = laptop.types(&["log", "settle", "--keep", fork["other"]["first"].as_str().unwrap()]);
+    assert_eq!(kept.code(), 0, "{}", kept.stderr);
+    are_one(&laptop, &phone);
+    assert_eq!(laptop.gets("theirs"), "by the phone");
+    assert_eq!(phone.gets("mine"), "by the laptop");
+    assert_eq!(laptop.types(&["status"]).code(), 0);
+}
+
+#[test]
+fn a_removed_device_settles_nothing_and_its_branch_is_replaced() {
+    let mut relay = Relay::start();
+    let (laptop, watch) = (Home::new("laptop"), Home::new("watch"));
+    laptop.founds(&relay.origin());
+    watch.joins(&relay.origin(), &laptop);
+    let mut thief = laptop.admits(Reach::to(&relay), "thief");
+    let backup = Backup::of(&mut relay);
+    assert_eq!(laptop.types(&["devices", "remove", "thief", "--reason", "lost"]).code(), 0);
+    assert_eq!(watch.kinds().len(), 4);
+    backup.is_restored(&mut relay);
+    let friend = thief.joined_by("friend", Role::Approver);
+    // Whoever was removed cannot settle: not even with the very entry that an approver would sign.
+    let removal = laptop.reads(&["log", "show"])["entries"][3]["hash"].as_str().unwrap().to_owned();
+    let settle =
+        protocol::change::settle(thief.acting(), removal.parse().unwrap(), 0, &mut countersign_tests::actor::rng());
+    let settle = settle.unwrap();
+    let _ = thief.append(&[settle.bytes()], Purpose::New);
+    let alarm = laptop.types(&["devices", "role", "watch", "reader"]);
+    assert_eq!(alarm.code(), 8, "{}", alarm.stderr);
+    let fork = shown(&laptop);
+    assert_eq!(fork["other"]["steps"][0]["kind"], "admit");
+    let kept = laptop.types(&["log", "settle", "--keep", fork["pinned"]["first"].as_str().unwrap()]);
+    assert_eq!(kept.code(), 0, "{}", kept.stderr);
+    assert_eq!(laptop.types(&["status"]).code(), 0);
+    for gone in [&thief, &friend] {
+        assert_eq!(gone.read("/log").told(), "403 not-a-member");
+    }
+    assert_eq!(watch.puts("first", "hello").code(), 0);
+    assert_eq!(laptop.gets("first"), "hello");
+    assert_eq!(watch.head(), laptop.head());
+    assert_eq!(laptop.kinds(), ["found", "admit", "admit", "remove", "settle"]);
+    // The same backup again: what was settled is no second alarm.
+    backup.is_restored(&mut relay);
+    let _ = Reach::to(&relay);
+    assert_eq!(laptop.puts("second", "after another fire").code(), 0);
+    assert_eq!(watch.gets("second"), "after another fire");
+}
