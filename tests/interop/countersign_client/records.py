@@ -138,9 +138,12 @@ class Gate(Feed):
         self._check_epoch(roster, record)
         self._check_place(held)
         check_ciphertext(held)
-        if record.body.operation == PUT and held.ciphertext is None:
-            raise Problem("other-ciphertext", "a put without a ciphertext")
+        self._check_content(held)
         return self._follow(held)
+
+    def _check_content(self, held: Held) -> None:
+        if held.record.body.operation == PUT and held.ciphertext is None:
+            raise Problem("other-ciphertext", "a put without a ciphertext")
 
     def _check_signer(self, roster: Roster, record: Signed[Record]) -> None:
         now = Position(roster.seq, roster.epoch)
@@ -168,6 +171,9 @@ def check_refill(roster: Roster, refill: Signed[Refill], records: Sequence[Signe
 @dataclass
 class Refilled(Gate):
     """The gate for what a relay lost: of those who wrote it, and of the epoch, is asked what was, and not what is."""
+
+    def _check_content(self, held: Held) -> None:
+        """A version that was replaced comes back without its content: nobody may have it any more."""
 
     def _check_signer(self, roster: Roster, record: Signed[Record]) -> None:
         return None

@@ -352,10 +352,10 @@ def records(document: Json, world: World) -> Json:
 
 
 def is_written(case: Json) -> bool:
-    """Whether writers of ours make all of its records: each was good once, and none is damaged."""
+    """Whether writers of ours make all of its records: each was good once, none is damaged, and none came back without its content."""
     verdicts = [case["relay"], case.get("refill", case["relay"])]
     good = any(verdict["error"] is None for verdict in verdicts)
-    return good and all(item["state"] != "damaged" for item in case["items"])
+    return good and all(item["state"] not in ("damaged", "replaced") for item in case["items"])
 
 
 def keys_of(document: Json, case: Json, roster: Roster) -> dict[int, EpochKey]:
