@@ -7,8 +7,10 @@ use crate::core::{Draft, Sealing};
 use crate::error::AgentError;
 use crate::limits;
 
-/// Tries of one write: another device may move the log in between.
+/// Tries of one write where versions or lines differ.
 const WRITE_TRIES: usize = 3;
+/// Tries of one write that the log overtakes: others may rotate as fast as this device can follow. A relay that lies ends it too.
+const OVERTAKEN_TRIES: usize = 16;
 
 /// What became of a draft.
 enum Fate {
@@ -136,7 +138,7 @@ impl Agent {
     async fn remedy(&self, number: u64, refused: AgentError, tries: usize) -> Result<Option<Fate>, AgentError> {
         let AgentError::Problem { status, code, .. } = &refused else { return Err(refused) };
         match Remedy::of(*status, code) {
-            Remedy::FollowTheLog if tries < WRITE_TRIES => {
+            Remedy::FollowTheLog if tries < OVERTAKEN_TRIES => {
                 self.core(move |core| core.unseal(number)).await??;
                 self.catch_up_log().await?;
                 Ok(None)

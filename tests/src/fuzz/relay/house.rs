@@ -13,7 +13,7 @@ use countersign_relay::rates::{Rate, RatesConfig};
 use countersign_relay::relay::Relay;
 use countersign_relay::routes::{self, Peer, UpgradeSlot};
 use countersign_relay::run::{Drained, run};
-use countersign_relay::store::{Store, Synchronous};
+use countersign_relay::store::{OpenError, Store, Synchronous};
 use http_body_util::BodyExt as _;
 use protocol::http_signature;
 use protocol::id::Random;
@@ -83,11 +83,21 @@ impl House {
         };
         let config = Config { data: self.folder.path().to_owned(), rates, ..Config::default() };
         let clock = Clock::Set(Arc::clone(&self.clock));
-        let store = Store::open(self.folder.path(), Synchronous::Off, clock.now().wall);
-        let store = store.expect("the store opens, whatever was sent");
+        let store = self.open_store(clock.now().wall).expect("the store opens, whatever was sent");
         let relay = Arc::new(Relay::new(config, vec![ORIGIN.to_owned()], clock, store));
         self.router = Some(routes::router(Arc::clone(&relay)));
         self.relay = Some(relay);
+    }
+
+    /// A process that another test starts holds every lock of this one between its fork and its exec.
+    fn open_store(&self, now: u64) -> Result<Store, OpenError> {
+        for _ in 0..100_000 {
+            match Store::open(self.folder.path(), Synchronous::Off, now) {
+                Err(OpenError::InUse { .. }) => std::thread::yield_now(),
+                opened => return opened,
+            }
+        }
+        Store::open(self.folder.path(), Synchronous::Off, now)
     }
 
     fn relay(&self) -> &Arc<Relay> {
