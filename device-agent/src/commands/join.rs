@@ -11,7 +11,9 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::join_screen::Screen;
-use super::{Context, EXIT_CODES, PlainArgs, RelayArgs, Risk, asked_to_stop, description, read_file, read_stdin};
+use super::{
+    Context, EXIT_CODES, PlainArgs, RelayArgs, Risk, asked_to_stop, description, hidden, read_file, read_stdin,
+};
 use crate::clock::{self, Age};
 use crate::dial::{Endpoint, Plaintext};
 use crate::error::AgentError;
@@ -240,8 +242,7 @@ fn one_time_code(args: &Args) -> Result<Option<Zeroizing<String>>, AgentError> {
     let from_stdin = args.code_file.as_ref().is_some_and(|path| path.as_os_str() == "-");
     let text = match given.as_str() {
         ASK if std::io::stdin().is_terminal() => {
-            let typed = rpassword::prompt_password("One-time code of the authenticator (six digits, not shown): ");
-            Zeroizing::new(typed.map_err(AgentError::Terminal)?)
+            hidden::ask("One-time code of the authenticator (six digits, not shown): ")?
         }
         ASK => return Err(usage("there is no terminal to ask for the one-time code")),
         "-" if from_stdin => return Err(usage("standard input has the sync code already")),
@@ -261,10 +262,8 @@ pub(super) fn read_code(context: &Context, code_file: Option<&Path>) -> Result<(
         Some(path) => Zeroizing::new(read_file(path)?),
         None if std::io::stdin().is_terminal() => {
             context.output.progress("The sync code is shown by 'countersign code show' on a device of the chain.");
-            let typed = rpassword::prompt_password(
-                "Sync code (24 words, or the line of a QR code; not shown while you type): ",
-            );
-            Zeroizing::new(typed.map_err(AgentError::Terminal)?.into_bytes())
+            let typed = hidden::ask("Sync code (24 words, or the line of a QR code; not shown while you type): ")?;
+            Zeroizing::new(typed.as_bytes().to_vec())
         }
         None => {
             return Err(AgentError::Usage {

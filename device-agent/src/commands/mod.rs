@@ -1,5 +1,6 @@
 //! The commands: one file each. They parse, call the door, and print.
 
+mod hidden;
 mod new_file;
 mod paper;
 mod recover;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::paper::{self, Paper};
-use super::{Context, EXIT_CODES, RelayArgs, description, read_file, read_stdin};
+use super::{Context, EXIT_CODES, RelayArgs, description, hidden, read_file, read_stdin};
 use crate::clock;
 use crate::dial::{Endpoint, Plaintext};
 use crate::door::agent_of;
@@ -322,8 +322,8 @@ fn read_words(context: &Context, file: Option<&Path>) -> Result<RecoveryCode, Ag
             context.output.progress(
                 "The recovery words are the latest that were put on paper for this chain; not those of the sync code.",
             );
-            let typed = rpassword::prompt_password("Recovery words (24, not shown while you type): ");
-            Zeroizing::new(typed.map_err(AgentError::Terminal)?.into_bytes())
+            let typed = hidden::ask("Recovery words (24, not shown while you type): ")?;
+            Zeroizing::new(typed.as_bytes().to_vec())
         }
         None => {
             return Err(AgentError::Usage {
