@@ -70,11 +70,10 @@ impl Keyring {
     /// [`KeyringError`].
     pub fn open(roster: &Roster, epoch_key: EpochKey) -> Result<Self, KeyringError> {
         let epoch = roster.epoch();
-        let anchor = [if epoch == 1 { roster.founding_join_key().0 } else { roster.chain().0 }];
-        let anchor: Vec<&[u8]> = anchor.iter().map(|anchor| anchor.as_slice()).collect();
+        let anchor = roster.anchor(if epoch == 1 { 0 } else { roster.seq() });
         let epoch_keys = epoch_keys(roster, epoch_key)?;
         let current = epoch_keys.first().ok_or(KeyringError::OtherKey)?;
-        let unwrap = |what, blob: &Blob| current.unwrap(epoch, what, &anchor, blob);
+        let unwrap = |what, blob: &Blob| current.unwrap(epoch, what, &[anchor], blob);
         let name_key = secret_bytes(&unwrap(Wrapped::NameKey, roster.wrapped_name_key())?).map(NameKey::from_bytes)?;
         let code = secret_bytes(&unwrap(Wrapped::SyncCode, roster.wrapped_sync_code())?).map(SyncCode::from_bytes)?;
         if code.join_key().join_key() != roster.join_key() {
@@ -100,11 +99,15 @@ impl Keyring {
         match roster.rotation() {
             None => Self::open(roster, own.clone()),
             Some(_) if own.key_id(roster.epoch()) == roster.key_id() => Self::open(roster, own.clone()),
-            Some((place, rotation)) => {
-                let sealed = rotation.sealed_to(&keys.id()).ok_or(KeyringError::NotSealedHere)?;
-                Self::open(roster, place.open(&keys.id(), &keys.sealing, sealed)?)
-            }
+            Some(_) => Self::open_sealed(roster, keys),
         }
+    }
+
+    /// Opens what began the current epoch as one of its recipients.
+    fn open_sealed(roster: &Roster, keys: &DeviceKeys) -> Result<Self, KeyringError> {
+        let (place, rotation) = roster.rotation().ok_or(KeyringError::NotSealedHere)?;
+        let sealed = rotation.sealed_to(&keys.id()).ok_or(KeyringError::NotSealedHere)?;
+        Self::open(roster, place.open(&keys.id(), &keys.sealing, sealed)?)
     }
 
     /// Opens the chain as its recovery device, however often it was rotated meanwhile.
@@ -113,15 +116,11 @@ impl Keyring {
     ///
     /// [`KeyringError`]: also if these are not the keys of the recovery device.
     pub fn recover(roster: &Roster, keys: &DeviceKeys) -> Result<Self, KeyringError> {
-        match (roster.rotation(), roster.founding_recovery()) {
-            (Some((place, rotation)), _) => {
-                let sealed = rotation.sealed_to(&keys.id()).ok_or(KeyringError::NotSealedHere)?;
-                Self::open(roster, place.open(&keys.id(), &keys.sealing, sealed)?)
-            }
-            (None, Some((device, sealed))) if *device == keys.id() => {
+        match roster.founding_recovery() {
+            Some((device, sealed)) if roster.epoch() == 1 && *device == keys.id() => {
                 Self::open(roster, open_recovery(device, &keys.sealing, &roster.founding_join_key(), sealed)?)
             }
-            _ => Err(KeyringError::NotSealedHere),
+            _ => Self::open_sealed(roster, keys),
         }
     }
 
@@ -165,9 +164,9 @@ impl Keyring {
     pub fn describe(&self, roster: &Roster, member: &Member) -> Result<Description, SealBroken> {
         let device = &member.device.signing;
         let epoch = member.admission.epoch;
-        let anchor = if member.admission.seq == 0 { roster.founding_join_key().0 } else { roster.chain().0 };
+        let anchor = roster.anchor(member.admission.seq);
         let key = self.epoch_key_of(epoch).ok_or(SealBroken)?;
-        let opened = key.unwrap(epoch, Wrapped::Description, &[&anchor, device.as_bytes()], &member.description)?;
+        let opened = key.unwrap(epoch, Wrapped::Description, &[anchor, device.as_bytes()], &member.description)?;
         Description::from_opened(&opened).map_err(|_| SealBroken)
     }
 }
@@ -177,7 +176,8 @@ fn epoch_keys(roster: &Roster, current: EpochKey) -> Result<Vec<EpochKey>, Keyri
     let chain = roster.chain();
     let mut keys = Vec::with_capacity(roster.epochs().len());
     let mut next = Some(current);
-    for (number, epoch) in (1..).zip(roster.epochs()).collect::<Vec<(u64, _)>>().into_iter().rev() {
+    let mut number = roster.epoch();
+    for epoch in roster.epochs().iter().rev() {
         let key = next.take().ok_or(KeyringError::OtherKey)?;
         if key.key_id(number) != epoch.key_id {
             return Err(KeyringError::OtherKey);
@@ -187,6 +187,7 @@ fn epoch_keys(roster: &Roster, current: EpochKey) -> Result<Vec<EpochKey>, Keyri
             next = Some(secret_bytes(&opened).map(EpochKey::from_bytes)?);
         }
         keys.push(key);
+        number -= 1;
     }
     Ok(keys)
 }

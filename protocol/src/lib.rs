@@ -87,6 +87,7 @@ pub mod totp;
 pub mod decision;
 pub mod change;
 pub mod record;
+pub mod carried;
 pub mod refill;
 pub mod credential;
 pub mod reset;

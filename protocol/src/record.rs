@@ -12,7 +12,7 @@ use crate::id::{BlindedCollection, BlindedId, ChainId, DeviceId, Hash};
 use crate::keyring::{Acting, Keyring};
 use crate::keys::NameKey;
 use crate::limits;
-use crate::roster::{Roster, Standing};
+use crate::roster::{Cited, Roster};
 use crate::seal::{SealBroken, open_under, seal_under};
 use crate::signed::{Form, Verified, check_version};
 
@@ -196,6 +196,15 @@ pub enum Trust {
 ///
 /// [`RecordRefusal`].
 pub fn check_cited(roster: &Roster, record: &Verified<Record>) -> Result<Trust, RecordRefusal> {
+    check_cited_of(roster, record, record.signer(), record.hash())
+}
+
+pub(crate) fn check_cited_of(
+    roster: &Roster,
+    record: &Record,
+    signer: DeviceId,
+    hash: Hash,
+) -> Result<Trust, RecordRefusal> {
     if record.chain != roster.chain() {
         return Err(RecordRefusal::OtherChain);
     }
@@ -203,11 +212,11 @@ pub fn check_cited(roster: &Roster, record: &Verified<Record>) -> Result<Trust, 
     if position.epoch != record.epoch {
         return Err(RecordRefusal::StaleEpoch);
     }
-    match roster.standing(&record.signer(), position.seq, record.counter, record.hash()) {
-        Standing::Counts => Ok(Trust::Counts),
-        Standing::PastCut(CutAt::Earlier) => Ok(Trust::Disputed),
-        Standing::PastCut(CutAt::Last) => Err(RecordRefusal::PastCut),
-        Standing::NoWriter => Err(RecordRefusal::NotAMember),
+    match roster.cited(&signer, position.seq, record.counter, hash) {
+        Cited::Counts => Ok(Trust::Counts),
+        Cited::PastCut(CutAt::Earlier) => Ok(Trust::Disputed),
+        Cited::PastCut(CutAt::Last) => Err(RecordRefusal::PastCut),
+        Cited::NoWriter => Err(RecordRefusal::NotAMember),
     }
 }
 
@@ -215,9 +224,8 @@ pub fn check_cited(roster: &Roster, record: &Verified<Record>) -> Result<Trust, 
 #[must_use]
 pub fn trust(roster: &Roster, record: &Verified<Record>) -> Trust {
     let position = roster.position(&record.head);
-    let standing =
-        position.map(|position| roster.standing(&record.signer(), position.seq, record.counter, record.hash()));
-    if standing == Some(Standing::Counts) { Trust::Counts } else { Trust::Disputed }
+    let cited = position.map(|position| roster.cited(&record.signer(), position.seq, record.counter, record.hash()));
+    if cited == Some(Cited::Counts) { Trust::Counts } else { Trust::Disputed }
 }
 
 /// The write gate: what the relay asks besides, in the transaction that stores the record. Returns the line after it.

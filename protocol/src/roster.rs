@@ -3,6 +3,7 @@
 //! [`Roster::found`] and [`Roster::apply`] are the whole law of the log. They are pure: the relay, every agent and any outside
 //! verifier run the same code over the same bytes and come to the same members. Validity follows from position, never from a clock.
 
+mod facts;
 mod refusal;
 mod quorum;
 mod membership;
@@ -12,150 +13,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::cbor::Blob;
-use crate::cut::{Cut, CutAt};
-use crate::entry::{Body, DenyReason, Entry, Found, RemoveReason};
+use crate::cut::Cut;
+use crate::entry::{Body, Entry, Found};
 use crate::id::{ChainId, DeviceId, Hash, JoinKey, KeyId, RequestId};
-use crate::keys::DevicePublic;
-use crate::policy::{How, Policy, Role};
+use crate::policy::{Policy, Role};
 use crate::rotation::{Rotation, RotationPlace};
 use crate::signed::Verified;
 
+pub use facts::{Admission, Cited, ClosingTerms, Decision, Departure, Epoch, Former, Member, Outcome, Position, Why};
 pub use refusal::Refusal;
-
-/// A device that the log admits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Its keys.
-    pub device: DevicePublic,
-    /// What it may do.
-    pub role: Role,
-    /// How it came in.
-    pub admission: Admission,
-    /// Its description, wrapped under the epoch key of its admission.
-    pub description: Blob,
-}
-
-/// How a member came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admission {
-    /// Position of the entry that admitted it.
-    pub seq: u64,
-    /// Its signer: the approver, or the founder itself.
-    pub by: DeviceId,
-    /// What the signer claims to have checked; absent for the founder and its recovery device.
-    pub how: Option<How>,
-    /// The signer's clock, unix milliseconds. A claim.
-    pub at: u64,
-    /// The epoch then, under whose key its description is wrapped.
-    pub epoch: u64,
-}
-
-/// A device that was a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Former {
-    /// What it was.
-    pub member: Member,
-    /// How that ended.
-    pub departure: Departure,
-}
-
-/// How a membership ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departure {
-    /// Position of the entry that ended it.
-    pub seq: u64,
-    /// Its signer.
-    pub by: DeviceId,
-    /// Why.
-    pub why: Why,
-    /// The signer's clock, unix milliseconds. A claim.
-    pub at: u64,
-}
-
-/// Why a membership ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// It was removed.
-    Removed(RemoveReason),
-    /// It left by itself.
-    Left,
-    /// A new recovery device took its place.
-    Replaced,
-}
 
 /// A time in which a device could write: from a position to the one where writing was taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Writing {
     from: u64,
     until: Option<(u64, Cut)>,
-}
-
-/// What the log says of a record: whether its writer could write at the head it cites, and whether it counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It counts.
-    Counts,
-    /// It lies past a cut of this kind.
-    PastCut(CutAt),
-    /// Its signer could not write there.
-    NoWriter,
-}
-
-/// An epoch: the key id of its key, and how the key before it is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epoch {
-    /// Key id of its key.
-    pub key_id: KeyId,
-    /// The key of the epoch before, wrapped by this one; absent in epoch 1.
-    pub previous: Option<Blob>,
-}
-
-/// The announced end of a chain. Its terms are those of its entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosingTerms {
-    /// Hash of the closing.
-    pub hash: Hash,
-    /// Its signer.
-    pub by: DeviceId,
-    /// Its position.
-    pub seq: u64,
-    /// Seconds that must pass at the relay.
-    pub delay: u32,
-    /// The signer's clock, unix milliseconds. A claim.
-    pub at: u64,
-}
-
-/// How a request ended. The first decision is the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// What was decided.
-    pub outcome: Outcome,
-    /// Which device had asked.
-    pub device: DeviceId,
-    /// Who decided.
-    pub by: DeviceId,
-    /// Position of the entry.
-    pub seq: u64,
-    /// The signer's clock, unix milliseconds. A claim.
-    pub at: u64,
-}
-
-/// What was decided on a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The device is a member.
-    Admitted,
-    /// The device was denied.
-    Denied(DenyReason),
-}
-
-/// A place in the log that a record or a nonce may cite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Its seq.
-    pub seq: u64,
-    /// The epoch at it.
-    pub epoch: u64,
 }
 
 /// Members, roles, policy, join key and epoch at a head.
@@ -172,9 +44,9 @@ pub struct Roster {
     founding_join_key: JoinKey,
     /// Every join key that was ever current here.
     join_keys: HashSet<JoinKey>,
-    name_key: Blob,
+    /// Name key and sync code as `found` brought them. Later ones stand in the rotation.
     founding_name_key: Blob,
-    sync_code: Blob,
+    founding_sync_code: Blob,
     policy: Policy,
     /// The epoch at the entry that brought the policy.
     policy_epoch: u64,
@@ -191,7 +63,7 @@ pub struct Roster {
     totp_step: Option<u64>,
     closing: Option<ClosingTerms>,
     closed: bool,
-    recovery: Option<(DeviceId, Blob)>,
+    founding_recovery: Option<(DeviceId, Blob)>,
     founded_at: u64,
 }
 
@@ -237,9 +109,8 @@ impl Roster {
             join_key: found.join_key,
             founding_join_key: found.join_key,
             join_keys: HashSet::from([found.join_key]),
-            name_key: found.name_key.clone(),
             founding_name_key: found.name_key.clone(),
-            sync_code: found.sync_code.clone(),
+            founding_sync_code: found.sync_code.clone(),
             policy: found.policy.clone(),
             policy_epoch: 1,
             policy_seq: 0,
@@ -253,7 +124,10 @@ impl Roster {
             totp_step: None,
             closing: None,
             closed: false,
-            recovery: found.recovery.as_ref().map(|recovery| (recovery.device.signing, recovery.epoch_key.clone())),
+            founding_recovery: found
+                .recovery
+                .as_ref()
+                .map(|recovery| (recovery.device.signing, recovery.epoch_key.clone())),
             founded_at: entry.at,
         }
     }
@@ -399,7 +273,7 @@ impl Roster {
     /// The recovery device of `found`, with the key of epoch 1 sealed to it.
     #[must_use]
     pub fn founding_recovery(&self) -> Option<&(DeviceId, Blob)> {
-        self.recovery.as_ref()
+        self.founding_recovery.as_ref()
     }
 
     /// The current join key, proven in the entry that brought it.
@@ -414,6 +288,11 @@ impl Roster {
         self.founding_join_key
     }
 
+    /// What binds a value that an entry wraps: the founding join key in `found`, where the chain has no id yet, the chain later.
+    pub(crate) fn anchor(&self, seq: u64) -> &[u8] {
+        if seq == 0 { self.founding_join_key.as_bytes() } else { self.chain.as_bytes() }
+    }
+
     /// The founder's clock at `found`, unix milliseconds. A claim.
     #[must_use]
     pub fn founded_at(&self) -> u64 {
@@ -423,7 +302,7 @@ impl Roster {
     /// The name key, wrapped under the current epoch's key.
     #[must_use]
     pub fn wrapped_name_key(&self) -> &Blob {
-        &self.name_key
+        self.rotation().map_or(&self.founding_name_key, |(_, rotation)| &rotation.name_key)
     }
 
     /// The name key as `found` brought it, wrapped under the key of epoch 1.
@@ -435,7 +314,7 @@ impl Roster {
     /// The sync code, wrapped under the current epoch's key.
     #[must_use]
     pub fn wrapped_sync_code(&self) -> &Blob {
-        &self.sync_code
+        self.rotation().map_or(&self.founding_sync_code, |(_, rotation)| &rotation.sync_code)
     }
 
     /// The policy in force.
@@ -504,15 +383,15 @@ impl Roster {
 
     /// What the log says of a record that a device signed at a position.
     #[must_use]
-    pub fn standing(&self, writer: &DeviceId, seq: u64, counter: u64, hash: Hash) -> Standing {
+    pub fn cited(&self, writer: &DeviceId, seq: u64, counter: u64, hash: Hash) -> Cited {
         let spans = self.writing.get(writer).map(Vec::as_slice).unwrap_or_default();
         let span = spans.iter().rev().find(|span| span.from <= seq);
         match span {
-            None => Standing::NoWriter,
-            Some(Writing { until: None, .. }) => Standing::Counts,
-            Some(Writing { until: Some((end, _)), .. }) if *end <= seq => Standing::NoWriter,
-            Some(Writing { until: Some((_, cut)), .. }) if cut.is_passed_by(counter, hash) => Standing::PastCut(cut.at),
-            Some(_) => Standing::Counts,
+            None => Cited::NoWriter,
+            Some(Writing { until: None, .. }) => Cited::Counts,
+            Some(Writing { until: Some((end, _)), .. }) if *end <= seq => Cited::NoWriter,
+            Some(Writing { until: Some((_, cut)), .. }) if cut.is_passed_by(counter, hash) => Cited::PastCut(cut.at),
+            Some(_) => Cited::Counts,
         }
     }
 

@@ -387,14 +387,18 @@ impl CheckCode {
     /// Whether somebody typed this code, spaces and hyphens aside. `None` if it is not six digits: that is no guess.
     #[must_use]
     fn matches(&self, typed: &str) -> Option<bool> {
-        let digits: Zeroizing<String> =
-            Zeroizing::new(typed.chars().filter(|c| !matches!(c, ' ' | '-' | '\u{a0}')).collect());
-        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
+        let digits = six_digits(typed)?;
         let own = Zeroizing::new(format!("{:06}", *self.0));
         Some(own.as_bytes().ct_eq(digits.as_bytes()).into())
     }
+}
+
+/// The six digits that somebody typed, spaces and hyphens aside. `None` if they are anything else.
+#[must_use]
+pub fn six_digits(typed: &str) -> Option<Zeroizing<String>> {
+    let digits: Zeroizing<String> =
+        Zeroizing::new(typed.chars().filter(|c| !matches!(c, ' ' | '-' | '\u{a0}')).collect());
+    (digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
 impl fmt::Debug for CheckCode {

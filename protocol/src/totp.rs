@@ -12,6 +12,7 @@ use crate::cbor::Blob;
 use crate::keyring::{Acting, Keyring};
 use crate::request::JoinRequest;
 use crate::roster::Roster;
+use crate::round::six_digits;
 use crate::seal::{SealBroken, Wrapped};
 use crate::signed::Verified;
 
@@ -94,10 +95,7 @@ impl TotpSecret {
     /// The time step of a code that is right at `now` (unix seconds), one step of 30 s either side.
     #[must_use]
     pub fn step_of(&self, typed: &str, now: u64) -> Option<u64> {
-        let digits: String = typed.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-')).collect();
-        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
+        let digits = six_digits(typed)?;
         let totp = Builder::new().with_secret(Secret::new(Box::from(self.expose().as_slice()))).build().ok()?;
         totp.check(&digits, now)
     }
@@ -139,8 +137,7 @@ impl TotpSecret {
         let Some(totp) = &roster.policy().totp else { return Ok(None) };
         let epoch = roster.policy_epoch();
         let key = keyring.epoch_key_of(epoch).ok_or(SealBroken)?;
-        let anchor = if roster.policy_seq() == 0 { roster.founding_join_key().0 } else { roster.chain().0 };
-        let opened = key.unwrap(epoch, Wrapped::Totp, &[&anchor], &totp.secret)?;
+        let opened = key.unwrap(epoch, Wrapped::Totp, &[roster.anchor(roster.policy_seq())], &totp.secret)?;
         opened
             .as_slice()
             .try_into()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::code::{PAYLOAD_PREFIX, SyncCode};
 use protocol::policy::How;
 use protocol::request::Description;
+use protocol::round::six_digits;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -231,10 +232,6 @@ fn keep_address(joiner: &Joiner, origin: &str, ca: Option<&[u8]>) -> Result<(), 
 /// The one-time code, if one is given or asked for.
 fn one_time_code(args: &Args) -> Result<Option<Zeroizing<String>>, AgentError> {
     let Some(given) = &args.totp_code else { return Ok(None) };
-    let digits = |text: &str| -> Zeroizing<String> {
-        Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect())
-    };
-    let is_code = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     let usage = |what: &str| AgentError::Usage {
         what: what.to_owned(),
         hint: "countersign join --totp-code DIGITS   (the six that the authenticator shows)".to_owned(),
@@ -246,13 +243,13 @@ fn one_time_code(args: &Args) -> Result<Option<Zeroizing<String>>, AgentError> {
         }
         ASK => return Err(usage("there is no terminal to ask for the one-time code")),
         "-" if from_stdin => return Err(usage("standard input has the sync code already")),
-        code if is_code(&digits(code)) => Zeroizing::new(code.to_owned()),
+        code if six_digits(code).is_some() => Zeroizing::new(code.to_owned()),
         path => {
             let bytes = if path == "-" { read_stdin()? } else { read_file(std::path::Path::new(path))? };
             Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
         }
     };
-    Some(digits(&text)).filter(|code| is_code(code)).map(Some).ok_or_else(|| usage("a one-time code has six digits"))
+    six_digits(text.trim()).map(Some).ok_or_else(|| usage("a one-time code has six digits"))
 }
 
 /// The sync code, and the relay that a payload names.

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use data_encoding::BASE64;
+use protocol::carried::Carried;
 use protocol::cbor::Blob;
 use protocol::change;
 use protocol::entry::{Body, Entry};
 use protocol::keyring::Acting;
-use protocol::record::{Record, check_cited};
+use protocol::record::Record;
 use protocol::roster::Roster;
 use protocol::signed::Verified;
 use protocol::{Hash, limits};
@@ -237,7 +238,7 @@ impl Core {
 
     /// The records that another roster does not carry, with what comes later in their writers' lines and what replaced them.
     fn gone_with(&self, roster: &Roster) -> Result<Vec<Hash>, AgentError> {
-        let (mut gone, mut broken, mut after) = (Vec::new(), HashSet::new(), 0);
+        let (mut gone, mut carried, mut after) = (Vec::new(), Carried::by(roster), 0);
         loop {
             let page = self.store.records_after(after, 256)?;
             if page.is_empty() {
@@ -247,9 +248,7 @@ impl Core {
                 after = arrival;
                 let record = Verified::<Record>::from_bytes(&row.header)
                     .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
-                let base_is_gone = record.base.is_some_and(|base| gone.contains(&base));
-                if broken.contains(&record.signer()) || base_is_gone || check_cited(roster, &record).is_err() {
-                    broken.insert(record.signer());
+                if !carried.stays(&record, record.signer(), record.hash()) {
                     gone.push(record.hash());
                 }
             }

@@ -1,7 +1,7 @@
 //! Approvals: whether an entry carries exactly those that the policy asks for.
 
 use super::{Refusal, Roster};
-use crate::approval::Subject;
+use crate::approval::{Approval, Subject};
 use crate::entry::Entry;
 use crate::policy::Role;
 use crate::signed::Verified;
@@ -20,15 +20,11 @@ impl Roster {
         if approvals.len() != needed {
             return Err(Refusal::Quorum { needed, got: approvals.len() });
         }
-        let subjects = subject.devices();
         let mut before = None;
         for (index, approval) in approvals.iter().enumerate() {
             let signer = approval.signer();
-            let fresh = self.position(&approval.head).is_some_and(|position| position.seq >= self.changed_at);
-            let has_a_voice =
-                self.approver(&signer).is_some() && signer != entry.signer() && !subjects.contains(&signer);
-            let ascends = before.is_none_or(|before| before < signer);
-            if approval.chain != self.chain || approval.subject != *subject || !fresh || !has_a_voice || !ascends {
+            let is_another = signer != entry.signer() && before.is_none_or(|before| before < signer);
+            if !is_another || approval.subject != *subject || !self.counts(approval) {
                 return Err(Refusal::ApprovalVoid { index });
             }
             before = Some(signer);
@@ -38,7 +34,7 @@ impl Roster {
 
     /// Whether an approval would count in the next entry, whoever signs it.
     #[must_use]
-    pub fn counts(&self, approval: &Verified<crate::approval::Approval>) -> bool {
+    pub fn counts(&self, approval: &Verified<Approval>) -> bool {
         approval.chain == self.chain
             && self.position(&approval.head).is_some_and(|position| position.seq >= self.changed_at)
             && self.approver(&approval.signer()).is_some()

@@ -50,8 +50,6 @@ impl Roster {
     pub(super) fn begin_epoch(&mut self, entry: &Verified<Entry>, rotation: &Rotation) {
         let place = RotationPlace { chain: self.chain, signer: entry.signer(), epoch: rotation.epoch, prev: self.head };
         self.epochs.push(Epoch { key_id: rotation.key_id, previous: Some(rotation.previous.clone()) });
-        self.name_key = rotation.name_key.clone();
-        self.sync_code = rotation.sync_code.clone();
         if let Some(join_key) = rotation.join_key {
             self.join_key = join_key;
             self.join_keys.insert(join_key);

@@ -3,14 +3,15 @@
 //! Only an approver of both branches settles. What was decided, written or announced on the abandoned branch alone is undone in the same
 //! transaction, so that a reader who begins anew finds nothing that the log does not carry.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use protocol::carried::Carried;
 use protocol::entry::{Body, Entry, Settle};
 use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::Record;
-use protocol::roster::{Outcome, Refusal as LogRefusal, Roster, Standing};
+use protocol::roster::{Outcome, Refusal as LogRefusal, Roster};
 use protocol::wire::Purpose;
-use protocol::{DeviceId, Hash, RequestId, Signed, Verified, cut::CutAt};
+use protocol::{DeviceId, Hash, RequestId, Signed, Verified};
 use rusqlite::params;
 
 use super::chains::Chain;
@@ -109,7 +110,6 @@ fn undecide(tx: Tx<'_>, chain: &Chain, base: &Roster) -> Result<(), Failure> {
 /// A stored record, as far as it matters whether it stays.
 struct Row {
     row: i64,
-    writer: i64,
     device: DeviceId,
     hash: Hash,
     record: Record,
@@ -117,58 +117,48 @@ struct Row {
 
 fn rows(tx: Tx<'_>, chain: &Chain) -> Result<Vec<Row>, Failure> {
     let mut statement = tx.sql.prepare_cached(
-        "SELECT row, writer, device, hash, header FROM records JOIN writers ON writers.number = writer
+        "SELECT row, device, hash, header FROM records JOIN writers ON writers.number = writer
          WHERE records.chain = ?1 ORDER BY records.number",
     )?;
     let mut found = statement.query([chain.number])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let header: Vec<u8> = row.get(4)?;
+        let header: Vec<u8> = row.get(3)?;
         let broken = |_| Failure::Broken("a record that does not decode");
         let record = Signed::<Record>::decode(&header).map_err(broken)?.claimed().clone();
-        let (device, hash) = (DeviceId(row.get(2)?), Hash(row.get(3)?));
-        rows.push(Row { row: row.get(0)?, writer: row.get(1)?, device, hash, record });
+        rows.push(Row { row: row.get(0)?, device: DeviceId(row.get(1)?), hash: Hash(row.get(2)?), record });
     }
     Ok(rows)
-}
-
-/// Whether the log still carries a record by itself.
-fn is_carried(roster: &Roster, row: &Row) -> bool {
-    let position = roster.position(&row.record.head).filter(|position| position.epoch == row.record.epoch);
-    position.is_some_and(|position| {
-        let standing = roster.standing(&row.device, position.seq, row.record.counter, row.hash);
-        matches!(standing, Standing::Counts | Standing::PastCut(CutAt::Earlier))
-    })
 }
 
 /// Deletes what the log carries no more, with everything that stands on it: what comes later in its writer's line, and what replaced it.
 /// Then lines and items are those of what is left. Numbers of the feed are not used again.
 pub(super) fn drop_records(tx: Tx<'_>, chain: &Chain, roster: &Roster) -> Result<(), Failure> {
     let rows = rows(tx, chain)?;
-    let (mut cut_off, mut gone) = (HashSet::new(), HashSet::new());
-    let mut lines: HashMap<i64, (u64, Hash)> = HashMap::new();
+    let mut carried = Carried::by(roster);
+    let mut lines: HashMap<DeviceId, (u64, Hash)> = HashMap::new();
     let mut items: HashMap<(BlindedCollection, BlindedId), i64> = HashMap::new();
     for row in &rows {
-        let base_is_gone = row.record.base.is_some_and(|base| gone.contains(&base));
-        if cut_off.contains(&row.writer) || base_is_gone || !is_carried(roster, row) {
-            cut_off.insert(row.writer);
-            gone.insert(row.hash);
+        if !carried.stays(&row.record, row.device, row.hash) {
             tx.sql.prepare_cached("DELETE FROM records WHERE row = ?1")?.execute([row.row])?;
             continue;
         }
-        lines.insert(row.writer, (row.record.counter, row.hash));
+        lines.insert(row.device, (row.record.counter, row.hash));
         items.insert((row.record.collection, row.record.id), row.row);
     }
-    if gone.is_empty() {
+    if carried.gone().is_empty() {
         return Ok(());
     }
-    for writer in cut_off {
-        match lines.get(&writer) {
+    for device in carried.cut_off() {
+        match lines.get(device) {
             Some((counter, last)) => tx
                 .sql
-                .prepare_cached("UPDATE writers SET counter = ?2, last = ?3 WHERE number = ?1")?
-                .execute(params![writer, int(*counter), last.as_bytes()])?,
-            None => tx.sql.prepare_cached("DELETE FROM writers WHERE number = ?1")?.execute([writer])?,
+                .prepare_cached("UPDATE writers SET counter = ?3, last = ?4 WHERE chain = ?1 AND device = ?2")?
+                .execute(params![chain.number, device.as_bytes(), int(*counter), last.as_bytes()])?,
+            None => tx
+                .sql
+                .prepare_cached("DELETE FROM writers WHERE chain = ?1 AND device = ?2")?
+                .execute(params![chain.number, device.as_bytes()])?,
         };
     }
     keep_items(tx, chain, &items)
