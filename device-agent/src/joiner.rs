@@ -190,9 +190,9 @@ impl Joiner {
         self.one_time_code
     }
 
-    /// The store, for settings of the home.
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
+    /// Keeps what this device dials from now on.
+    pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
+        self.store.keep_relay(origin, ca)
     }
 
     /// This device.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use protocol::DeviceId;
 use protocol::code::RecoveryCode;
 use protocol::entry::{Body, Entry, found};
 use protocol::keys::DeviceKeys;
@@ -59,7 +60,7 @@ struct Founded {
     fingerprint: String,
     device: String,
     relay: String,
-    /// Where the recovery words went: `shown`, `file`, or `none`.
+    /// Where the recovery words went: `shown`, `file`, `none`; `elsewhere` if an earlier try had them put somewhere.
     recovery: &'static str,
 }
 
@@ -68,8 +69,10 @@ struct Founded {
 enum Owed {
     /// Nothing: the words are in a file.
     Nothing,
-    /// None is wanted.
+    /// None is wanted, and there is none.
     Refused,
+    /// None is wanted now, and the chain that was drawn before has one: its words are where the first try put them.
+    Elsewhere(DeviceId),
     /// These words are to be shown.
     Show(RecoveryCode),
     /// The words were drawn by a process that ended, or none were: others are to be made.
@@ -101,11 +104,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         None => draw(context, &store, &args, wanted.as_ref())?,
     };
-    store.set(Setting::Relay, relay.endpoint().origin().as_bytes())?;
-    match &ca {
-        Some(ca) => store.set(Setting::RelayCa, ca)?,
-        None => store.unset(Setting::RelayCa)?,
-    }
+    store.keep_relay(relay.endpoint().origin(), ca.as_deref())?;
     relay.found(entry.bytes()).await?;
     store.pin(std::slice::from_ref(&entry))?;
     let chain = entry.hash();
@@ -114,7 +113,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         fingerprint: protocol::id::fingerprint(chain.as_bytes()),
         device: entry.signer().to_string(),
         relay: relay.endpoint().origin().to_owned(),
-        recovery: wanted.as_ref().map_or("none", Paper::name),
+        recovery: match &owed {
+            Owed::Elsewhere(_) => "elsewhere",
+            _ => wanted.as_ref().map_or("none", Paper::name),
+        },
     };
     context.result("countersign.init/1", &founded, |output| {
         output.line(&format!("founded chain {}", founded.fingerprint));
@@ -133,12 +135,19 @@ async fn settle(
     fingerprint: &str,
 ) -> Result<(), AgentError> {
     let Some(paper) = wanted else {
-        context.output.progress("There is no recovery device: when the last device is lost, so is the chain.");
-        context.output.progress("      countersign recovery new (makes one)");
+        let told = match owed {
+            Owed::Elsewhere(device) => format!(
+                "The chain that was drawn has recovery device {}: its words are where the first try put them, and they hold.",
+                device.short()
+            ),
+            _ => "There is no recovery device: when the last device is lost, so is the chain.".to_owned(),
+        };
+        context.output.progress(&told);
+        context.output.progress("      countersign recovery new (makes new words)");
         return Ok(());
     };
     match owed {
-        Owed::Nothing | Owed::Refused => {}
+        Owed::Nothing | Owed::Refused | Owed::Elsewhere(_) => {}
         Owed::Show(code) => {
             if paper.show(context, &Sheet { code: &code, fingerprint }).await? == OnPaper::Unknown {
                 return Err(AgentError::WordsUntyped);
@@ -162,7 +171,8 @@ fn still_owed(entry: &Verified<Entry>, wanted: Option<&Paper>) -> Result<Owed, A
         _ => None,
     };
     match (wanted, device) {
-        (None, _) => Ok(Owed::Refused),
+        (None, None) => Ok(Owed::Refused),
+        (None, Some(device)) => Ok(Owed::Elsewhere(device)),
         (Some(Paper::File(file)), Some(device)) if paper::holds(file, &device) => Ok(Owed::Nothing),
         (Some(paper), _) => paper.must_be_new().map(|()| Owed::Renew),
     }
@@ -210,7 +220,7 @@ fn going_on(context: &Context, entry: &Verified<Entry>) {
     }
 }
 
-/// Draws everything and keeps it, the secrets first, before the relay hears of it.
+/// Draws everything and keeps it, the recovery words first, then the keys, before the relay hears of it.
 fn draw(
     context: &Context,
     store: &Store,

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::join_screen::Screen;
 use super::{
-    Context, EXIT_CODES, PlainArgs, RelayArgs, Risk, asked_to_stop, description, hidden, read_file, read_stdin,
+    Context, EXIT_CODES, PlainArgs, RelayArgs, Risks, asked_to_stop, description, hidden, read_file, read_stdin,
 };
 use crate::clock::{self, Age};
 use crate::dial::{Endpoint, Plaintext};
@@ -54,12 +54,25 @@ pub(super) struct Args {
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
-    how: RelayArgs,
+    how: RelayArgs<JoinRisk>,
     #[command(flatten)]
     plain: PlainArgs,
     /// A sync code is never an argument
     #[arg(hide = true, value_name = "WORDS")]
     words: Vec<String>,
+}
+
+/// A risk that is taken by naming it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum JoinRisk {
+    /// Speak unencrypted HTTP over a network.
+    Plaintext,
+    /// Believe an admission for which nothing was checked. Anybody with the sync code could have made it.
+    NoCheckCode,
+}
+
+impl Risks for JoinRisk {
+    const PLAINTEXT: Self = Self::Plaintext;
 }
 
 /// What `--totp-code` without a value stands for.
@@ -87,7 +100,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         Prepared::New(joiner) => *joiner,
     };
-    if args.how.accepts(Risk::NoCheckCode) {
+    if args.how.accepts(&JoinRisk::NoCheckCode) {
         joiner.accept_unchecked();
     }
     if joiner.one_time_code() == OneTimeCode::Sent {
@@ -190,8 +203,8 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     // Before anything is drawn or asked: nobody should type a code for a device that could never read its own admission.
     relay.check_address().await?;
     let described = Description { totp: code_sent.map(|code| code.to_string()), ..description(args.name.as_deref()) };
-    let joiner = Joiner::begin(home, relay, code, &described)?;
-    keep_address(&joiner, &origin, ca.as_deref())?;
+    let mut joiner = Joiner::begin(home, relay, code, &described)?;
+    joiner.keep_relay(&origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
 }
 
@@ -213,20 +226,11 @@ fn resume(context: &Context, args: &Args, named: Option<String>) -> Result<Optio
     };
     drop(store);
     let origin = endpoint.origin().to_owned();
-    let Ok(joiner) = Joiner::resume(home, RelayClient::new(endpoint))? else {
+    let Ok(mut joiner) = Joiner::resume(home, RelayClient::new(endpoint))? else {
         return Ok(None);
     };
-    keep_address(&joiner, &origin, ca.as_deref())?;
+    joiner.keep_relay(&origin, ca.as_deref())?;
     Ok(Some(joiner))
-}
-
-/// Keeps what this device dials from now on.
-fn keep_address(joiner: &Joiner, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
-    joiner.store().set(Setting::Relay, origin.as_bytes())?;
-    match ca {
-        Some(ca) => joiner.store().set(Setting::RelayCa, ca),
-        None => joiner.store().unset(Setting::RelayCa),
-    }
 }
 
 /// The one-time code, if one is given or asked for.

@@ -265,27 +265,35 @@ impl PlainArgs {
     }
 }
 
-/// A risk that is taken by naming it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Risk {
+/// Risks of a command that dials a relay: each takes that of plain text by name, and perhaps others.
+pub(crate) trait Risks: clap::ValueEnum + PartialEq + Send + Sync + 'static {
     /// Speak unencrypted HTTP over a network.
-    Plaintext,
-    /// Of join: believe an admission for which nothing was checked. Anybody with the sync code could have made it.
-    NoCheckCode,
+    const PLAINTEXT: Self;
 }
 
-/// How the relay is reached: options of `init`, `join` and `relay move`.
+/// A risk that is taken by naming it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RelayRisk {
+    /// Speak unencrypted HTTP over a network.
+    Plaintext,
+}
+
+impl Risks for RelayRisk {
+    const PLAINTEXT: Self = Self::Plaintext;
+}
+
+/// How the relay is reached: options of every command that is given an address.
 #[derive(clap::Args)]
-pub(crate) struct RelayArgs {
+pub(crate) struct RelayArgs<R: Risks = RelayRisk> {
     /// Certificate authority of the relay, PEM; else the system's roots are trusted
     #[arg(long, value_name = "FILE")]
     relay_ca: Option<PathBuf>,
     /// Take a risk by naming it
     #[arg(long, value_enum, value_name = "RISK")]
-    accept_risk: Vec<Risk>,
+    accept_risk: Vec<R>,
 }
 
-impl RelayArgs {
+impl<R: Risks> RelayArgs<R> {
     /// The relay's address, and the certificate authority to keep with it.
     pub(crate) fn endpoint(
         &self,
@@ -298,12 +306,12 @@ impl RelayArgs {
 
     /// Whether plain text over a network was accepted by name.
     pub(crate) fn plaintext(&self) -> Plaintext {
-        if self.accept_risk.contains(&Risk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly }
+        if self.accepts(&R::PLAINTEXT) { Plaintext::Accepted } else { Plaintext::LoopbackOnly }
     }
 
     /// Whether a risk is taken.
-    pub(crate) fn accepts(&self, risk: Risk) -> bool {
-        self.accept_risk.contains(&risk)
+    pub(crate) fn accepts(&self, risk: &R) -> bool {
+        self.accept_risk.contains(risk)
     }
 
     /// The certificate authority that is named.

@@ -24,8 +24,8 @@ use crate::told::Exit;
 
 /// Take up a chain on this machine with its recovery words, when no device is left
 ///
-/// This machine becomes a device of the chain. It is asked which devices are to be removed; they are shut out at once, and the chain has
-/// new keys and a new sync code. The words are worth nothing afterwards: new ones are shown, and two of them are asked back.
+/// This machine becomes a device of the chain. It is asked which devices are to be removed: they are shut out at once, and the sync code is a
+/// new one. The words are worth nothing afterwards: new ones are shown, and two of them are asked back.
 ///
 /// The log that the relay shows is verified, but an old one is valid too: before anything is done, head, date and devices are shown, and
 /// it is asked whether these are the last known ones.
@@ -90,15 +90,18 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         let _lock = home.lock().await?;
         let mut store = Store::open(&home.store_file())?;
         if is_under_way(&store)? {
-            let relay = relay_of(context, &store, &args)?;
+            let (relay, ca) = relay_of(context, &store, &args)?;
             context.output.progress("going on with the recovery that was begun here");
             if let Some(taken) = (Landing { home, store: &mut store, relay: &relay }).go_on().await? {
+                store.keep_relay(relay.endpoint().origin(), ca.as_deref())?;
                 drop(store);
                 return done(context, &taken, None).await;
             }
+            // What the relay says of a batch that it once took without an answer may be wrong.
+            context.output.progress("it can go on no more: it begins anew, with the words from before that try.");
             context
                 .output
-                .progress("it can go on no more: it begins anew, and the new words of that try are worth nothing");
+                .progress("Keep the new words of that try as well, until this is done: if it landed after all, they are the ones that hold.");
         }
         must_be_unused(context, &store)?;
     }
@@ -139,11 +142,7 @@ async fn begin(context: &Context, args: &Args) -> Result<Exit, AgentError> {
     let _lock = home.lock().await?;
     let mut store = Store::open(&home.store_file())?;
     must_be_unused(context, &store)?;
-    store.set(Setting::Relay, relay.endpoint().origin().as_bytes())?;
-    match &ca {
-        Some(ca) => store.set(Setting::RelayCa, ca)?,
-        None => store.unset(Setting::RelayCa)?,
-    }
+    store.keep_relay(relay.endpoint().origin(), ca.as_deref())?;
     let order = Order { remove, next, about: description(args.name.as_deref()) };
     let taken = Landing { home, store: &mut store, relay: &relay }.take_up(opened, &order).await.inspect_err(|_| {
         context
@@ -171,15 +170,16 @@ fn must_be_unused(context: &Context, store: &Store) -> Result<(), AgentError> {
 }
 
 /// The relay of a recovery that was begun, at the address that is given now or was given then.
-fn relay_of(context: &Context, store: &Store, args: &Args) -> Result<RelayClient, AgentError> {
+fn relay_of(context: &Context, store: &Store, args: &Args) -> Result<(RelayClient, Option<Vec<u8>>), AgentError> {
     if let Some(url) = &args.relay {
-        let (endpoint, _) = args.how.endpoint(url, context.source)?;
-        return Ok(RelayClient::new(endpoint));
+        let (endpoint, ca) = args.how.endpoint(url, context.source)?;
+        return Ok((RelayClient::new(endpoint), ca));
     }
     let url = store.text_setting(Setting::Relay)?.ok_or(AgentError::Damaged { what: "it names no relay" })?;
     let ca = store.setting(Setting::RelayCa)?;
     // Whether plain text over a network is accepted was asked when the address was first given.
-    Endpoint::parse(&url, ca.as_deref(), context.source, Plaintext::Accepted).map(RelayClient::new)
+    let endpoint = Endpoint::parse(&url, ca.as_deref(), context.source, Plaintext::Accepted)?;
+    Ok((RelayClient::new(endpoint), ca))
 }
 
 fn fingerprint(opened: &Opened) -> String {

@@ -62,17 +62,24 @@ async fn new(context: &Context, args: NewArgs) -> Result<Exit, AgentError> {
     let paper = Paper::of(args.recovery_file, "countersign recovery new", "")?;
     paper.must_be_new()?;
     let door = context.door(Session::NotNeeded).await?;
-    let recovery = renew(context, &door, &paper).await?;
+    let (before, recovery) = renew(context, &door, &paper).await?;
     context.result("countersign.recovery/1", &Renewed { recovery: &recovery, words: paper.name() }, |output| {
         output.line(&format!("recovery device {}, since entry {} of the log", short(&recovery.device), recovery.seq));
-        output.progress("The words from before are worth nothing now: destroy that paper.");
+        if before.is_some() {
+            output.progress("The words from before are worth nothing now: destroy that paper.");
+        }
     });
     paper.told(context);
     Ok(Exit::Done)
 }
 
 /// Makes new words, has them put on paper, and only then puts their device in the place of the one before.
-pub(super) async fn renew(context: &Context, door: &Door, paper: &Paper) -> Result<RecoveryView, AgentError> {
+/// Returns what was before, and what is.
+pub(super) async fn renew(
+    context: &Context,
+    door: &Door,
+    paper: &Paper,
+) -> Result<(Option<RecoveryView>, RecoveryView), AgentError> {
     let before: Recovery = door.get("/recovery/check").await?;
     let code = RecoveryCode::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
     let sheet = Sheet { code: &code, fingerprint: &before.fingerprint };
@@ -80,9 +87,10 @@ pub(super) async fn renew(context: &Context, door: &Door, paper: &Paper) -> Resu
     if paper.show(context, &sheet).await? == OnPaper::Unknown {
         return Err(AgentError::WordsUnused);
     }
-    door.post("/recovery/new", &NewWords { words: code.words() }).await.inspect_err(|_| {
+    let now = door.post("/recovery/new", &NewWords { words: code.words() }).await.inspect_err(|_| {
         context
             .output
             .progress("Keep the old words and the new ones: 'countersign devices' says which recovery device holds.");
-    })
+    })?;
+    Ok((before.recovery, now))
 }

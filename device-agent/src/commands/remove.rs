@@ -166,5 +166,5 @@ fn recap(context: &Context, view: &RemovalView, reason: Reason) {
         let name = text::quote(&device.name);
         output.progress(&format!("  {name} (device {}), {}; {records}", short(&device.device), device.role));
     }
-    output.progress("They keep what they read. The others have new keys, and the sync code is a new one.");
+    output.progress("They keep what they read. The others get new keys, and the sync code will be a new one.");
 }

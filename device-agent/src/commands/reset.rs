@@ -11,9 +11,8 @@ use serde::Serialize;
 
 use super::chain::confirm_beginning;
 use super::join::read_code;
-use super::{Context, EXIT_CODES, read_file, seconds};
+use super::{Context, EXIT_CODES, RelayArgs, Risks, seconds};
 use crate::clock;
-use crate::dial::{Endpoint, Plaintext};
 use crate::error::AgentError;
 use crate::relay_client::RelayClient;
 use crate::told::Exit;
@@ -24,7 +23,8 @@ use crate::told::Exit;
 /// Typed again it says what is left. How long the wait is stands in the chain's policy, by default 7 days.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign chain reset --relay https://relay.example.org\n  \
-    countersign chain reset --relay https://relay.example.org --code-file words.txt --accept-risk=reset\n\n{EXIT_CODES}"))]
+    countersign chain reset --relay https://relay.example.org --code-file words.txt \\\n    \
+    --accept-risk=reset\n\n{EXIT_CODES}"))]
 pub(super) struct Args {
     /// Address of the relay [default: the one that a QR code's line names]
     #[arg(long, value_name = "URL")]
@@ -35,12 +35,8 @@ pub(super) struct Args {
     /// Wait longer than the policy asks for. Another wait makes another reset, also after one was stopped
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     wait: Option<u32>,
-    /// Certificate authority of the relay, PEM; else the system's roots are trusted
-    #[arg(long, value_name = "FILE")]
-    relay_ca: Option<PathBuf>,
-    /// Take a risk by naming it
-    #[arg(long, value_enum, value_name = "RISK")]
-    accept_risk: Vec<ResetRisk>,
+    #[command(flatten)]
+    how: RelayArgs<ResetRisk>,
 }
 
 /// A risk that is taken by naming it.
@@ -50,6 +46,10 @@ enum ResetRisk {
     Reset,
     /// Speak unencrypted HTTP over a network.
     Plaintext,
+}
+
+impl Risks for ResetRisk {
+    const PLAINTEXT: Self = Self::Plaintext;
 }
 
 #[derive(Serialize)]
@@ -70,10 +70,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         what: "the words do not say which relay to ask".to_owned(),
         hint: "countersign chain reset --relay URL".to_owned(),
     })?;
-    let ca = args.relay_ca.as_deref().map(read_file).transpose()?;
-    let plaintext =
-        if args.accept_risk.contains(&ResetRisk::Plaintext) { Plaintext::Accepted } else { Plaintext::LoopbackOnly };
-    let relay = RelayClient::new(Endpoint::parse(&url, ca.as_deref(), context.source, plaintext)?);
+    let (endpoint, _) = args.how.endpoint(&url, context.source)?;
+    let relay = RelayClient::new(endpoint);
     let key = code.join_key();
     let known = match relay.chain_of_key(&key).await {
         Ok(known) => known,
@@ -82,7 +80,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     };
     let wait = u64::from(args.wait.unwrap_or(known.reset_delay));
     announce(context, &known, wait);
-    if !args.accept_risk.contains(&ResetRisk::Reset) {
+    if !args.how.accepts(&ResetRisk::Reset) {
         if !std::io::stdin().is_terminal() {
             return Err(AgentError::Usage {
                 what: "without a terminal nobody can be asked whether the whole chain is to be deleted".to_owned(),

@@ -5,7 +5,7 @@ use protocol::record::{self, Kind, Record, blind_collection};
 use protocol::signed::Verified;
 
 use super::Core;
-use super::view::{ExportHeader, ExportedView, Freshness};
+use super::view::{ExportHeader, ExportedView, Freshness, ItemStanding};
 use crate::clock;
 use crate::error::AgentError;
 use crate::store::ItemRow;
@@ -52,7 +52,7 @@ impl Core {
             at: record.at,
             version: record.hash().to_string(),
             damaged,
-            disputed: self.is_disputed(&record),
+            disputed: self.is_on_a_branch(&record) || self.standing_of(&record) == ItemStanding::Disputed,
         }))
     }
 
@@ -62,7 +62,7 @@ impl Core {
     }
 
     /// Whether a record was written on one branch of a forked log: nobody has settled yet whether that one counts.
-    fn is_disputed(&self, record: &Record) -> bool {
+    fn is_on_a_branch(&self, record: &Record) -> bool {
         let cited = self.roster.position(&record.head);
         self.fork().is_some_and(|seq| cited.is_none_or(|cited| cited.seq >= seq))
     }

@@ -196,7 +196,7 @@ impl Core {
         })
     }
 
-    fn standing_of(&self, record: &Verified<Record>) -> ItemStanding {
+    pub(super) fn standing_of(&self, record: &Verified<Record>) -> ItemStanding {
         match record::trust(&self.roster, record) {
             Trust::Counts => ItemStanding::Counts,
             Trust::Disputed => ItemStanding::Disputed,

@@ -28,6 +28,10 @@ pub(crate) struct NewWords {
 
 pub(super) async fn show(State(local): State<Local>) -> Answer<Recovery> {
     fresh_if_reachable(local.agent.catch_up_log().await)?;
+    view(&local).await
+}
+
+async fn view(local: &Local) -> Answer<Recovery> {
     let shown = |core: &mut crate::core::Core| {
         Ok::<_, AgentError>(Recovery {
             fingerprint: protocol::id::fingerprint(core.roster().chain().as_bytes()),
@@ -41,7 +45,7 @@ pub(super) async fn show(State(local): State<Local>) -> Answer<Recovery> {
 pub(super) async fn check(State(local): State<Local>) -> Answer<Recovery> {
     local.agent.catch_up_log().await?;
     local.agent.core(|core| core.may_replace_recovery()).await??;
-    show(State(local)).await
+    view(&local).await
 }
 
 pub(super) async fn renew(State(local): State<Local>, Json(new): Json<NewWords>) -> Answer<RecoveryView> {

@@ -120,12 +120,33 @@ impl Landing<'_> {
         match self.send(&staged).await {
             Ok(()) => self.finish(&staged, keys).await.map(Some),
             Err(error) if matches!(next(&error), Next::Wait) => Err(error),
-            Err(error) => {
-                tracing::warn!(%error, "what was signed here before is refused");
-                self.forget()?;
-                Ok(None)
-            }
+            Err(error) => self.look_for(&staged, keys, error).await,
         }
+    }
+
+    /// The relay refuses what it may have taken: the log says whether it did, to whoever is a member by it.
+    ///
+    /// Only this device's keys open what the batch sealed to it, so they are given up only where that is no use to anybody: another relay
+    /// than the one that it was sent to knows nothing of it.
+    async fn look_for(
+        &mut self,
+        staged: &Staged,
+        keys: DeviceKeys,
+        refused: AgentError,
+    ) -> Result<Option<Taken>, AgentError> {
+        match self.landed(staged, &keys).await {
+            Ok(roster) => return Ok(Some(Taken { roster, keys })),
+            Err(error @ AgentError::Lie { .. }) => return Err(error),
+            Err(AgentError::Problem { code, .. }) if code == "not-a-member" => {}
+            Err(AgentError::Problem { .. } | AgentError::WasReset { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        if self.store.text_setting(Setting::Relay)?.as_deref() != Some(self.relay.endpoint().origin()) {
+            return Err(refused);
+        }
+        tracing::warn!(error = %refused, "what was signed here before is refused");
+        self.forget()?;
+        Ok(None)
     }
 
     /// Signs the batch, and keeps it with the keys of the new device.
@@ -177,18 +198,23 @@ impl Landing<'_> {
 
     /// Believes nothing that the relay says: the whole log is verified by the new device, and has the batch in it.
     async fn finish(&mut self, staged: &Staged, keys: DeviceKeys) -> Result<Taken, AgentError> {
+        match self.landed(staged, &keys).await {
+            // It came in, and somebody removed it since.
+            Err(AgentError::Problem { code, .. }) if code == "not-a-member" => {
+                self.forget()?;
+                Err(AgentError::ShutOut)
+            }
+            landed => Ok(Taken { roster: landed?, keys }),
+        }
+    }
+
+    /// The roster of the log that has the batch, which is pinned then.
+    async fn landed(&mut self, staged: &Staged, keys: &DeviceKeys) -> Result<Roster, AgentError> {
         let lie = |what: &str| AgentError::Lie { what: what.to_owned() };
         let form = |bytes: &Blob| Verified::<Entry>::from_bytes(bytes).map_err(AgentError::OwnForm);
         let request = Verified::<JoinRequest>::from_bytes(&staged.request).map_err(AgentError::OwnForm)?;
         let own = EntryEvidence::of(std::sync::Arc::new(request));
-        let (log, roster) = match whole_log(self.relay, &keys, staged.chain, Some(&own)).await {
-            // It came in, and somebody removed it since.
-            Err(AgentError::Problem { code, .. }) if code == "not-a-member" => {
-                self.forget()?;
-                return Err(AgentError::ShutOut);
-            }
-            read => read?,
-        };
+        let (log, roster) = whole_log(self.relay, keys, staged.chain, Some(&own)).await?;
         for entry in &staged.entries {
             if roster.position(&form(entry)?.hash()).is_none() {
                 return Err(lie("the relay acknowledged what its log does not have"));
@@ -198,7 +224,7 @@ impl Landing<'_> {
             return Err(lie("the log does not have this device"));
         }
         self.store.pin_whole(&log)?;
-        Ok(Taken { roster, keys })
+        Ok(roster)
     }
 
     /// The keys first: what is kept without them is of no use, and is passed over.

@@ -442,6 +442,9 @@ fn what_a_distrusted_device_wrote_is_shown_as_disputed_until_it_is_written_anew(
     let disputed = |id: &str| phone.reads(&["record", "get", COLLECTION, id])["disputed"].clone();
     assert_eq!((disputed("before"), disputed("after")), (false.into(), true.into()));
     assert!(phone.types(&["record", "list"]).stdout.contains("DISPUTED"));
+    let exported = phone.types(&["record", "export", "-"]).stdout;
+    let line = |id: &str| exported.lines().find(|line| line.contains(&format!("\"id\":\"{id}\""))).unwrap();
+    assert!(line("after").contains("\"disputed\":true") && line("before").contains("\"disputed\":false"), "{exported}");
     assert_eq!(phone.puts("after", "good again").code(), 0);
     assert_eq!(disputed("after"), false);
 }

@@ -425,6 +425,42 @@ fn a_recovery_that_was_cut_off_anywhere_goes_on_without_the_words() {
     }
 }
 
+/// The batch landed and its answer was lost: only the keys of this device, or the new words, open the chain now.
+#[test]
+fn the_refusal_of_another_relay_gives_up_no_keys() {
+    let holds = Holds::one("/v1/log", Side::After);
+    let liar = Liar::start(Arc::clone(&holds));
+    let origin = liar.origin();
+    let (laptop, tablet) = (Home::new("laptop"), Home::new("tablet"));
+    let words = laptop.founds_with_words(&origin);
+    let head = head_named(&tablet.recovers(&origin, &words, "new", &["--keep-all"]));
+    let mut process = tablet.starts_to_recover(&origin, &words, "new", &["--keep-all", "--accept-log", &head]);
+    process.hush();
+    holds.kills(&mut process);
+    let elsewhere = Relay::start();
+    let lost = tablet.types(&["recovery", "use", "--relay", &elsewhere.origin()]);
+    assert_ne!(lost.code(), 0, "{}", lost.stderr);
+    let behind = liar.relay.origin();
+    let ended = tablet.types(&["recovery", "use", "--relay", &behind, "--json"]);
+    assert_eq!(done(&ended)["words"], Value::Null, "{}", ended.stderr);
+    assert_eq!(tablet.reads(&["relay", "show"])["relay"], behind, "what it dials from now on");
+}
+
+/// Nobody has to believe a flag: the chain that was drawn has a recovery device.
+#[test]
+fn a_founding_that_goes_on_without_recovery_says_whose_words_hold() {
+    let holds = Holds::one("/v1/chains", Side::Before);
+    let liar = Liar::start(Arc::clone(&holds));
+    let (laptop, origin) = (Home::new("laptop"), liar.origin());
+    let paper = laptop.paper("first");
+    holds.kills(&mut laptop.starts(&["init", "--relay", &origin, "--recovery-file", &paper]));
+    let founded = laptop.types(&["init", "--relay", &origin, "--no-recovery", "--json"]);
+    assert_eq!(done(&founded)["recovery"], "elsewhere");
+    assert!(founded.stderr.contains("they hold"), "{}", founded.stderr);
+    let device = laptop.reads(&["status"])["recovery"]["device"].as_str().unwrap().to_owned();
+    assert!(std::fs::read_to_string(&paper).unwrap().contains(&device[..8]));
+}
+
 #[test]
 fn a_recovery_that_another_change_overtook_begins_anew() {
     let holds = Holds::one("/v1/log", Side::Before);
