@@ -92,9 +92,16 @@ async fn a_chain_that_was_reset_is_gone_on_every_route_and_socket_with_the_signe
     let known = known(&house, &code).await;
     let mut screen = laptop.connects(&house, None).await;
     assert!(matches!(screen.next_acknowledged().await, ToDevice::Records(_)));
+    let asking = Joiner::new(&code);
+    assert_eq!(asking.asks(&house).await.status, 202);
+    let mut waiting = asking.connects(&house).await;
+    assert!(matches!(waiting.next().await, ToDevice::Standing(_)));
     let form = reset(&known, 0, &code.join_key());
     assert_eq!(house.post("/v1/resets", form.bytes()).await.status, 202);
     assert_eq!(screen.closed().await.0, close::RESET);
+    assert_eq!(waiting.closed().await.0, close::RESET, "one that only asks is told as well");
+    assert_eq!(asking.connects(&house).await.closed().await.0, close::REFUSED, "its request is gone");
+    assert_eq!(asking.asks(&house).await.code(), "reset", "and asked again it hears of it");
     let mut late = laptop.says_connect(&house, laptop.roster.head(), None).await;
     assert_eq!(late.closed().await.0, close::RESET);
     let phone = Joiner::new(&code);
