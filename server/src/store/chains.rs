@@ -92,17 +92,16 @@ pub fn find_of_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<(ChainId, Chain), F
     match find(tx, &id) {
         Ok(chain) => Ok((id, chain.ok_or(Failure::Broken("a join key without its chain"))?)),
         // An older one was dead before.
-        Err(Failure::Refused(Refusal::Reset { form })) if join_key_of(&form)? != *key => {
+        Err(Failure::Refused(Refusal::Reset { form })) if reset_of(&form)?.join_key() != *key => {
             Err(Refusal::UnknownJoinKey.into())
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// The join key that signed a reset.
-fn join_key_of(form: &[u8]) -> Result<JoinKey, Failure> {
-    let reset = Verified::<Reset>::from_bytes(form).map_err(|_| Failure::Broken("a reset that does not verify"))?;
-    Ok(reset.join_key())
+/// A reset that was stored.
+pub(super) fn reset_of(form: &[u8]) -> Result<Verified<Reset>, Failure> {
+    Verified::from_bytes(form).map_err(|_| Failure::Broken("a reset that does not verify"))
 }
 
 /// The roster at the chain's head, as this transaction sees it.

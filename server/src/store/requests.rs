@@ -9,7 +9,7 @@ mod told;
 use protocol::entry::Deny;
 use protocol::request::Withdrawal;
 use protocol::wire::Purpose;
-use protocol::{ChainId, DeviceId, RequestId, Verified};
+use protocol::{ChainId, DeviceId, JoinKey, RequestId, Verified};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 pub use ask::{Asked, Origin, ask};
@@ -180,9 +180,15 @@ pub(super) fn deny(tx: Tx<'_>, chain: i64, deny: &Deny, now: Moment) -> Result<(
     set_decision(tx, request.number, 2)
 }
 
-/// The sync code that these were asked with is dead: members see them no more, and their joiners notice nothing.
-pub(super) fn mute_undecided(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
-    tx.sql.prepare_cached("UPDATE requests SET muted = 1 WHERE chain = ?1 AND decision = 0")?.execute([chain])?;
+/// What was asked with another sync code than this one is dead: members see it no more, and its joiner notices nothing. What only
+/// another branch of the log had muted so is open again.
+pub(super) fn follow_join_key(tx: Tx<'_>, chain: i64, current: &JoinKey) -> Result<(), Failure> {
+    tx.sql
+        .prepare_cached(
+            "UPDATE requests SET muted = CASE join_key WHEN (SELECT number FROM join_keys WHERE key = ?2) THEN 0 ELSE 2 END
+             WHERE chain = ?1 AND decision = 0 AND muted <> 1",
+        )?
+        .execute(params![chain, current.as_bytes()])?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protocol::entry::{Body, Entry};
 use protocol::reset::Reset;
+use protocol::roster::Roster;
 use protocol::wire::{ChainOfKey, ResetStanding};
 use protocol::{ChainId, Hash, JoinKey, Signed, Verified};
 use rusqlite::{OptionalExtension as _, params};
@@ -137,13 +138,14 @@ pub(super) fn end(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
     waits::end_others(tx, chain, What::Reset, None)
 }
 
-/// Ends the reset that stands, unless the head that it names is still one.
-pub(super) fn end_unless(tx: Tx<'_>, chain: i64, is_head: impl FnOnce(&Hash) -> bool) -> Result<(), Failure> {
+/// Ends the reset that stands, unless it is one of this log: signed by its join key, at a head of it.
+pub(super) fn end_unless_of(tx: Tx<'_>, chain: i64, roster: &Roster) -> Result<(), Failure> {
     let mut statement = tx.sql.prepare_cached("SELECT form FROM resets WHERE chain = ?1 AND form IS NOT NULL")?;
     let form: Option<Vec<u8>> = statement.query_row([chain], |row| row.get(0)).optional()?;
     let Some(form) = form else { return Ok(()) };
-    let reset = Signed::<Reset>::decode(&form).map_err(|_| Failure::Broken("a reset that does not decode"))?;
-    if is_head(&reset.claimed().head) { Ok(()) } else { end(tx, chain) }
+    let reset = chains::reset_of(&form)?;
+    let stays = reset.join_key() == roster.join_key() && roster.position(&reset.head).is_some();
+    if stays { Ok(()) } else { end(tx, chain) }
 }
 
 /// Carries out every reset whose wait has passed: everything of the chain is deleted but its id, its join keys, and the signed form.

@@ -51,7 +51,7 @@ CREATE TABLE requests (
   seen_at     INTEGER NOT NULL,     -- wall clock, unix milliseconds
   begun       INTEGER NOT NULL,     -- steady clock; set back to seen_at, or the start, at each start
   lifetime    INTEGER NOT NULL,     -- milliseconds
-  muted       INTEGER NOT NULL,     -- 1: no member is ever shown it
+  muted       INTEGER NOT NULL,     -- 0 no, 1 for good, 2 with its sync code: no member is shown it
   decision    INTEGER NOT NULL,     -- 0 none, 1 admitted, 2 denied
   withdrawal  BLOB
 );

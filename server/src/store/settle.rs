@@ -69,7 +69,9 @@ impl<'a> Settling<'a> {
             consequences::carry(tx, chain, (entry, &after), Purpose::Heal, now)?;
         }
         drop_records(tx, chain, &after)?;
-        resets::end_unless(tx, chain.number, |head| after.position(head).is_some())?;
+        // The new branch may bring no join key of its own: then the one before the fork is current again.
+        requests::follow_join_key(tx, chain.number, &after.join_key())?;
+        resets::end_unless_of(tx, chain.number, &after)?;
         tx.sql.prepare_cached("UPDATE chains SET branch = branch + 1 WHERE number = ?1")?.execute([chain.number])?;
         Ok(after)
     }

@@ -9,13 +9,13 @@ use super::closing::{DAY, WEEK, clocks};
 use super::*;
 
 impl Desk {
-    fn reset(&self, head: Hash, wait: u64) -> Verified<Reset> {
+    pub(super) fn reset(&self, head: Hash, wait: u64) -> Verified<Reset> {
         let form = Reset { version: protocol::VERSION, chain: self.chain(), head, wait };
         Verified::sign(form, &self.keyring.code().join_key(), &[]).unwrap()
     }
 
     /// Milliseconds that are left.
-    async fn announces_reset(&self, reset: &Verified<Reset>, now: Moment) -> Result<u64, Failure> {
+    pub(super) async fn announces_reset(&self, reset: &Verified<Reset>, now: Moment) -> Result<u64, Failure> {
         let reset = reset.clone();
         let announced = self.store.change(move |tx| resets::announce(tx, &reset, now)).await?;
         Ok(announced.standing.remaining)
