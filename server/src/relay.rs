@@ -108,8 +108,8 @@ impl Relay {
     ///
     /// A [`Failure`] of the store: the next one does it.
     pub async fn tick(&self) -> Result<Duration, Failure> {
-        // Nothing is written where nothing waits: an idle relay leaves its disk alone.
-        if !self.store.read(waits::is_any).await? {
+        // Nothing is written where nothing is counted: an idle relay leaves its disk alone.
+        if !self.store.read(waits::is_any_counted).await? {
             return Ok(TICK);
         }
         let now = self.now();

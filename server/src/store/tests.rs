@@ -441,7 +441,7 @@ async fn a_store_of_version_1_goes_on() {
     let store = Store::open(folder.path(), Synchronous::Full, at(0).wall).unwrap();
     let desk = Desk { store, folder, keys, roster, keyring, line };
     assert_eq!(desk.puts(vec![record]).await.unwrap().change, Change::Replay);
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     let desk = desk.reopen(at(1));
     assert_eq!(desk.shown(at(1)).await, 0, "once");
 }

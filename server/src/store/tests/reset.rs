@@ -100,11 +100,11 @@ async fn a_veto_that_names_it_a_new_sync_code_and_the_end_of_the_chain_each_end_
     let veto = change::veto(desk.acting(), VetoOf::Reset, first.hash(), 3).unwrap();
     desk.appends(&veto, at(2)).await;
     assert_eq!(refusal(desk.announces_reset(&first, at(3)).await), Refusal::ResetOver, "for good");
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     desk.announces_reset(&second, at(4)).await.unwrap();
     let rotate = change::rotate(desk.acting(), CodeChange::Draw, RecoveryChange::Keep, 4, &mut rng()).unwrap();
     desk.appends(&rotate, at(5)).await;
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     assert_eq!(refusal(desk.announces_reset(&second, at(6)).await), Refusal::NotAMember, "the old code has no word");
     desk.keyring = Keyring::follow(&desk.roster, &desk.keys, desk.keyring.epoch_key()).unwrap();
     let third = desk.reset(head, 2 * WEEK);

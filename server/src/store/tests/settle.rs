@@ -170,7 +170,7 @@ async fn where_the_code_before_the_fork_goes_on_what_was_asked_with_it_is_open_a
     let settle = desk.settles_with_the_same_code(first.hash());
     desk.sends(&[&settle]).await.unwrap();
     desk.follows(&settle);
-    assert!(!desk.store.read(waits::is_any).await.unwrap(), "the key that signed the reset is not this log's");
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap(), "the key that signed the reset is not this log's");
     assert!(desk.ticks(at(2 * WEEK)).await.is_empty());
     let chain = desk.chain();
     let open = desk.store.read(move |tx| requests::open(tx, chains::find(tx, &chain)?.unwrap().number, at(9)));
