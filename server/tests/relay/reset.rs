@@ -1,5 +1,9 @@
 //! A reset over real sockets: who hears of it, and what is left afterwards.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use countersign_relay::rates::Rate;
 use data_encoding::BASE64;
 use protocol::change;
 use protocol::code::SyncCode;
@@ -81,6 +85,23 @@ async fn strangers_learn_nothing_and_too_short_a_wait_is_refused_with_the_least(
         (short.status, short.code().as_str(), short.json()["least"].as_u64()),
         (409, "wait-too-short", Some(604_800))
     );
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_chain_that_was_reset_is_counted_as_refused() {
+    let house = House::start_with(|config| config.rates.refused_per_address = Rate(NonZeroU32::new(3).unwrap())).await;
+    let laptop = Member::founds_with(&house, Policy { reset_delay: 0, ..Policy::default() }).await;
+    let code = laptop.keyring.code();
+    let form = reset(&known(&house, code).await, 0, &code.join_key());
+    let mut screen = laptop.connects(&house, None).await;
+    assert_eq!(house.post("/v1/resets", form.bytes()).await.status, 202);
+    assert_eq!(screen.closed().await.0, close::RESET);
+    let from = IpAddr::from([127, 0, 0, 7]);
+    let nonce = laptop.nonce(Joiner::new(code).id(), 1);
+    for _ in 0..4 {
+        assert_eq!(house.post_from(from, "/v1/nonces", nonce.bytes()).await.code(), "reset");
+    }
+    assert_eq!(house.post_from(from, "/v1/nonces", nonce.bytes()).await.code(), "too-many-requests");
 }
 
 #[tokio::test]
