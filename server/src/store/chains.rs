@@ -82,15 +82,15 @@ pub fn find_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<Option<JoinKeyRow>, Fa
     Ok(statement.query_row([key.as_bytes()], row).optional()?)
 }
 
-/// Finds the chain in which a join key is, or was, current.
+/// Finds a join key, and the chain in which it is, or was, current.
 ///
 /// # Errors
 ///
 /// [`Refusal::UnknownJoinKey`], [`Refusal::Reset`] for the key by which it was, or a [`Failure`] of the store.
-pub fn find_of_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<(ChainId, Chain), Failure> {
-    let id = find_join_key(tx, key)?.ok_or(Refusal::UnknownJoinKey)?.chain;
-    match find(tx, &id) {
-        Ok(chain) => Ok((id, chain.ok_or(Failure::Broken("a join key without its chain"))?)),
+pub fn find_of_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<(JoinKeyRow, Chain), Failure> {
+    let row = find_join_key(tx, key)?.ok_or(Refusal::UnknownJoinKey)?;
+    match find(tx, &row.chain) {
+        Ok(chain) => Ok((row, chain.ok_or(Failure::Broken("a join key without its chain"))?)),
         // An older one was dead before.
         Err(Failure::Refused(Refusal::Reset { form })) if reset_of(&form)?.join_key() != *key => {
             Err(Refusal::UnknownJoinKey.into())

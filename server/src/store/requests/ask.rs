@@ -47,8 +47,7 @@ pub fn ask(
     origin: Origin,
     now: Moment,
 ) -> Result<Asked, Failure> {
-    let (id, chain) = chains::find_of_join_key(tx, &request.join_key)?;
-    let key = chains::find_join_key(tx, &request.join_key)?.ok_or(Refusal::UnknownJoinKey)?;
+    let (key, chain) = chains::find_of_join_key(tx, &request.join_key)?;
     let roster = chains::roster(tx, &chain)?;
     let change = if find(tx, &request.id())?.is_some() {
         Change::Replay
@@ -61,7 +60,7 @@ pub fn ask(
         return Err(Refusal::UnknownJoinKey.into());
     };
     let stored = find(tx, &request.id())?.ok_or(Failure::Broken("a request that was just stored"))?;
-    Ok(Asked { standing: standing(tx, &stored, now)?, chain: id, change })
+    Ok(Asked { standing: standing(tx, &stored, now)?, chain: key.chain, change })
 }
 
 fn insert(
