@@ -142,8 +142,8 @@ pub(super) fn end_unless_of(tx: Tx<'_>, chain: i64, roster: &Roster) -> Result<(
     if stays { Ok(()) } else { end(tx, chain) }
 }
 
-/// Carries out every reset whose wait has passed: everything of the chain is deleted but its id, its join keys, and the signed form.
-/// Returns the chains.
+/// Carries out every reset whose wait has passed: everything of the chain is deleted but its id, its join keys, its recovery
+/// device, and the signed form. Returns the chains.
 ///
 /// # Errors
 ///
