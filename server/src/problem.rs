@@ -51,6 +51,7 @@ impl Problem {
                 StatusCode::BAD_REQUEST
                     | StatusCode::UNAUTHORIZED
                     | StatusCode::FORBIDDEN
+                    | StatusCode::GONE
                     | StatusCode::PAYLOAD_TOO_LARGE
             )
     }

@@ -108,8 +108,8 @@ impl Relay {
     ///
     /// A [`Failure`] of the store: the next one does it.
     pub async fn tick(&self) -> Result<Duration, Failure> {
-        // Nothing is written where nothing waits: an idle relay leaves its disk alone.
-        if !self.store.read(waits::is_any).await? {
+        // Nothing is written where nothing is counted: an idle relay leaves its disk alone.
+        if !self.store.read(waits::is_any_counted).await? {
             return Ok(TICK);
         }
         let now = self.now();
@@ -156,15 +156,13 @@ impl Relay {
     /// [`Refusal::NotFound`] also for another device's request.
     pub async fn standing(&self, id: RequestId, device: protocol::DeviceId) -> Result<(ChainId, Standing), Failure> {
         let now = self.now();
-        let (chain, mut standing) = self
-            .store
-            .glance(None, move |tx| {
-                let request = requests::find(tx, &id)?.filter(|request| request.device == device);
-                let request = request.ok_or(Refusal::NotFound)?;
-                let chain = requests::chain_of(tx, &request)?;
-                Ok((chain, requests::standing(tx, &request, now)?))
-            })
-            .await?;
+        let own = move |tx: Tx<'_>| {
+            let request = requests::find(tx, &id)?.filter(|request| request.device == device);
+            request.ok_or_else(|| Failure::from(Refusal::NotFound))
+        };
+        // Two reads: whether an admitted device is still a member says the roster, and that is not computed in place.
+        let chain = self.store.glance(None, move |tx| requests::chain_of(tx, &own(tx)?)).await?;
+        let mut standing = self.store.glance(Some(chain), move |tx| requests::standing(tx, &own(tx)?, now)).await?;
         standing.online = self.registry.is_online(&chain);
         Ok((chain, standing))
     }

@@ -312,6 +312,9 @@ async fn wait(joiner: &mut Joiner, screen: &mut Screen) -> Result<(), AgentError
             Err(error) if passes(&error) && deadline.millis() <= remaining => {
                 tracing::info!(%error, "the socket ended")
             }
+            // A request that went with its chain is refused like an address that the relay does not know itself by. Asked again, it
+            // is answered with what became of the chain.
+            Err(error) if is_refused(&error) => return joiner.ask().await.and(Err(error)),
             done => return done,
         }
         tokio::time::sleep(pause).await;
@@ -335,6 +338,11 @@ async fn wait(joiner: &mut Joiner, screen: &mut Screen) -> Result<(), AgentError
 /// Whether a relay that answers so may answer otherwise in a moment: it is away, its disk is full, or it has too much to do.
 fn passes(error: &AgentError) -> bool {
     matches!(error, AgentError::Unreachable { .. } | AgentError::Problem { status: 429 | 500.., .. })
+}
+
+/// Whether the relay refused the socket.
+fn is_refused(error: &AgentError) -> bool {
+    matches!(error, AgentError::Problem { code, .. } if code == "connect-refused")
 }
 
 async fn pump(
@@ -373,7 +381,8 @@ fn give_up(joiner: &mut Joiner, error: &AgentError) {
     let over = match error {
         AgentError::Expired | AgentError::Withdrawn => true,
         // Other words, or another relay, make another request.
-        AgentError::Problem { code, .. } if code == "unknown-join-key" => true,
+        AgentError::WasReset { .. } => true,
+        AgentError::Problem { code, .. } => matches!(code.as_str(), "unknown-join-key" | "chain-closed"),
         other => crate::exit::tell(other).exit == Exit::Verification,
     };
     if over && let Err(error) = joiner.forget() {

@@ -12,8 +12,10 @@ use super::line::{Event, Line};
 use super::link::Ended;
 use super::pulse::Pulse;
 use crate::clock;
+use crate::failure::{Failure, Refusal};
 use crate::registry::News;
 use crate::relay::Relay;
+use crate::store::chains;
 
 /// A connected joiner.
 #[derive(Debug)]
@@ -60,7 +62,15 @@ impl Session {
 
     /// Sends the standing, if it is another than the last one.
     async fn tell(&mut self) -> Result<(), Ended> {
-        let (_, standing) = self.relay.standing(self.request, self.device).await?;
+        let (_, standing) = match self.relay.standing(self.request, self.device).await {
+            // With a reset the request is gone as well. Its joiner is told why.
+            Err(Failure::Refused(Refusal::NotFound)) => {
+                let chain = self.line.seat.chain();
+                self.relay.store.glance(Some(chain), move |tx| chains::find(tx, &chain).map(|_| ())).await?;
+                return Err(Ended::Refused);
+            }
+            told => told?,
+        };
         let living = matches!(standing.stage, Stage::Waiting | Stage::Code);
         self.until = living.then(|| clock::instant() + Duration::from_millis(standing.remaining + 1));
         let same = |told: &Standing| *told == Standing { remaining: told.remaining, ..standing.clone() };

@@ -9,7 +9,7 @@ use rusqlite::params;
 
 use super::Tx;
 use super::chains::{self, Chain, Change};
-use super::requests::{self, Request, Shown};
+use super::requests;
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -47,13 +47,10 @@ pub fn approve(tx: Tx<'_>, approval: &Verified<Approval>, now: Moment) -> Result
         Subject::Admit(subject) => Some(subject.request),
         _ => None,
     };
-    if let Some(id) = &request {
-        // As for a nonce: a muted request is unknown to members on every route.
-        let visible = |request: &Request| request.chain == chain.number && request.shown == Shown::ToMembers;
-        let request = requests::find(tx, id)?.filter(visible).ok_or(Refusal::RequestUnknown)?;
-        if !request.is_open(now) {
-            return Err(Refusal::RequestClosed.into());
-        }
+    if let Some(id) = &request
+        && !requests::find_visible(tx, chain.number, id)?.is_open(now)
+    {
+        return Err(Refusal::RequestClosed.into());
     }
     make_room(tx, &chain, approval, now)?;
     tx.sql
@@ -70,8 +67,11 @@ pub fn approve(tx: Tx<'_>, approval: &Verified<Approval>, now: Moment) -> Result
 
 /// Drops what counts no more, and of the same signer the oldest where it has as many as it may: one approver alone fills nothing.
 fn make_room(tx: Tx<'_>, chain: &Chain, approval: &Verified<Approval>, now: Moment) -> Result<(), Failure> {
-    for (number, _, request) in rows(tx, chain.number, 0)? {
-        if !is_wanted(tx, request.as_ref(), now)? {
+    let mut rows =
+        tx.sql.prepare_cached("SELECT number, request FROM approvals WHERE chain = ?1 AND request IS NOT NULL")?;
+    let rows = rows.query_map([chain.number], |row| Ok((row.get(0)?, RequestId(row.get(1)?))))?;
+    for (number, request) in rows.collect::<rusqlite::Result<Vec<(i64, RequestId)>>>()? {
+        if !is_wanted(tx, Some(&request), now)? {
             tx.sql.prepare_cached("DELETE FROM approvals WHERE number = ?1")?.execute([number])?;
         }
     }
@@ -94,26 +94,18 @@ fn make_room(tx: Tx<'_>, chain: &Chain, approval: &Verified<Approval>, now: Mome
 ///
 /// [`Failure`] of the store.
 pub fn kept(tx: Tx<'_>, chain: &Chain, after: i64, now: Moment) -> Result<Vec<Kept>, Failure> {
-    let mut kept = Vec::new();
-    for (number, bytes, request) in rows(tx, chain.number, after)? {
-        if is_wanted(tx, request.as_ref(), now)? {
-            kept.push(Kept { number, form: bytes.into() });
-        }
-    }
-    Ok(kept)
-}
-
-type Row = (i64, Vec<u8>, Option<RequestId>);
-
-fn rows(tx: Tx<'_>, chain: i64, after: i64) -> Result<Vec<Row>, Failure> {
     let mut statement = tx.sql.prepare_cached(
         "SELECT number, bytes, request FROM approvals WHERE chain = ?1 AND number > ?2 ORDER BY number",
     )?;
-    let row = |row: &rusqlite::Row<'_>| {
-        let request: Option<[u8; 32]> = row.get(2)?;
-        Ok((row.get(0)?, row.get(1)?, request.map(RequestId)))
-    };
-    Ok(statement.query_map(params![chain, after], row)?.collect::<rusqlite::Result<_>>()?)
+    let mut rows = statement.query(params![chain.number, after])?;
+    let mut kept = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (bytes, request): (Vec<u8>, Option<[u8; 32]>) = (row.get(1)?, row.get(2)?);
+        if is_wanted(tx, request.map(RequestId).as_ref(), now)? {
+            kept.push(Kept { number: row.get(0)?, form: bytes.into() });
+        }
+    }
+    Ok(kept)
 }
 
 /// What [`drop_void`] cannot know: a request ends without an entry.

@@ -82,27 +82,26 @@ pub fn find_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<Option<JoinKeyRow>, Fa
     Ok(statement.query_row([key.as_bytes()], row).optional()?)
 }
 
-/// Finds the chain in which a join key is, or was, current.
+/// Finds a join key, and the chain in which it is, or was, current.
 ///
 /// # Errors
 ///
 /// [`Refusal::UnknownJoinKey`], [`Refusal::Reset`] for the key by which it was, or a [`Failure`] of the store.
-pub fn find_of_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<(ChainId, Chain), Failure> {
-    let id = find_join_key(tx, key)?.ok_or(Refusal::UnknownJoinKey)?.chain;
-    match find(tx, &id) {
-        Ok(chain) => Ok((id, chain.ok_or(Failure::Broken("a join key without its chain"))?)),
+pub fn find_of_join_key(tx: Tx<'_>, key: &JoinKey) -> Result<(JoinKeyRow, Chain), Failure> {
+    let row = find_join_key(tx, key)?.ok_or(Refusal::UnknownJoinKey)?;
+    match find(tx, &row.chain) {
+        Ok(chain) => Ok((row, chain.ok_or(Failure::Broken("a join key without its chain"))?)),
         // An older one was dead before.
-        Err(Failure::Refused(Refusal::Reset { form })) if join_key_of(&form)? != *key => {
+        Err(Failure::Refused(Refusal::Reset { form })) if reset_of(&form)?.join_key() != *key => {
             Err(Refusal::UnknownJoinKey.into())
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// The join key that signed a reset.
-fn join_key_of(form: &[u8]) -> Result<JoinKey, Failure> {
-    let reset = Verified::<Reset>::from_bytes(form).map_err(|_| Failure::Broken("a reset that does not verify"))?;
-    Ok(reset.join_key())
+/// A reset that was stored.
+pub(super) fn reset_of(form: &[u8]) -> Result<Verified<Reset>, Failure> {
+    Verified::from_bytes(form).map_err(|_| Failure::Broken("a reset that does not verify"))
 }
 
 /// The roster at the chain's head, as this transaction sees it.

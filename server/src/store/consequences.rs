@@ -117,5 +117,5 @@ fn replace_join_key(tx: Tx<'_>, (chain, id): (&Chain, Option<ChainId>), join_key
     }
     // Whoever has the old code has no word in it any more.
     resets::end(tx, chain.number)?;
-    requests::mute_undecided(tx, chain.number)
+    requests::follow_join_key(tx, chain.number, join_key)
 }

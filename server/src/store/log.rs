@@ -62,7 +62,8 @@ fn follow(
     let mut is_passed = false;
     for (index, entry) in (index..).zip(fresh) {
         after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
-        is_passed |= consequences::is_passed(tx, chain, entry)?;
+        // A new cut that says *last* must be the last.
+        is_passed |= purpose == Purpose::Heal && consequences::is_passed(tx, chain, entry)?;
         consequences::carry(tx, chain, (entry, &after), purpose, now)?;
     }
     if is_passed {

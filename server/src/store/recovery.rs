@@ -4,6 +4,7 @@ use protocol::entry::{Body, Entry};
 use protocol::roster::Roster;
 use protocol::wire::Whereabouts;
 use protocol::{ChainId, DeviceId, Signed};
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Tx, chains};
@@ -46,29 +47,17 @@ pub fn whereabouts(tx: Tx<'_>, device: &DeviceId) -> Result<Whereabouts, Failure
     Ok(Whereabouts { chain: id, head, seq })
 }
 
-/// Fills the table from the logs of a store that had none. Its entries were verified before they were stored.
+/// Fills the table of a store that had none: no entry but the founding one could name a recovery device then.
 pub(super) fn fill(sql: &Connection) -> rusqlite::Result<()> {
-    let mut statement = sql.prepare("SELECT chain, bytes FROM entries ORDER BY chain, seq")?;
+    let mut statement = sql.prepare("SELECT chain, bytes FROM entries WHERE seq = 0")?;
     let mut rows = statement.query([])?;
-    let mut current: Option<(i64, DeviceId)> = None;
     while let Some(row) = rows.next()? {
-        let (chain, bytes): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        let Ok(entry) = Signed::<Entry>::decode(&bytes) else { continue };
-        let body = &entry.claimed().body;
-        let brought = match body {
-            Body::Found(found) => found.recovery.as_ref().map(|recovery| recovery.device),
-            _ => body.rotation().and_then(|rotation| rotation.recovery),
-        };
-        let before = current.filter(|(of, _)| *of == chain).map(|(_, device)| device);
-        let removed = |device: &DeviceId| match body {
-            Body::Remove(remove) => remove.removals.iter().any(|removal| removal.device == *device),
-            _ => false,
-        };
-        let after = brought.map(|device| device.signing).or_else(|| before.filter(|device| !removed(device)));
-        if after != before {
-            set(sql, chain, after.as_ref())?;
+        let bytes: Vec<u8> = row.get(1)?;
+        let broken = |error| rusqlite::Error::FromSqlConversionFailure(1, Type::Blob, Box::new(error));
+        let entry = Signed::<Entry>::decode(&bytes).map_err(broken)?;
+        if let Body::Found(found) = &entry.claimed().body {
+            set(sql, row.get(0)?, found.recovery.as_ref().map(|recovery| &recovery.device.signing))?;
         }
-        current = after.map(|device| (chain, device));
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ mod told;
 
 use protocol::entry::Deny;
 use protocol::request::Withdrawal;
+use protocol::roster::{Outcome, Roster};
 use protocol::wire::Purpose;
-use protocol::{ChainId, DeviceId, RequestId, Verified};
+use protocol::{ChainId, DeviceId, JoinKey, RequestId, Verified};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 pub use ask::{Asked, Origin, ask};
@@ -29,6 +30,33 @@ pub enum Decided {
     Admitted,
     /// It denies the request.
     Denied,
+}
+
+impl Decided {
+    /// What a roster says of a request.
+    pub(super) fn by(roster: &Roster, id: &RequestId) -> Self {
+        roster.decision(id).map_or(Self::Not, |decision| match decision.outcome {
+            Outcome::Admitted => Self::Admitted,
+            Outcome::Denied(_) => Self::Denied,
+        })
+    }
+
+    /// As the column `decision` has it.
+    fn number(self) -> i64 {
+        match self {
+            Self::Not => 0,
+            Self::Admitted => 1,
+            Self::Denied => 2,
+        }
+    }
+
+    fn of_number(number: i64) -> Self {
+        match number {
+            0 => Self::Not,
+            1 => Self::Admitted,
+            _ => Self::Denied,
+        }
+    }
 }
 
 /// Whether members are shown a request.
@@ -84,11 +112,7 @@ impl Request {
             begun: uint(row.get(4)?),
             lifetime: uint(row.get(5)?),
             shown: if muted { Shown::ToNobody } else { Shown::ToMembers },
-            decided: match decision {
-                0 => Decided::Not,
-                1 => Decided::Admitted,
-                _ => Decided::Denied,
-            },
+            decided: Decided::of_number(decision),
             kept: if withdrawn { Kept::Withdrawn } else { Kept::Asking },
         })
     }
@@ -120,6 +144,13 @@ impl Request {
 pub fn find(tx: Tx<'_>, id: &RequestId) -> Result<Option<Request>, Failure> {
     let mut statement = tx.sql.prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE id = ?1"))?;
     Ok(statement.query_row([id.as_bytes()], Request::from_row).optional()?)
+}
+
+/// Finds a request of a chain that members may know of. A muted one is unknown to them on every route, or a thief with a device inside
+/// could probe for it.
+pub(super) fn find_visible(tx: Tx<'_>, chain: i64, id: &RequestId) -> Result<Request, Failure> {
+    let visible = |request: &Request| request.chain == chain && request.shown == Shown::ToMembers;
+    find(tx, id)?.filter(visible).ok_or_else(|| Refusal::RequestUnknown.into())
 }
 
 /// Takes a request back. A withdrawn request frees its slot, whatever became of it: a slot that stayed would tell its joiner
@@ -161,7 +192,7 @@ pub(super) fn admit(tx: Tx<'_>, chain: i64, id: &RequestId, purpose: Purpose, no
             Some(_) => {}
         }
     }
-    request.map_or(Ok(()), |request| set_decision(tx, request.number, 1))
+    request.map_or(Ok(()), |request| decide(tx, request.number, Decided::Admitted))
 }
 
 /// The log denies a request, and may block the address range that it came from.
@@ -177,17 +208,25 @@ pub(super) fn deny(tx: Tx<'_>, chain: i64, deny: &Deny, now: Moment) -> Result<(
             )?
             .execute(params![request.number, int(now.steady + u64::from(deny.block) * 1000)])?;
     }
-    set_decision(tx, request.number, 2)
+    decide(tx, request.number, Decided::Denied)
 }
 
-/// The sync code that these were asked with is dead: members see them no more, and their joiners notice nothing.
-pub(super) fn mute_undecided(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
-    tx.sql.prepare_cached("UPDATE requests SET muted = 1 WHERE chain = ?1 AND decision = 0")?.execute([chain])?;
+/// What was asked with another sync code than this one is dead: members see it no more, and its joiner notices nothing. What only
+/// another branch of the log had muted so is open again.
+pub(super) fn follow_join_key(tx: Tx<'_>, chain: i64, current: &JoinKey) -> Result<(), Failure> {
+    tx.sql
+        .prepare_cached(
+            "UPDATE requests SET muted = CASE join_key WHEN (SELECT number FROM join_keys WHERE key = ?2) THEN 0 ELSE 2 END
+             WHERE chain = ?1 AND decision = 0 AND muted <> 1",
+        )?
+        .execute(params![chain, current.as_bytes()])?;
     Ok(())
 }
 
-pub(super) fn set_decision(tx: Tx<'_>, number: i64, decision: i64) -> Result<(), Failure> {
-    tx.sql.prepare_cached("UPDATE requests SET decision = ?2 WHERE number = ?1")?.execute(params![number, decision])?;
+pub(super) fn decide(tx: Tx<'_>, number: i64, decided: Decided) -> Result<(), Failure> {
+    tx.sql
+        .prepare_cached("UPDATE requests SET decision = ?2 WHERE number = ?1")?
+        .execute(params![number, decided.number()])?;
     Ok(())
 }
 

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use protocol::entry::{Body, Entry};
+use protocol::entry::Entry;
 use protocol::reset::Reset;
+use protocol::roster::Roster;
 use protocol::wire::{ChainOfKey, ResetStanding};
 use protocol::{ChainId, Hash, JoinKey, Signed, Verified};
 use rusqlite::{OptionalExtension as _, params};
 
-use super::Tx;
-use super::chains::{self, Chain, Change};
+use super::chains::{self, Chain, Change, JoinKeyRow};
 use super::waits::{self, What};
+use super::{Tx, int};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
@@ -48,7 +49,7 @@ pub fn announce(tx: Tx<'_>, reset: &Verified<Reset>, now: Moment) -> Result<Anno
             None => {
                 let cited = roster.position(&reset.head).ok_or(Refusal::UnknownHead)?;
                 // Of an older policy its signer knew other terms than its members agreed to.
-                if cited.seq < terms(tx, &chain)?.1 {
+                if cited.seq < roster.policy_seq() {
                     return Err(Refusal::StaleTerms.into());
                 }
                 let least = u64::from(roster.policy().reset_delay);
@@ -69,21 +70,6 @@ pub fn announce(tx: Tx<'_>, reset: &Verified<Reset>, now: Moment) -> Result<Anno
     Ok(Announced { standing, change })
 }
 
-/// The entry that brought the policy in force, and its position.
-fn terms(tx: Tx<'_>, chain: &Chain) -> Result<(Hash, u64), Failure> {
-    let mut statement = tx.sql.prepare_cached("SELECT bytes FROM entries WHERE chain = ?1 ORDER BY seq DESC")?;
-    let mut rows = statement.query([chain.number])?;
-    while let Some(row) = rows.next()? {
-        let bytes: Vec<u8> = row.get(0)?;
-        let broken = |_| Failure::Broken("an entry that does not decode");
-        let entry = Signed::<Entry>::decode(&bytes).map_err(broken)?;
-        if matches!(entry.claimed().body, Body::Found(_) | Body::ChangePolicy(_)) {
-            return Ok((entry.hash(), entry.claimed().seq));
-        }
-    }
-    Err(Failure::Broken("a log without a policy"))
-}
-
 /// What whoever has only the sync code must know of its chain. It changes with the policy and the code alone: a head that moved with
 /// every entry would tell a thief that he was denied.
 ///
@@ -91,7 +77,7 @@ fn terms(tx: Tx<'_>, chain: &Chain) -> Result<(Hash, u64), Failure> {
 ///
 /// [`Refusal::UnknownJoinKey`], [`Refusal::ChainClosed`], [`Refusal::Reset`], or a [`Failure`] of the store.
 pub fn chain_of(tx: Tx<'_>, key: &JoinKey) -> Result<ChainOfKey, Failure> {
-    let (id, chain) = chains::find_of_join_key(tx, key)?;
+    let (JoinKeyRow { chain: id, .. }, chain) = chains::find_of_join_key(tx, key)?;
     let roster = chains::roster(tx, &chain)?;
     if roster.join_key() != *key {
         return Err(Refusal::UnknownJoinKey.into());
@@ -99,8 +85,17 @@ pub fn chain_of(tx: Tx<'_>, key: &JoinKey) -> Result<ChainOfKey, Failure> {
     if roster.is_closed() {
         return Err(Refusal::ChainClosed.into());
     }
-    let (head, seq) = terms(tx, &chain)?;
+    let seq = roster.policy_seq();
+    let head = hash_at(tx, &chain, seq)?;
     Ok(ChainOfKey { chain: id, head, seq, reset_delay: roster.policy().reset_delay })
+}
+
+/// The hash of an entry.
+fn hash_at(tx: Tx<'_>, chain: &Chain, seq: u64) -> Result<Hash, Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT bytes FROM entries WHERE chain = ?1 AND seq = ?2")?;
+    let bytes: Vec<u8> = statement.query_row(params![chain.number, int(seq)], |row| row.get(0))?;
+    let entry = Signed::<Entry>::decode(&bytes).map_err(|_| Failure::Broken("an entry that does not decode"))?;
+    Ok(entry.hash())
 }
 
 /// The reset that stands, and its hash.
@@ -137,17 +132,18 @@ pub(super) fn end(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
     waits::end_others(tx, chain, What::Reset, None)
 }
 
-/// Ends the reset that stands, unless the head that it names is still one.
-pub(super) fn end_unless(tx: Tx<'_>, chain: i64, is_head: impl FnOnce(&Hash) -> bool) -> Result<(), Failure> {
+/// Ends the reset that stands, unless it is one of this log: signed by its join key, at a head of it.
+pub(super) fn end_unless_of(tx: Tx<'_>, chain: i64, roster: &Roster) -> Result<(), Failure> {
     let mut statement = tx.sql.prepare_cached("SELECT form FROM resets WHERE chain = ?1 AND form IS NOT NULL")?;
     let form: Option<Vec<u8>> = statement.query_row([chain], |row| row.get(0)).optional()?;
     let Some(form) = form else { return Ok(()) };
-    let reset = Signed::<Reset>::decode(&form).map_err(|_| Failure::Broken("a reset that does not decode"))?;
-    if is_head(&reset.claimed().head) { Ok(()) } else { end(tx, chain) }
+    let reset = chains::reset_of(&form)?;
+    let stays = reset.join_key() == roster.join_key() && roster.position(&reset.head).is_some();
+    if stays { Ok(()) } else { end(tx, chain) }
 }
 
-/// Carries out every reset whose wait has passed: everything of the chain is deleted but its id, its join keys, and the signed form.
-/// Returns the chains.
+/// Carries out every reset whose wait has passed: everything of the chain is deleted but its id, its join keys, its recovery
+/// device, and the signed form. Returns the chains.
 ///
 /// # Errors
 ///

@@ -1,12 +1,11 @@
 //! Code rounds: an approver's nonce, the joiner's reveal.
 
-use protocol::policy::Role;
 use protocol::round::{self, Nonce, Reveal};
 use protocol::{ChainId, Hash, Verified};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::chains::{self, Change};
-use super::requests::{self, Request, Shown};
+use super::requests::{self, Request};
 use super::{Tx, rosters::Rosters};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
@@ -18,12 +17,10 @@ use crate::failure::{Failure, Refusal};
 /// A [`Refusal`] naming what does not hold, membership first; or a [`Failure`] of the store.
 pub fn nonce(tx: Tx<'_>, nonce: &Verified<Nonce>, now: Moment) -> Result<Change, Failure> {
     let (chain, roster) = chains::for_acting_member(tx, &nonce.chain, &nonce.signer())?;
-    if roster.member(&nonce.signer()).is_none_or(|member| member.role != Role::Approver) {
+    if roster.approver(&nonce.signer()).is_none() {
         return Err(Refusal::NotAnApprover.into());
     }
-    // A muted request is unknown to members on every route, or a thief with a device inside could probe for it.
-    let visible = |request: &Request| request.chain == chain.number && request.shown == Shown::ToMembers;
-    let request = requests::find(tx, &nonce.request)?.filter(visible).ok_or(Refusal::RequestUnknown)?;
+    let request = requests::find_visible(tx, chain.number, &nonce.request)?;
     let taken = hash_of_round(tx, request.number, nonce.round)?;
     if taken == Some(nonce.hash()) {
         return Ok(Change::Replay);

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// The version of this schema, kept in `user_version`. A file with a higher one was written by a newer relay and is refused.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE identity (
@@ -51,7 +51,7 @@ CREATE TABLE requests (
   seen_at     INTEGER NOT NULL,     -- wall clock, unix milliseconds
   begun       INTEGER NOT NULL,     -- steady clock; set back to seen_at, or the start, at each start
   lifetime    INTEGER NOT NULL,     -- milliseconds
-  muted       INTEGER NOT NULL,     -- 1: no member is ever shown it
+  muted       INTEGER NOT NULL,     -- 0 no, 1 for good, 2 with its sync code: no member is shown it
   decision    INTEGER NOT NULL,     -- 0 none, 1 admitted, 2 denied
   withdrawal  BLOB
 );
@@ -148,15 +148,14 @@ CREATE TABLE resets (
   PRIMARY KEY (chain, hash)
 ) WITHOUT ROWID;
 
--- The signed form by which the chain was reset. Of such a chain nothing else is left but its join keys.
+-- The signed form by which the chain was reset. Of such a chain nothing else is left but its join keys and recovery device, by which
+-- their holders learn that it was.
 ALTER TABLE chains ADD COLUMN reset BLOB;
 
 -- How often its log was replaced from some entry on: a session that was told of another branch begins anew.
 ALTER TABLE chains ADD COLUMN branch INTEGER NOT NULL DEFAULT 0;
-";
 
-/// What version 3 adds: the recovery device that each chain has now. Its holder finds the chain by it.
-const TABLES_3: &str = "
+-- The recovery device that each chain has now: its holder finds the chain by it.
 CREATE TABLE recovery_devices (
   chain  INTEGER PRIMARY KEY,
   device BLOB NOT NULL
@@ -218,9 +217,6 @@ pub(super) fn prepare(connection: &mut Connection, path: &str, now: u64) -> Resu
     }
     if got < 2 {
         transaction.execute_batch(TABLES_2).map_err(failed)?;
-    }
-    if got < 3 {
-        transaction.execute_batch(TABLES_3).map_err(failed)?;
         super::recovery::fill(&transaction).map_err(failed)?;
     }
     if got < VERSION {

@@ -9,12 +9,13 @@ use protocol::carried::Carried;
 use protocol::entry::{Body, Entry, Settle};
 use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::Record;
-use protocol::roster::{Outcome, Refusal as LogRefusal, Roster};
+use protocol::roster::{Refusal as LogRefusal, Roster};
 use protocol::wire::Purpose;
 use protocol::{DeviceId, Hash, RequestId, Signed, Verified};
 use rusqlite::params;
 
 use super::chains::Chain;
+use super::requests::Decided;
 use super::{Tx, consequences, int, requests, resets};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
@@ -69,7 +70,9 @@ impl<'a> Settling<'a> {
             consequences::carry(tx, chain, (entry, &after), Purpose::Heal, now)?;
         }
         drop_records(tx, chain, &after)?;
-        resets::end_unless(tx, chain.number, |head| after.position(head).is_some())?;
+        // The new branch may bring no join key of its own: then the one before the fork is current again.
+        requests::follow_join_key(tx, chain.number, &after.join_key())?;
+        resets::end_unless_of(tx, chain.number, &after)?;
         tx.sql.prepare_cached("UPDATE chains SET branch = branch + 1 WHERE number = ?1")?.execute([chain.number])?;
         Ok(after)
     }
@@ -97,12 +100,7 @@ fn undecide(tx: Tx<'_>, chain: &Chain, base: &Roster) -> Result<(), Failure> {
         .query_map([chain.number], |row| Ok((row.get(0)?, RequestId(row.get(1)?))))?
         .collect::<rusqlite::Result<Vec<(i64, RequestId)>>>()?;
     for (number, id) in decided {
-        let decision = match base.decision(&id).map(|decision| decision.outcome) {
-            None => 0,
-            Some(Outcome::Admitted) => 1,
-            Some(Outcome::Denied(_)) => 2,
-        };
-        requests::set_decision(tx, number, decision)?;
+        requests::decide(tx, number, Decided::by(base, &id))?;
     }
     Ok(())
 }

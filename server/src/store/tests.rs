@@ -424,26 +424,50 @@ async fn a_newer_schema_is_refused_and_a_store_is_opened_once() {
     assert!(matches!(Store::open(folder.path(), Synchronous::Full, at(0).wall), Err(OpenError::Newer { got: 99, .. })));
 }
 
+/// Takes out what version 2 brought.
+const BACK_TO_VERSION_1: &str =
+    "DROP TABLE recovery_devices; DROP TABLE approvals; DROP TABLE waits; DROP TABLE resets; ALTER TABLE identity DROP COLUMN uptime;
+     ALTER TABLE chains DROP COLUMN reset; ALTER TABLE chains DROP COLUMN branch; PRAGMA user_version = 1";
+
 #[tokio::test]
-async fn a_store_of_version_1_goes_on() {
+async fn a_store_of_version_1_goes_on_and_learns_the_recovery_devices_from_its_logs() {
     let mut desk = desk().await;
     let record = desk.record("a", Some(b"1"), None);
     desk.puts(vec![again(&record)]).await.unwrap();
+    let paper = DeviceKeys::draw(&mut rng());
+    let founder = DeviceKeys::draw(&mut rng());
+    let other = protocol::entry::found(&founder, &described(), Policy::default(), Some(&paper), 1, &mut rng()).unwrap();
+    let chain = ChainId::from(other.entry.hash());
+    desk.store.change(move |tx| log::found(tx, &other.entry)).await.unwrap();
     let Desk { store, folder, keys, roster, keyring, line } = desk;
     drop(store);
-    let file = Connection::open(folder.path().join("relay.db")).unwrap();
-    file.execute_batch(
-        "DROP TABLE recovery_devices; DROP TABLE approvals; DROP TABLE waits; DROP TABLE resets; ALTER TABLE identity DROP COLUMN uptime;
-         ALTER TABLE chains DROP COLUMN reset; ALTER TABLE chains DROP COLUMN branch; PRAGMA user_version = 1",
-    )
-    .unwrap();
-    drop(file);
+    Connection::open(folder.path().join("relay.db")).unwrap().execute_batch(BACK_TO_VERSION_1).unwrap();
     let store = Store::open(folder.path(), Synchronous::Full, at(0).wall).unwrap();
     let desk = Desk { store, folder, keys, roster, keyring, line };
     assert_eq!(desk.puts(vec![record]).await.unwrap().change, Change::Replay);
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
+    let (paper, nobody) = (paper.id(), desk.keys.id());
+    let found = desk.store.read(move |tx| recovery::whereabouts(tx, &paper)).await.unwrap();
+    assert_eq!((found.chain, found.seq), (chain, 0));
+    assert_eq!(
+        refusal(desk.store.read(move |tx| recovery::whereabouts(tx, &nobody)).await),
+        Refusal::NotFound,
+        "a founder is no recovery device"
+    );
     let desk = desk.reopen(at(1));
     assert_eq!(desk.shown(at(1)).await, 0, "once");
+}
+
+#[tokio::test]
+async fn a_store_of_version_1_with_a_damaged_log_is_not_opened() {
+    let Desk { store, folder, .. } = desk().await;
+    drop(store);
+    let file = Connection::open(folder.path().join("relay.db")).unwrap();
+    file.execute_batch(BACK_TO_VERSION_1).unwrap();
+    file.execute("UPDATE entries SET bytes = x'00'", []).unwrap();
+    drop(file);
+    let opened = Store::open(folder.path(), Synchronous::Full, at(0).wall);
+    assert!(matches!(opened, Err(OpenError::Sqlite { .. })));
 }
 
 #[tokio::test]

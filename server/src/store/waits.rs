@@ -90,13 +90,17 @@ pub fn left(tx: Tx<'_>, chain: i64, (what, hash): (What, Hash), now: Moment) -> 
     Ok(left.optional()?)
 }
 
-/// Whether anything is waited for.
+/// Whether time must go on being counted: a reset is waited for, which the relay carries out itself, or a delay has not passed yet by the
+/// uptime that was written down. A closing that nobody carries out needs nothing more from then on.
 ///
 /// # Errors
 ///
 /// [`Failure`] of the store.
-pub fn is_any(tx: Tx<'_>) -> Result<bool, Failure> {
-    Ok(tx.sql.prepare_cached("SELECT 1 FROM waits LIMIT 1")?.exists([])?)
+pub fn is_any_counted(tx: Tx<'_>) -> Result<bool, Failure> {
+    let mut statement = tx.sql.prepare_cached(
+        "SELECT 1 FROM waits, identity WHERE what = ?1 OR waits.uptime + delay > identity.uptime LIMIT 1",
+    )?;
+    Ok(statement.exists([What::Reset.number()])?)
 }
 
 /// Writes down how long the relay has been up.

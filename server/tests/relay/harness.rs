@@ -122,13 +122,6 @@ impl House {
         Self::open(folder, None, |_| {}).await
     }
 
-    /// The same, and between the two the folder is changed.
-    pub(crate) async fn restart_after(self, change: impl FnOnce(&std::path::Path)) -> Self {
-        let (folder, _) = self.stop().await;
-        change(folder.path());
-        Self::open(folder, None, |_| {}).await
-    }
-
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }

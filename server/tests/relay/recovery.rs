@@ -17,7 +17,6 @@ use protocol::reset::Reset;
 use protocol::roster::Roster;
 use protocol::wire::{Purpose, Whereabouts, close};
 use protocol::{DeviceId, VERSION, Verified};
-use rusqlite::Connection;
 
 use crate::harness::{Answer, House, Joiner, Member, description, rng};
 use crate::members::put;
@@ -99,34 +98,6 @@ async fn words_that_were_replaced_or_removed_find_nothing_also_after_a_restart()
         change::remove(laptop.acting(), vec![gone], RemoveReason::Lost, keep, Vec::new(), 4, &mut rng()).unwrap();
     assert_eq!(house.append(&removal).await.status, 200);
     assert_eq!(asks(&house, &second, second.id()).await.code(), "not-found");
-}
-
-#[tokio::test]
-async fn a_store_of_an_earlier_version_learns_the_recovery_devices_from_its_logs() {
-    let house = House::start().await;
-    let (kept, first, second, gone) = (words(), words(), words(), words());
-    let one = founded(&house, &kept).await;
-    let mut two = founded(&house, &first).await;
-    replaces(&house, &mut two, &second).await;
-    let three = founded(&house, &gone).await;
-    let removal = Removal { device: gone.id(), cut: Cut { counter: 0, last: None, at: CutAt::Last } };
-    let keep = RecoveryChange::Keep;
-    let entry =
-        change::remove(three.acting(), vec![removal], RemoveReason::Lost, keep, Vec::new(), 4, &mut rng()).unwrap();
-    assert_eq!(house.append(&entry).await.status, 200);
-    let _ = Member::founds(&house).await;
-
-    let house = house
-        .restart_after(|folder| {
-            let file = Connection::open(folder.join("relay.db")).unwrap();
-            file.execute_batch("DROP TABLE recovery_devices; PRAGMA user_version = 2").unwrap();
-        })
-        .await;
-    assert_eq!(finds(&house, &kept).await, stands(&one));
-    assert_eq!(finds(&house, &second).await, stands(&two));
-    for nobody in [&first, &gone] {
-        assert_eq!(asks(&house, nobody, nobody.id()).await.code(), "not-found");
-    }
 }
 
 #[tokio::test]

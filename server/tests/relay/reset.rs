@@ -1,5 +1,9 @@
 //! A reset over real sockets: who hears of it, and what is left afterwards.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use countersign_relay::rates::Rate;
 use data_encoding::BASE64;
 use protocol::change;
 use protocol::code::SyncCode;
@@ -84,6 +88,23 @@ async fn strangers_learn_nothing_and_too_short_a_wait_is_refused_with_the_least(
 }
 
 #[tokio::test]
+async fn whoever_asks_for_a_chain_that_was_reset_is_counted_as_refused() {
+    let house = House::start_with(|config| config.rates.refused_per_address = Rate(NonZeroU32::new(3).unwrap())).await;
+    let laptop = Member::founds_with(&house, Policy { reset_delay: 0, ..Policy::default() }).await;
+    let code = laptop.keyring.code();
+    let form = reset(&known(&house, code).await, 0, &code.join_key());
+    let mut screen = laptop.connects(&house, None).await;
+    assert_eq!(house.post("/v1/resets", form.bytes()).await.status, 202);
+    assert_eq!(screen.closed().await.0, close::RESET);
+    let from = IpAddr::from([127, 0, 0, 7]);
+    let nonce = laptop.nonce(Joiner::new(code).id(), 1);
+    for _ in 0..4 {
+        assert_eq!(house.post_from(from, "/v1/nonces", nonce.bytes()).await.code(), "reset");
+    }
+    assert_eq!(house.post_from(from, "/v1/nonces", nonce.bytes()).await.code(), "too-many-requests");
+}
+
+#[tokio::test]
 async fn a_chain_that_was_reset_is_gone_on_every_route_and_socket_with_the_signed_form_as_the_reason() {
     let house = House::start().await;
     let mut laptop = Member::founds_with(&house, Policy { reset_delay: 0, ..Policy::default() }).await;
@@ -92,9 +113,16 @@ async fn a_chain_that_was_reset_is_gone_on_every_route_and_socket_with_the_signe
     let known = known(&house, &code).await;
     let mut screen = laptop.connects(&house, None).await;
     assert!(matches!(screen.next_acknowledged().await, ToDevice::Records(_)));
+    let asking = Joiner::new(&code);
+    assert_eq!(asking.asks(&house).await.status, 202);
+    let mut waiting = asking.connects(&house).await;
+    assert!(matches!(waiting.next().await, ToDevice::Standing(_)));
     let form = reset(&known, 0, &code.join_key());
     assert_eq!(house.post("/v1/resets", form.bytes()).await.status, 202);
     assert_eq!(screen.closed().await.0, close::RESET);
+    assert_eq!(waiting.closed().await.0, close::RESET, "one that only asks is told as well");
+    assert_eq!(asking.connects(&house).await.closed().await.0, close::REFUSED, "its request is gone");
+    assert_eq!(asking.asks(&house).await.code(), "reset", "and asked again it hears of it");
     let mut late = laptop.says_connect(&house, laptop.roster.head(), None).await;
     assert_eq!(late.closed().await.0, close::RESET);
     let phone = Joiner::new(&code);

@@ -70,8 +70,13 @@ fn a_closed_chain_is_told_to_everybody_read_and_exported_and_takes_nothing_more(
     assert_eq!(tablet.runs().stops().code(), 0);
     assert_eq!(phone.types(&["record", "put", "--queue", "notes", "late", "unsent"]).code(), 0);
     let daemon = phone.runs();
+    let late = Home::new("late");
+    let asking = late.asks(&relay.origin(), &laptop.words());
+    let _ = asking.waits();
     assert_eq!(laptop.reads(&PURGE)["kind"], "closing");
     assert_eq!(laptop.reads(&PURGE)["kind"], "close");
+    let asked = asking.end();
+    assert_eq!((asked.code(), failure_of(&asked)), (3, "chain-closed".to_owned()));
     let _ = daemon.says("CLOSED the chain by 'laptop'");
     let back = tablet.runs();
     let _ = back.says("CLOSED the chain by 'laptop'");

@@ -87,7 +87,12 @@ fn after_a_reset_members_keep_what_they_hold_and_say_whose_word_the_end_is() {
     clerk.appends(&entry);
     let words = laptop.words();
     let daemon = laptop.runs();
+    let late = Home::new("late");
+    let asking = late.asks(&relay.origin(), &words);
+    let _ = asking.waits();
     let _ = shown(&resets(&relay, &words, &[SURE]));
+    let asked = asking.end();
+    assert_eq!((asked.code(), failure_of(&asked)), (6, "reset".to_owned()), "{}", asked.stderr);
     let ended = daemon.end();
     assert_eq!(ended.code(), 6, "{}", ended.stderr);
     assert!(ended.stderr.contains("the relay says that the chain was reset"), "{}", ended.stderr);

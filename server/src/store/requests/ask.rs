@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use protocol::request::JoinRequest;
-use protocol::roster::{Outcome, Roster};
+use protocol::roster::Roster;
 use protocol::wire::Standing;
 use protocol::{ChainId, Verified, limits};
 use rusqlite::params;
@@ -47,8 +47,7 @@ pub fn ask(
     origin: Origin,
     now: Moment,
 ) -> Result<Asked, Failure> {
-    let (id, chain) = chains::find_of_join_key(tx, &request.join_key)?;
-    let key = chains::find_join_key(tx, &request.join_key)?.ok_or(Refusal::UnknownJoinKey)?;
+    let (key, chain) = chains::find_of_join_key(tx, &request.join_key)?;
     let roster = chains::roster(tx, &chain)?;
     let change = if find(tx, &request.id())?.is_some() {
         Change::Replay
@@ -61,7 +60,7 @@ pub fn ask(
         return Err(Refusal::UnknownJoinKey.into());
     };
     let stored = find(tx, &request.id())?.ok_or(Failure::Broken("a request that was just stored"))?;
-    Ok(Asked { standing: standing(tx, &stored, now)?, chain: id, change })
+    Ok(Asked { standing: standing(tx, &stored, now)?, chain: key.chain, change })
 }
 
 fn insert(
@@ -73,10 +72,7 @@ fn insert(
     now: Moment,
 ) -> Result<(), Failure> {
     // A log that was healed may have decided a request before the relay saw it again.
-    let decided = roster.decision(&request.id()).map_or(Decided::Not, |decision| match decision.outcome {
-        Outcome::Admitted => Decided::Admitted,
-        Outcome::Denied(_) => Decided::Denied,
-    });
+    let decided = Decided::by(roster, &request.id());
     check_slots(tx, join_key, now)?;
     let net = Net::of(origin.address).to_string();
     let quiet = prompts_today(tx, join_key, now)? >= limits::PROMPTS_PER_DAY_MAX
@@ -101,11 +97,7 @@ fn insert(
             int(now.steady),
             int(millis(roster.policy().lifetime())),
             shown == Shown::ToNobody,
-            match decided {
-                Decided::Not => 0,
-                Decided::Admitted => 1,
-                Decided::Denied => 2,
-            },
+            decided.number(),
             join_key,
         ])?;
     Ok(())

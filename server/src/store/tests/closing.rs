@@ -111,9 +111,21 @@ async fn a_vetoed_closing_waits_for_nothing_and_the_next_one_begins_anew() {
     let first = desk.announces(at(0)).await;
     let veto = change::veto(desk.acting(), VetoOf::Closing, first, 4).unwrap();
     desk.appends(&veto, at(DAY)).await;
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     let second = desk.announces(at(2 * DAY)).await;
     assert_eq!(desk.closes(second, Purpose::New, at(WEEK)).await, Some(2 * DAY * 1000));
+}
+
+#[tokio::test]
+async fn a_closing_that_nobody_carries_out_is_counted_until_its_delay_has_passed_and_no_longer() {
+    let mut desk = desk().await;
+    let closing = desk.announces(at(0)).await;
+    desk.ticks(at(WEEK - 1)).await;
+    assert!(desk.store.read(waits::is_any_counted).await.unwrap());
+    desk.ticks(at(WEEK)).await;
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap(), "an idle relay would write once a minute for ever");
+    let mut desk = desk.reopen(at(WEEK));
+    assert_eq!(desk.closes(closing, Purpose::New, at(WEEK)).await, None);
 }
 
 #[tokio::test]

@@ -9,13 +9,13 @@ use super::closing::{DAY, WEEK, clocks};
 use super::*;
 
 impl Desk {
-    fn reset(&self, head: Hash, wait: u64) -> Verified<Reset> {
+    pub(super) fn reset(&self, head: Hash, wait: u64) -> Verified<Reset> {
         let form = Reset { version: protocol::VERSION, chain: self.chain(), head, wait };
         Verified::sign(form, &self.keyring.code().join_key(), &[]).unwrap()
     }
 
     /// Milliseconds that are left.
-    async fn announces_reset(&self, reset: &Verified<Reset>, now: Moment) -> Result<u64, Failure> {
+    pub(super) async fn announces_reset(&self, reset: &Verified<Reset>, now: Moment) -> Result<u64, Failure> {
         let reset = reset.clone();
         let announced = self.store.change(move |tx| resets::announce(tx, &reset, now)).await?;
         Ok(announced.standing.remaining)
@@ -100,11 +100,11 @@ async fn a_veto_that_names_it_a_new_sync_code_and_the_end_of_the_chain_each_end_
     let veto = change::veto(desk.acting(), VetoOf::Reset, first.hash(), 3).unwrap();
     desk.appends(&veto, at(2)).await;
     assert_eq!(refusal(desk.announces_reset(&first, at(3)).await), Refusal::ResetOver, "for good");
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     desk.announces_reset(&second, at(4)).await.unwrap();
     let rotate = change::rotate(desk.acting(), CodeChange::Draw, RecoveryChange::Keep, 4, &mut rng()).unwrap();
     desk.appends(&rotate, at(5)).await;
-    assert!(!desk.store.read(waits::is_any).await.unwrap());
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     assert_eq!(refusal(desk.announces_reset(&second, at(6)).await), Refusal::NotAMember, "the old code has no word");
     desk.keyring = Keyring::follow(&desk.roster, &desk.keys, desk.keyring.epoch_key()).unwrap();
     let third = desk.reset(head, 2 * WEEK);

@@ -2,7 +2,9 @@
 
 use protocol::Hash;
 use protocol::change::{self, CodeChange, RecoveryChange};
+use protocol::entry::{Body, Settle};
 
+use super::closing::WEEK;
 use super::requests::Decided;
 use super::*;
 
@@ -13,6 +15,14 @@ impl Desk {
 
     fn settles(&self, abandoned: Hash) -> Verified<Entry> {
         change::settle(self.acting(), abandoned, 4, &mut rng()).unwrap()
+    }
+
+    /// A settle that goes on with the sync code: the rules allow it, and our own devices never sign it.
+    fn settles_with_the_same_code(&self, abandoned: Hash) -> Verified<Entry> {
+        let mut form = (*self.next(CodeChange::Keep)).clone();
+        let Body::Rotate(rotate) = form.body else { panic!("a rotation") };
+        form.body = Body::Settle(Box::new(Settle { abandoned, rotation: rotate.rotation }));
+        Verified::sign(form, &self.keys.signing, &[]).unwrap()
     }
 
     fn follows(&mut self, entry: &Verified<Entry>) {
@@ -135,4 +145,35 @@ async fn an_item_that_only_the_abandoned_branch_had_is_new_again() {
     assert_eq!(desk.item(&one.record).await, None);
     let fresh = desk.record("a", Some(b"3"), None);
     assert_eq!(desk.puts(vec![fresh]).await.unwrap().stored.numbers, [3]);
+}
+
+/// A request outlived the rotation that muted it, and a reset the join key that had signed it.
+#[tokio::test]
+async fn where_the_code_before_the_fork_goes_on_what_was_asked_with_it_is_open_again_and_no_other_key_resets() {
+    let mut desk = desk().await;
+    let (early, blocked, late) = (desk.request(), desk.request(), desk.request());
+    desk.asks(&early, at(0)).await.unwrap();
+    desk.asks_from(&blocked, [192, 0, 2, 9], at(0)).await.unwrap();
+    let deny = desk.deny(&blocked.0, 3600);
+    desk.appends(&deny, at(0)).await;
+    desk.asks_from(&late, [192, 0, 2, 9], at(0)).await.unwrap();
+    assert_eq!(desk.shown(at(9)).await, 1);
+    let (roster, keyring) = fork(&desk);
+    let first = desk.next(CodeChange::Draw);
+    desk.sends(&[&first]).await.unwrap();
+    desk.follows(&first);
+    let other = desk.request();
+    desk.asks(&other, at(1)).await.unwrap();
+    let reset = desk.reset(roster.head(), WEEK);
+    desk.announces_reset(&reset, at(1)).await.unwrap();
+    (desk.roster, desk.keyring) = (roster, keyring);
+    let settle = desk.settles_with_the_same_code(first.hash());
+    desk.sends(&[&settle]).await.unwrap();
+    desk.follows(&settle);
+    assert!(!desk.store.read(waits::is_any_counted).await.unwrap(), "the key that signed the reset is not this log's");
+    assert!(desk.ticks(at(2 * WEEK)).await.is_empty());
+    let chain = desk.chain();
+    let open = desk.store.read(move |tx| requests::open(tx, chains::find(tx, &chain)?.unwrap().number, at(9)));
+    let open: Vec<_> = open.await.unwrap().into_iter().map(|open| open.id).collect();
+    assert_eq!(open, [early.0.id()], "neither what was muted otherwise, nor what was asked on the other branch");
 }
