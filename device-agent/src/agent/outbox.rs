@@ -65,8 +65,13 @@ impl Agent {
                 tracing::warn!(code, "a record that was written earlier is not taken by the relay: it is kept");
                 Ok(())
             }
-            // Reading goes on where writing does not.
-            Err(error @ (AgentError::NotAWriter | AgentError::OtherEpochKey { .. })) => {
+            // Reading goes on where writing does not: on a forked log too, which a write meets as a head that the relay does not know.
+            Err(
+                error @ (AgentError::NotAWriter
+                | AgentError::OtherEpochKey { .. }
+                | AgentError::Fork { .. }
+                | AgentError::Forked),
+            ) => {
                 tracing::warn!(%error, "what was written earlier is kept");
                 Ok(())
             }

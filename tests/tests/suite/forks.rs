@@ -1,6 +1,6 @@
 //! Two branches of one log: settled by an approver of both, and nobody else; whoever stood on the other one goes over.
 
-use countersign_tests::actor::Reach;
+use countersign_tests::actor::{COLLECTION, Reach};
 use countersign_tests::home::Home;
 use countersign_tests::relay::{Backup, Relay};
 use protocol::policy::Role;
@@ -31,6 +31,7 @@ fn torn() -> (Relay, Home, Home) {
     assert_eq!(laptop.types(&["code", "rotate"]).code(), 0);
     assert_eq!(laptop.puts("mine", "by the laptop").code(), 0);
     backup.is_restored(&mut relay);
+    assert_eq!(phone.puts("before", "from before both").code(), 0);
     assert_eq!(phone.types(&["code", "rotate"]).code(), 0);
     assert_eq!(phone.puts("theirs", "by the phone").code(), 0);
     let alarm = laptop.types(&["code", "rotate"]);
@@ -77,6 +78,22 @@ fn the_pinned_branch_is_kept_and_the_device_of_the_other_one_goes_over() {
     assert_eq!(daemon.stops().code(), 0);
     assert_eq!(phone.gets("theirs"), "by the phone");
     assert_eq!(laptop.gets("theirs"), "by the phone");
+}
+
+/// One write that waited ended the session of a daemon at each connection, and every other command before it read anything.
+#[test]
+fn reading_goes_on_while_a_write_waits_for_the_fork_to_end() {
+    let (_relay, laptop, phone) = torn();
+    assert_eq!(laptop.types(&["record", "put", "--queue", COLLECTION, "waits", "for the end"]).code(), 0);
+    assert_eq!(laptop.gets("before"), "from before both");
+    let daemon = laptop.runs();
+    assert_eq!(laptop.gets("both"), "common");
+    let fork = shown(&laptop);
+    let kept = laptop.types(&["log", "settle", "--keep", fork["pinned"]["first"].as_str().unwrap()]);
+    assert_eq!(kept.code(), 0, "{}", kept.stderr);
+    assert_eq!(daemon.stops().code(), 0);
+    assert_eq!(laptop.gets("waits"), "for the end");
+    assert_eq!(phone.gets("waits"), "for the end");
 }
 
 #[test]
