@@ -7,10 +7,17 @@ use crate::core::{Draft, Sealing};
 use crate::error::AgentError;
 use crate::limits;
 
-/// Tries of one write where versions or lines differ.
-const WRITE_TRIES: usize = 3;
-/// Tries of one write that the log overtakes: others may rotate as fast as this device can follow. A relay that lies ends it too.
-const OVERTAKEN_TRIES: usize = 16;
+/// Times that records are compared for one write: what is new in the feed, and then all of it.
+const COMPARED_MAX: usize = 2;
+/// Times that one write follows the log: others may rotate as fast as this device can follow. A relay that lies ends it too.
+const FOLLOWED_MAX: usize = 15;
+
+/// What was done about the refusals of one write. Each remedy has its own count: a log that moves says nothing of the records.
+#[derive(Default)]
+struct Tried {
+    followed: usize,
+    compared: usize,
+}
 
 /// What became of a draft.
 enum Fate {
@@ -65,8 +72,13 @@ impl Agent {
                 tracing::warn!(code, "a record that was written earlier is not taken by the relay: it is kept");
                 Ok(())
             }
-            // Reading goes on where writing does not.
-            Err(error @ (AgentError::NotAWriter | AgentError::OtherEpochKey { .. })) => {
+            // Reading goes on where writing does not: on a forked log too, which a write meets as a head that the relay does not know.
+            Err(
+                error @ (AgentError::NotAWriter
+                | AgentError::OtherEpochKey { .. }
+                | AgentError::Fork { .. }
+                | AgentError::Forked),
+            ) => {
                 tracing::warn!(%error, "what was written earlier is kept");
                 Ok(())
             }
@@ -111,7 +123,7 @@ impl Agent {
     }
 
     async fn deliver(&self, number: u64) -> Result<Fate, AgentError> {
-        let mut tries = 1;
+        let mut tried = Tried::default();
         loop {
             let sealed = match self.core(move |core| core.seal(number)).await?? {
                 Sealing::Sealed(sealed) => sealed,
@@ -127,24 +139,25 @@ impl Agent {
                 Err(error) if leaves_it_open(&error) => return Err(error),
                 Err(error) => error,
             };
-            if let Some(fate) = self.remedy(number, refused, tries).await? {
+            if let Some(fate) = self.remedy(number, refused, &mut tried).await? {
                 return Ok(fate);
             }
-            tries += 1;
         }
     }
 
     /// Does what a refusal asks for. Nothing is returned where the draft may be tried again.
-    async fn remedy(&self, number: u64, refused: AgentError, tries: usize) -> Result<Option<Fate>, AgentError> {
+    async fn remedy(&self, number: u64, refused: AgentError, tried: &mut Tried) -> Result<Option<Fate>, AgentError> {
         let AgentError::Problem { status, code, .. } = &refused else { return Err(refused) };
         match Remedy::of(*status, code) {
-            Remedy::FollowTheLog if tries < OVERTAKEN_TRIES => {
+            Remedy::FollowTheLog if tried.followed < FOLLOWED_MAX => {
+                tried.followed += 1;
                 self.core(move |core| core.unseal(number)).await??;
                 self.catch_up_log().await?;
                 Ok(None)
             }
-            Remedy::Compare if tries < WRITE_TRIES => {
-                let nothing_lost = if tries == 1 {
+            Remedy::Compare if tried.compared < COMPARED_MAX => {
+                tried.compared += 1;
+                let nothing_lost = if tried.compared == 1 {
                     self.catch_up_records().await?;
                     false
                 } else {

@@ -34,15 +34,14 @@ impl Agent {
                 });
             }
         };
-        self.owe_refill().await?;
         self.shared.outbox.notify_one();
         self.change(seq).await
     }
 
     async fn keep_pinned(&self, branch: Branch) -> Result<u64, AgentError> {
         let entries = self.core(move |core| core.settle_here(&branch)).await??;
-        match self.relay().append(bytes(&entries), Purpose::New).await {
-            Ok(_) => {
+        match self.replace_branch(&entries, Purpose::New).await {
+            Ok(()) => {
                 let blobs: Vec<Blob> = bytes(&entries).into_iter().map(Blob).collect();
                 self.core(move |core| core.take_entries(&blobs)).await??;
                 self.core(|core| core.roster().seq()).await
@@ -60,7 +59,7 @@ impl Agent {
 
     async fn keep_other(&self, branch: Branch) -> Result<u64, AgentError> {
         let (branch, entries) = self.core(move |core| core.settle_there(&branch)).await??;
-        self.relay().append(bytes(&entries), Purpose::New).await?;
+        self.replace_branch(&entries, Purpose::New).await?;
         self.core(move |core| core.go_over(branch)).await??;
         self.core(|core| core.roster().seq()).await
     }
@@ -145,7 +144,16 @@ impl Agent {
     /// Brings a relay that still has an abandoned branch to this one.
     pub(super) async fn replace_at_relay(&self, common: u64) -> Result<(), AgentError> {
         let entries = self.core(move |core| core.replacement(common)).await??;
-        self.relay().append(bytes(&entries), Purpose::Heal).await.map(|_| ())
+        self.replace_branch(&entries, Purpose::Heal).await
+    }
+
+    /// Sends a branch that takes the place of the relay's. With that one its records go there, and those of this one are owed: noted
+    /// before it is sent, or a lost answer would leave the relay without them, and again after it, in case that a refill which ran
+    /// meanwhile found nothing to give.
+    async fn replace_branch(&self, entries: &[Verified<Entry>], purpose: Purpose) -> Result<(), AgentError> {
+        self.owe_refill().await?;
+        self.relay().append(bytes(entries), purpose).await?;
+        self.owe_refill().await
     }
 }
 

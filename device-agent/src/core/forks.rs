@@ -2,26 +2,25 @@
 
 use std::collections::HashSet;
 
-use data_encoding::BASE64;
 use protocol::carried::Carried;
 use protocol::cbor::Blob;
 use protocol::change;
 use protocol::entry::{Body, Entry};
 use protocol::keyring::Acting;
-use protocol::record::Record;
+use protocol::record::{Kind, Record};
 use protocol::roster::Roster;
 use protocol::signed::Verified;
 use protocol::{Hash, limits};
-use zeroize::Zeroizing;
 
 use super::diary::Fresh;
+use super::records::verified;
 use super::replay::replay_verified;
 use super::view::{BranchView, ForkView};
 use super::{Core, LogStanding, keys};
 use crate::clock;
 use crate::core::deed::Deed;
 use crate::error::AgentError;
-use crate::store::{Earlier, NewDraft, Store};
+use crate::store::{Again, Crossing, DraftRow, DraftState, NewDraft, Store};
 
 /// A branch that leaves the pinned log before its head.
 #[derive(Debug, Clone)]
@@ -42,6 +41,15 @@ pub(crate) enum Shown {
     /// The pinned log, which goes on there.
     Pinned,
     /// Nothing but the pinned log.
+    Nothing,
+}
+
+/// What is left of an item where versions of it go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// A version with content.
+    Content,
+    /// None, or a tombstone.
     Nothing,
 }
 
@@ -183,8 +191,9 @@ impl Core {
             told.push(Fresh { entry: entry.clone(), deed, members: roster.people_count() });
         }
         let gone = self.gone_with(&roster)?;
-        self.queue_again(&gone)?;
-        self.store.go_over(branch.common, &fresh, &old, &gone, clock::now())?;
+        let again = self.written_again(&gone)?;
+        let crossing = Crossing { common: branch.common, fresh: &fresh, old: &old, gone: &gone, again: &again };
+        self.store.go_over(&crossing, clock::now())?;
         self.log.truncate(self.log.partition_point(|entry| entry.seq <= branch.common));
         self.log.extend(fresh);
         let known = self.keyring.epoch_key_of(roster.epoch()).unwrap_or(self.keyring.epoch_key()).clone();
@@ -206,34 +215,53 @@ impl Core {
         self.retry_aside()
     }
 
-    /// Queues what this device wrote last, of what goes: it is written anew where its place is free, and its person asked where not.
-    fn queue_again(&mut self, gone: &[Hash]) -> Result<(), AgentError> {
+    /// What becomes of what this device wrote last, of what goes: it is written anew where its place is free, and its person asked where
+    /// not. Where a later write of the item waits already, that one has the say.
+    fn written_again(&self, gone: &[Hash]) -> Result<Vec<Again>, AgentError> {
+        let waiting = |row: &DraftRow| !matches!(row.state, DraftState::Refused { .. });
+        let drafts: Vec<DraftRow> = self.store.drafts()?.into_iter().filter(waiting).collect();
+        let mut again = Vec::new();
         for hash in gone {
             let Some(row) = self.store.record_by_hash(hash)? else { continue };
-            let record = Verified::<Record>::from_bytes(&row.header)
-                .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
+            let record = verified(&row)?;
             let is_current = self.store.current(&record.collection, &record.id)? == Some(*hash);
-            let Some(ciphertext) = row.ciphertext.filter(|_| is_current && record.signer() == self.keys.id()) else {
+            if !is_current || record.signer() != self.keys.id() {
                 continue;
-            };
-            let Ok(item) = self.open_record(&record, &ciphertext) else { continue };
-            let Ok(value) = BASE64.decode(item.value.as_bytes()).map(Zeroizing::new) else { continue };
-            let mut base = record.base;
-            while let Some(replaced) = base.filter(|base| gone.contains(base)) {
-                let row = self.store.record_by_hash(&replaced)?;
-                base =
-                    row.and_then(|row| Verified::<Record>::from_bytes(&row.header).ok()).and_then(|record| record.base);
             }
-            self.store.queue(&NewDraft {
-                collection: &item.collection,
-                id: &item.id,
-                value: Some(&value),
-                base,
-                at: record.at,
-                refused: Earlier::Stay,
-            })?;
+            let Some(draft) = self.draft_of(&record, row.ciphertext.as_deref()) else { continue };
+            let (base, left) = self.left_below(&record, gone)?;
+            let later = drafts.iter().filter(|it| (&it.collection, &it.id) == (&draft.collection, &draft.id));
+            let mut later = later.peekable();
+            if later.peek().is_none() && (left == Left::Content || draft.value.is_some()) {
+                again.push(Again::Queue(NewDraft { base, ..draft }));
+                continue;
+            }
+            // Deletes of what is not there any more have nothing to do; the first that has replaces what is left.
+            for it in later.filter(|it| it.base == Some(*hash)) {
+                if left == Left::Nothing && it.kind == Kind::Delete {
+                    again.push(Again::Void { draft: it.number });
+                    continue;
+                }
+                again.push(Again::Replacing { draft: it.number, base });
+                break;
+            }
         }
-        Ok(())
+        Ok(again)
+    }
+
+    /// The version of an item that is left where others go, and whether it holds anything.
+    fn left_below(&self, record: &Record, gone: &[Hash]) -> Result<(Option<Hash>, Left), AgentError> {
+        let mut base = record.base;
+        while let Some(replaced) = base {
+            let Some(row) = self.store.record_by_hash(&replaced)? else { break };
+            let record = verified(&row)?;
+            if !gone.contains(&replaced) {
+                let left = if record.kind == Kind::Put { Left::Content } else { Left::Nothing };
+                return Ok((base, left));
+            }
+            base = record.base;
+        }
+        Ok((base, Left::Nothing))
     }
 
     /// The records that another roster does not carry, with what comes later in their writers' lines and what replaced them.
@@ -246,8 +274,7 @@ impl Core {
             }
             for (arrival, row) in page {
                 after = arrival;
-                let record = Verified::<Record>::from_bytes(&row.header)
-                    .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
+                let record = verified(&row)?;
                 if !carried.stays(&record, record.signer(), record.hash()) {
                     gone.push(record.hash());
                 }

@@ -43,14 +43,15 @@ impl Core {
     }
 
     fn queue(&mut self, draft: &Draft, refused: Earlier) -> Result<u64, AgentError> {
-        let value = draft.value.as_ref().map(|value| value.as_slice());
         let base = self.current(&draft.collection, &draft.id)?;
-        if value.is_none() && !self.is_there(draft)? {
+        if draft.value.is_none() && !self.is_there(draft)? {
             return Err(AgentError::NotFound { what: "this record".to_owned() });
         }
-        let (collection, id, at) = (draft.collection.as_str(), draft.id.as_str(), clock::now());
+        let Draft { collection, id, value } = draft.clone();
+        let at = clock::now();
         // What can never be sealed is told now, and not to a daemon in an hour.
-        self.sign(&record::Draft { collection, id, value, base, at })?;
+        let bytes = value.as_ref().map(|value| value.as_slice());
+        self.sign(&record::Draft { collection: &collection, id: &id, value: bytes, base, at })?;
         self.store.queue(&NewDraft { collection, id, value, base, at, refused })
     }
 
@@ -169,21 +170,27 @@ impl Core {
         for row in self.store.staged_without_draft()? {
             let record = Verified::<Record>::from_bytes(&row.header)
                 .map_err(|_| AgentError::Damaged { what: "a record under way does not verify" })?;
-            let opened = row.ciphertext.as_deref().and_then(|ciphertext| self.open_record(&record, ciphertext).ok());
-            let item = opened.or_else(|| self.deleted_item(&record));
-            let Some(item) = item else {
+            let Some(draft) = self.draft_of(&record, row.ciphertext.as_deref()) else {
                 tracing::warn!(record = record.hash().short(), "a record under way does not open: it is given up");
                 self.store.destroy_staged(&record.hash())?;
                 continue;
             };
-            let value = BASE64.decode(item.value.as_bytes()).map(Zeroizing::new).unwrap_or_default();
-            let value = (record.kind == Kind::Put).then_some(value.as_slice());
-            let (collection, id) = (item.collection.as_str(), item.id.as_str());
-            let draft = NewDraft { collection, id, value, base: record.base, at: record.at, refused: Earlier::Stay };
             let number = self.store.queue(&draft)?;
             self.store.stage_record(&record, row.ciphertext.as_deref(), number)?;
         }
         Ok(())
+    }
+
+    /// A record as it was typed, if it opens; a delete, if the version opens that it replaced.
+    pub(super) fn draft_of(&self, record: &Verified<Record>, ciphertext: Option<&[u8]>) -> Option<NewDraft> {
+        let opened = ciphertext.and_then(|ciphertext| self.open_record(record, ciphertext).ok());
+        let item = opened.or_else(|| self.deleted_item(record))?;
+        let value = match record.kind {
+            Kind::Put => Some(Zeroizing::new(BASE64.decode(item.value.as_bytes()).ok()?)),
+            Kind::Delete => None,
+        };
+        let (collection, id) = (item.collection, item.id);
+        Some(NewDraft { collection, id, value, base: record.base, at: record.at, refused: Earlier::Stay })
     }
 
     /// Queues a write and seals it at once.

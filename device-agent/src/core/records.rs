@@ -16,6 +16,7 @@ use crate::limits;
 use crate::store::ItemRow;
 
 /// What a caller wants to write.
+#[derive(Clone)]
 pub(crate) struct Draft {
     /// Name of the collection.
     pub(crate) collection: String,
@@ -166,8 +167,7 @@ impl Core {
     }
 
     pub(super) fn open_row(&self, row: &ItemRow) -> Result<Option<ItemView>, AgentError> {
-        let record = Verified::<Record>::from_bytes(&row.header)
-            .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
+        let record = verified(row)?;
         if record.kind == Kind::Delete {
             return Ok(None);
         }
@@ -254,4 +254,9 @@ impl Core {
             }
         }
     }
+}
+
+/// A record that is kept: it was verified when it came.
+pub(super) fn verified(row: &ItemRow) -> Result<Verified<Record>, AgentError> {
+    Verified::from_bytes(&row.header).map_err(|_| AgentError::Damaged { what: "a record does not verify" })
 }

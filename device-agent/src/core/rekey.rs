@@ -4,6 +4,7 @@ use protocol::Hash;
 use protocol::record::{self, Kind, Record, Trust};
 use protocol::signed::Verified;
 
+use super::records::verified;
 use super::view::RekeyView;
 use super::{Core, Draft};
 use crate::error::AgentError;
@@ -66,8 +67,4 @@ impl Core {
     fn opened(&self, record: &Verified<Record>, row: &ItemRow) -> Option<record::Content> {
         record::open(&self.keyring, record, row.ciphertext.as_deref()?).ok()
     }
-}
-
-fn verified(row: &ItemRow) -> Result<Verified<Record>, AgentError> {
-    Verified::from_bytes(&row.header).map_err(|_| AgentError::Damaged { what: "a record does not verify" })
 }

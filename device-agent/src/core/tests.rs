@@ -2,6 +2,7 @@
 
 mod diary;
 mod entries;
+mod forks;
 mod epochs;
 mod epochs_records;
 mod membership;

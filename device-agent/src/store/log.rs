@@ -7,11 +7,26 @@ use protocol::wire::{Append, Purpose};
 use protocol::{Hash, limits};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{Store, id, signed, unsigned};
+use super::outbox::write_again;
+use super::{Again, Store, id, signed, unsigned};
 use crate::error::AgentError;
 
 /// The major type of a CBOR map (RFC 8949 §3.1).
 const CBOR_MAP: u8 = 5;
+
+/// What changes where another branch is pinned.
+pub(crate) struct Crossing<'a> {
+    /// Position of the last entry that both branches have.
+    pub(crate) common: u64,
+    /// What follows there on the branch that goes on.
+    pub(crate) fresh: &'a [Verified<Entry>],
+    /// What followed there on the one before, to be kept as evidence.
+    pub(crate) old: &'a [Verified<Entry>],
+    /// Records that the branch does not carry.
+    pub(crate) gone: &'a [Hash],
+    /// What becomes of those of them that this device wrote.
+    pub(crate) again: &'a [Again],
+}
 
 impl Store {
     /// The bytes of every pinned entry, in order.
@@ -132,16 +147,10 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Pins another branch after the last common entry. What it replaces is kept as evidence; records that it does not carry go, and the
-    /// feed is read anew.
-    pub(crate) fn go_over(
-        &mut self,
-        common: u64,
-        fresh: &[Verified<Entry>],
-        old: &[Verified<Entry>],
-        gone: &[Hash],
-        at: u64,
-    ) -> Result<(), AgentError> {
+    /// Pins another branch after the last common entry. What it replaces is kept as evidence; records that it does not carry go, own ones
+    /// are drafts from then on, and the feed is read anew: all of it or nothing, or own ones would be lost, or written twice.
+    pub(crate) fn go_over(&mut self, crossing: &Crossing<'_>, at: u64) -> Result<(), AgentError> {
+        let Crossing { common, fresh, old, gone, again } = *crossing;
         let tx = self.db.transaction()?;
         tx.execute("DELETE FROM log WHERE seq > ?1", [signed(common)])?;
         for entry in fresh {
@@ -167,6 +176,9 @@ impl Store {
                (SELECT collection, id, hash, max(arrival) FROM records GROUP BY collection, id);
              DELETE FROM outbox_entry; DELETE FROM settings WHERE name = 'cursor';",
         )?;
+        for again in again {
+            write_again(&tx, again)?;
+        }
         Ok(tx.commit()?)
     }
 }

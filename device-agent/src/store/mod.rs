@@ -21,7 +21,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::error::AgentError;
 
 pub(crate) use approvals::Sent;
-pub(crate) use outbox::{DraftRow, DraftState, Earlier, NewDraft};
+pub(crate) use log::Crossing;
+pub(crate) use outbox::{Again, DraftRow, DraftState, Earlier, NewDraft};
 pub(crate) use records::ItemRow;
 pub(crate) use rounds::{Ended, OpenedRow};
 pub(crate) use totp::CodeVerdict;

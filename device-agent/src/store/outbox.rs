@@ -13,13 +13,13 @@ use super::{Store, id, signed, unsigned};
 use crate::error::AgentError;
 
 /// A write to keep.
-pub(crate) struct NewDraft<'a> {
+pub(crate) struct NewDraft {
     /// Name of the collection.
-    pub(crate) collection: &'a str,
+    pub(crate) collection: String,
     /// Name within it.
-    pub(crate) id: &'a str,
+    pub(crate) id: String,
     /// The content, or nothing to delete.
-    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) value: Option<Zeroizing<Vec<u8>>>,
     /// The version that it replaces.
     pub(crate) base: Option<Hash>,
     /// When it was written, unix milliseconds.
@@ -35,6 +35,24 @@ pub(crate) enum Earlier {
     Stay,
     /// The new one takes their place at once.
     MakeWay,
+}
+
+/// What becomes of an own write that goes with the branch on which it stood.
+pub(crate) enum Again {
+    /// It is queued anew.
+    Queue(NewDraft),
+    /// A draft that was to replace it is here: that replaces what is left.
+    Replacing {
+        /// Number of the draft.
+        draft: u64,
+        /// The version that is left, if one is.
+        base: Option<Hash>,
+    },
+    /// A draft that was to delete it has nothing left to delete.
+    Void {
+        /// Number of the draft.
+        draft: u64,
+    },
 }
 
 /// A write that the relay has not acknowledged, without its content.
@@ -105,19 +123,9 @@ fn whole((mut draft, base, staged): Raw) -> Result<DraftRow, AgentError> {
 
 impl Store {
     /// Keeps a draft after all others, and returns its number.
-    pub(crate) fn queue(&mut self, draft: &NewDraft<'_>) -> Result<u64, AgentError> {
+    pub(crate) fn queue(&mut self, draft: &NewDraft) -> Result<u64, AgentError> {
         let tx = self.db.transaction()?;
-        if draft.refused == Earlier::MakeWay {
-            tx.execute(
-                "DELETE FROM drafts WHERE collection = ?1 AND id = ?2 AND refused IS NOT NULL",
-                params![draft.collection, draft.id],
-            )?;
-        }
-        tx.execute(
-            "INSERT INTO drafts (collection, id, value, base, queued_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![draft.collection, draft.id, draft.value, draft.base.as_ref().map(Hash::as_bytes), signed(draft.at)],
-        )?;
-        let number = unsigned(tx.last_insert_rowid());
+        let number = insert(&tx, draft)?;
         tx.commit()?;
         Ok(number)
     }
@@ -237,9 +245,44 @@ impl Store {
     /// Forgets one draft, and the record that carries it.
     pub(crate) fn forget_draft(&mut self, draft: u64) -> Result<(), AgentError> {
         let tx = self.db.transaction()?;
-        unstage(&tx, draft)?;
-        tx.execute("DELETE FROM drafts WHERE number = ?1", [signed(draft)])?;
+        forget(&tx, draft)?;
         Ok(tx.commit()?)
+    }
+}
+
+fn insert(tx: &Transaction<'_>, draft: &NewDraft) -> Result<u64, AgentError> {
+    if draft.refused == Earlier::MakeWay {
+        tx.execute(
+            "DELETE FROM drafts WHERE collection = ?1 AND id = ?2 AND refused IS NOT NULL",
+            params![draft.collection, draft.id],
+        )?;
+    }
+    let value = draft.value.as_ref().map(|value| value.as_slice());
+    tx.execute(
+        "INSERT INTO drafts (collection, id, value, base, queued_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![draft.collection, draft.id, value, draft.base.as_ref().map(Hash::as_bytes), signed(draft.at)],
+    )?;
+    Ok(unsigned(tx.last_insert_rowid()))
+}
+
+fn forget(tx: &Transaction<'_>, draft: u64) -> Result<(), AgentError> {
+    unstage(tx, draft)?;
+    tx.execute("DELETE FROM drafts WHERE number = ?1", [signed(draft)])?;
+    Ok(())
+}
+
+/// Does what becomes of an own write, with the branch that takes the place of the one on which it stood.
+pub(super) fn write_again(tx: &Transaction<'_>, again: &Again) -> Result<(), AgentError> {
+    match again {
+        Again::Queue(draft) => insert(tx, draft).map(|_| ()),
+        Again::Replacing { draft, base } => {
+            tx.execute(
+                "UPDATE drafts SET base = ?2 WHERE number = ?1",
+                params![signed(*draft), base.as_ref().map(Hash::as_bytes)],
+            )?;
+            Ok(())
+        }
+        Again::Void { draft } => forget(tx, *draft),
     }
 }
 

@@ -1,8 +1,14 @@
 //! Two branches of one log: settled by an approver of both, and nobody else; whoever stood on the other one goes over.
 
-use countersign_tests::actor::Reach;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use countersign_tests::actor::{COLLECTION, Reach};
 use countersign_tests::home::Home;
+use countersign_tests::http::Answer;
+use countersign_tests::liar::{Liar, Lie, answered};
 use countersign_tests::relay::{Backup, Relay};
+use http::StatusCode;
 use protocol::policy::Role;
 use protocol::wire::Purpose;
 use serde_json::Value;
@@ -22,20 +28,27 @@ fn shown(home: &Home) -> Value {
 /// The relay came back from an old backup. The laptop had changed the code meanwhile, the phone was away, and changes it as well.
 fn torn() -> (Relay, Home, Home) {
     let mut relay = Relay::start();
+    let origin = relay.origin();
+    let (laptop, phone) = torn_at(&mut relay, &origin);
+    (relay, laptop, phone)
+}
+
+fn torn_at(relay: &mut Relay, origin: &str) -> (Home, Home) {
     let (laptop, phone) = (Home::new("laptop"), Home::new("phone"));
-    laptop.founds(&relay.origin());
-    phone.joins(&relay.origin(), &laptop);
+    laptop.founds(origin);
+    phone.joins(origin, &laptop);
     assert_eq!(phone.puts("both", "common").code(), 0);
     assert_eq!(laptop.gets("both"), "common");
-    let backup = Backup::of(&mut relay);
+    let backup = Backup::of(relay);
     assert_eq!(laptop.types(&["code", "rotate"]).code(), 0);
     assert_eq!(laptop.puts("mine", "by the laptop").code(), 0);
-    backup.is_restored(&mut relay);
+    backup.is_restored(relay);
+    assert_eq!(phone.puts("before", "from before both").code(), 0);
     assert_eq!(phone.types(&["code", "rotate"]).code(), 0);
     assert_eq!(phone.puts("theirs", "by the phone").code(), 0);
     let alarm = laptop.types(&["code", "rotate"]);
     assert_eq!(alarm.code(), 8, "{}", alarm.stderr);
-    (relay, laptop, phone)
+    (laptop, phone)
 }
 
 /// Both stand on one log, which verifies, and both write.
@@ -77,6 +90,49 @@ fn the_pinned_branch_is_kept_and_the_device_of_the_other_one_goes_over() {
     assert_eq!(daemon.stops().code(), 0);
     assert_eq!(phone.gets("theirs"), "by the phone");
     assert_eq!(laptop.gets("theirs"), "by the phone");
+}
+
+/// One write that waited ended the session of a daemon at each connection, and every other command before it read anything.
+#[test]
+fn reading_goes_on_while_a_write_waits_for_the_fork_to_end() {
+    let (_relay, laptop, phone) = torn();
+    assert_eq!(laptop.types(&["record", "put", "--queue", COLLECTION, "waits", "for the end"]).code(), 0);
+    assert_eq!(laptop.gets("before"), "from before both");
+    let daemon = laptop.runs();
+    assert_eq!(laptop.gets("both"), "common");
+    let fork = shown(&laptop);
+    let kept = laptop.types(&["log", "settle", "--keep", fork["pinned"]["first"].as_str().unwrap()]);
+    assert_eq!(kept.code(), 0, "{}", kept.stderr);
+    assert_eq!(daemon.stops().code(), 0);
+    assert_eq!(laptop.gets("waits"), "for the end");
+    assert_eq!(phone.gets("waits"), "for the end");
+}
+
+/// A relay that takes an entry, and whose answer is lost.
+#[derive(Default)]
+struct Forgetful(AtomicBool);
+
+impl Lie for Forgetful {
+    fn answer(&self, path: &str, answer: Answer) -> Answer {
+        let lost = path == "/v1/log" && self.0.swap(false, Ordering::SeqCst);
+        if lost { answered(StatusCode::BAD_GATEWAY, Vec::new()) } else { answer }
+    }
+}
+
+/// The relay dropped the records of this branch with the one that it had, and nothing was noted of that.
+#[test]
+fn a_settle_whose_answer_is_lost_gives_the_relay_its_records_back_all_the_same() {
+    let forgetful = Arc::new(Forgetful::default());
+    let mut liar = Liar::start(Arc::clone(&forgetful));
+    let origin = liar.origin();
+    let (laptop, phone) = torn_at(&mut liar.relay, &origin);
+    let fork = shown(&laptop);
+    forgetful.0.store(true, Ordering::SeqCst);
+    let lost = laptop.types(&["log", "settle", "--keep", fork["pinned"]["first"].as_str().unwrap()]);
+    assert_eq!(lost.code(), 7, "{}", lost.stderr);
+    assert_eq!(laptop.gets("mine"), "by the laptop");
+    assert_eq!(phone.gets("mine"), "by the laptop");
+    are_one(&laptop, &phone);
 }
 
 #[test]

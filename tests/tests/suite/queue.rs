@@ -94,10 +94,12 @@ fn writing_again_at_once_ends_a_conflict() {
     assert_eq!(phone.gets("first"), "newer");
 }
 
-/// A relay that refuses the first records of a device as stale, as a real one does while a rotation goes round, or loses answers.
+/// A relay that refuses the first records of a device as stale, as a real one does while a rotation goes round, the next ones for their
+/// line, or loses answers.
 #[derive(Default)]
 struct Fickle {
     stale: AtomicUsize,
+    broken: AtomicUsize,
     lost: AtomicUsize,
     lost_back: AtomicUsize,
     fired: Notify,
@@ -133,17 +135,18 @@ impl Lie for Fickle {
         let put: protocol::wire::Put = minicbor::decode(&body).unwrap();
         let records = put.records.iter().map(|record| Verified::from_bytes(&record.record).unwrap());
         self.puts.lock().unwrap().extend(records);
-        if !one_less(&self.stale) {
-            return Passed::On(body);
+        match (one_less(&self.stale), &self.broken) {
+            (true, _) => Passed::Swallowed(conflict("stale-epoch")),
+            (false, broken) if one_less(broken) => Passed::Swallowed(conflict("broken-line")),
+            (false, _) => Passed::On(body),
         }
-        Passed::Swallowed(stale())
     }
 }
 
-fn stale() -> Answer {
+fn conflict(code: &str) -> Answer {
     let problem = serde_json::json!({
-        "type": "urn:countersign:problem:stale-epoch", "title": "Conflict", "status": 409, "code": "stale-epoch",
-        "detail": "the record's epoch is not the current one: fetch the log and seal it anew", "index": 0,
+        "type": format!("urn:countersign:problem:{code}"), "title": "Conflict", "status": 409, "code": code,
+        "detail": "refused", "index": 0,
     });
     let mut refused = answered(StatusCode::CONFLICT, problem.to_string().into_bytes());
     refused.headers.insert("content-type", "application/problem+json".parse().unwrap());
@@ -171,6 +174,20 @@ fn a_record_that_is_refused_as_stale_is_sealed_anew_and_not_lost() {
     assert_eq!(laptop.reads(&["log", "verify"])["records"], 2);
     let puts = lie.puts.lock().unwrap();
     assert!(puts[0].counter == 1 && puts[1].counter == 1 && puts[0].hash() != puts[1].hash(), "sealed anew");
+}
+
+/// One count for both used up the looks at the records before there was one.
+#[test]
+fn a_write_that_the_log_overtook_twice_is_compared_all_the_same() {
+    let lie = Arc::new(Fickle::default());
+    let liar = Liar::start(Arc::clone(&lie));
+    let laptop = Home::new("laptop");
+    laptop.founds(&liar.origin());
+    lie.stale.store(2, Ordering::SeqCst);
+    lie.broken.store(1, Ordering::SeqCst);
+    assert_eq!(laptop.puts("first", "one").code(), 0);
+    assert_eq!(lie.puts.lock().unwrap().len(), 4);
+    assert_eq!(laptop.gets("first"), "one");
 }
 
 /// The session stays up while the relay refuses: no new connection is the occasion to try again.

@@ -7,12 +7,12 @@ use crate::core::Sealing;
 use crate::limits;
 use crate::store::DraftState;
 
-fn put(id: &str, value: &str) -> Draft {
+pub(super) fn put(id: &str, value: &str) -> Draft {
     let value = Some(zeroize::Zeroizing::new(value.as_bytes().to_vec()));
     Draft { collection: "notes".to_owned(), id: id.to_owned(), value }
 }
 
-fn delete(id: &str) -> Draft {
+pub(super) fn delete(id: &str) -> Draft {
     Draft { value: None, ..put(id, "") }
 }
 
@@ -21,7 +21,7 @@ fn header(sealed: &SealedRecord) -> Verified<Record> {
 }
 
 impl Laptop {
-    fn queues(&mut self, draft: &Draft) {
+    pub(super) fn queues(&mut self, draft: &Draft) {
         self.core.queue_for_later(draft).unwrap();
     }
 
@@ -33,13 +33,13 @@ impl Laptop {
     }
 
     /// Sends the next draft to a relay that takes it.
-    fn sends(&mut self) -> SealedRecord {
+    pub(super) fn sends(&mut self) -> SealedRecord {
         let sealed = self.seals();
         self.core.take_record(&sealed).unwrap();
         sealed
     }
 
-    fn shows(&self, id: &str) -> Option<String> {
+    pub(super) fn shows(&self, id: &str) -> Option<String> {
         let item = self.core.item("notes", id).unwrap();
         item.map(|item| String::from_utf8(data_encoding::BASE64.decode(item.value.as_bytes()).unwrap()).unwrap())
     }
