@@ -122,6 +122,18 @@ pub fn answered(status: StatusCode, body: Vec<u8>) -> Answer {
     Answer { status, headers, body: Bytes::from(body) }
 }
 
+/// A refusal with status 409, as the relay would answer.
+#[must_use]
+pub fn conflict(code: &str) -> Answer {
+    let problem = serde_json::json!({
+        "type": format!("urn:countersign:problem:{code}"), "title": "Conflict", "status": 409, "code": code,
+        "detail": "refused", "index": 0,
+    });
+    let mut refused = answered(StatusCode::CONFLICT, problem.to_string().into_bytes());
+    refused.headers.insert(header::CONTENT_TYPE, ::http::HeaderValue::from_static("application/problem+json"));
+    refused
+}
+
 impl Liar {
     /// Starts a relay and a lie in front of it.
     #[must_use]

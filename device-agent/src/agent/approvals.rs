@@ -1,5 +1,7 @@
 //! What more than one approver must agree to: given, handed on through the relay, and carried out by whoever completes it.
 
+use std::sync::Arc;
+
 use protocol::approval::{Approval, Subject};
 use protocol::cut::Removal;
 use protocol::entry::{Entry, RemoveReason};
@@ -38,30 +40,46 @@ impl Agent {
         sign: impl Fn(&mut Core) -> Result<Vec<Verified<Entry>>, AgentError> + Send + Sync + Clone + 'static,
     ) -> Result<Carried, AgentError> {
         self.refresh_approvals().await?;
-        let since = self.core(|core| core.roster().seq()).await?;
-        match self.append(sign.clone()).await {
-            Err(AgentError::OwnRefused(Refusal::Quorum { .. })) => {}
-            done => return done.map(Carried::Landed),
-        }
-        let subject = std::sync::Arc::new(subject);
-        let about = std::sync::Arc::clone(&subject);
-        self.core(move |core| core.approve_subject(&about)).await??;
-        let missing = match self.give_and_try(sign).await {
+        self.carry_out_as_read(subject, sign).await
+    }
+
+    /// The same where the approvals of the others were read just now.
+    pub(super) async fn carry_out_as_read(
+        &self,
+        subject: Subject,
+        sign: impl Fn(&mut Core) -> Result<Vec<Verified<Entry>>, AgentError> + Send + Sync + Clone + 'static,
+    ) -> Result<Carried, AgentError> {
+        let subject = Arc::new(subject);
+        let about = Arc::clone(&subject);
+        let (since, quorum) = self.core(move |core| (core.roster().seq(), core.quorum_of(&about))).await?;
+        let missing = match self.sign_or_approve(&subject, sign).await {
             Ok(seq) => return Ok(Carried::Landed(seq)),
             Err(error) => error,
         };
-        // Whatever went wrong: others may have carried it out meanwhile, and then an approval is wanted no more.
-        let about = std::sync::Arc::clone(&subject);
-        if let Some(seq) = self.core(move |core| core.carried_out_at(&about, since)).await? {
-            return Ok(Carried::Landed(seq));
-        }
-        let proposal = self.core(move |core| core.proposal(&subject)).await?;
-        match (missing, proposal) {
-            (AgentError::OwnRefused(Refusal::Quorum { .. }), Some(proposal)) => {
+        let (done, proposal) =
+            self.core(move |core| (core.carried_out_at(&subject, since), core.proposal(&subject))).await?;
+        match (missing, done, proposal) {
+            // Whatever went wrong: others may have carried it out meanwhile, and then whoever comes too late wanted just that.
+            (_, Some(seq), _) if quorum > 1 => Ok(Carried::Landed(seq)),
+            (AgentError::OwnRefused(Refusal::Quorum { .. }), None, Some(proposal)) => {
                 Ok(Carried::Proposed(Box::new(proposal)))
             }
-            (error, _) => Err(error),
+            (error, ..) => Err(error),
         }
+    }
+
+    async fn sign_or_approve(
+        &self,
+        subject: &Arc<Subject>,
+        sign: impl Fn(&mut Core) -> Result<Vec<Verified<Entry>>, AgentError> + Send + Sync + Clone + 'static,
+    ) -> Result<u64, AgentError> {
+        match self.append(sign.clone()).await {
+            Err(AgentError::OwnRefused(Refusal::Quorum { .. })) => {}
+            done => return done,
+        }
+        let about = Arc::clone(subject);
+        self.core(move |core| core.approve_subject(&about)).await??;
+        self.give_and_try(sign).await
     }
 
     /// Gives this device's approval, and looks once more. Another approver may have agreed in this moment, and have seen ours as little
@@ -109,7 +127,7 @@ impl Agent {
             }
             core.sign_subject(&about, reason)
         };
-        let carried = self.carry_out(subject, sign).await?;
+        let carried = self.carry_out_as_read(subject, sign).await?;
         self.outcome(carried).await
     }
 

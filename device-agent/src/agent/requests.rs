@@ -98,7 +98,7 @@ impl Agent {
         match typed {
             Typed::Right(shown) => {
                 let sign = move |core: &mut Core| core.admit(&shown, &terms);
-                match self.carry_out(admit_subject(id), sign).await? {
+                match self.carry_out_as_read(admit_subject(id), sign).await? {
                     Carried::Landed(_) => Ok(ApprovedView::Decided(Box::new(self.decision(id).await?))),
                     Carried::Proposed(proposal) => Ok(ApprovedView::Agreed(proposal)),
                 }

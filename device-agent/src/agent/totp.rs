@@ -46,7 +46,7 @@ impl Agent {
 
     /// Admits what came with a right code, if this device does so. Another device may be faster: then there is nothing to do.
     pub(super) async fn admit_by_codes(&self) -> Result<(), AgentError> {
-        for right in self.core(|core| core.take_codes_right()).await? {
+        while let Some(right) = self.core(|core| core.take_code_right()).await? {
             let (id, sent): (_, CodeRight) = (right.id(), right.clone());
             match self.append(move |core| core.admit_by_right_code(&sent)).await {
                 Ok(_) => {}

@@ -52,7 +52,7 @@ impl Core {
         for bytes in self.store.approvals()? {
             self.approvals.push(Verified::from_bytes(&bytes).map_err(damaged)?);
         }
-        self.drop_void(&[])
+        self.drop_void(self.roster.seq())
     }
 
     /// Takes an approval from the relay. One that does not count here is passed over: either it is void, or the entries that it
@@ -173,9 +173,9 @@ impl Core {
         }
     }
 
-    /// Drops what counts no more after these entries, and tells it, where they did not carry it out.
-    pub(super) fn drop_void(&mut self, entries: &[Verified<Entry>]) -> Result<(), AgentError> {
-        let done: Vec<Subject> = entries.iter().filter_map(carried_out).collect();
+    /// Drops what counts no more, and tells it, where the entries that follow on a position did not carry it out.
+    pub(super) fn drop_void(&mut self, since: u64) -> Result<(), AgentError> {
+        let done: Vec<Subject> = self.after(since).iter().filter_map(carried_out).collect();
         let decided = |subject: &Subject| matches!(subject, Subject::Admit(admit) if self.roster.decision(&admit.request).is_some());
         let (counting, void): (Vec<_>, Vec<_>) = std::mem::take(&mut self.approvals)
             .into_iter()

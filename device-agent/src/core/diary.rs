@@ -36,6 +36,9 @@ impl Core {
         self.telling = Telling::Daemon;
         let head = self.roster.seq();
         let told = self.store.told()?.unwrap_or(head).max(head.saturating_sub(limits::UNTOLD));
+        if told >= head {
+            return self.store.keep_told(head);
+        }
         let mut roster: Option<Roster> = None;
         for entry in &self.log {
             let deed = Deed::of(roster.as_ref(), entry);

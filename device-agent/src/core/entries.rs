@@ -38,7 +38,7 @@ pub(crate) enum Judged {
 impl Core {
     /// Takes entries in order. Those that continue the log are verified, applied, pinned and told; known ones are passed over.
     pub(crate) fn take_entries(&mut self, entries: &[Blob]) -> Result<Divergence, AgentError> {
-        let mut roster = self.roster.clone();
+        let (mut roster, since) = (self.roster.clone(), self.roster.seq());
         let mut fresh = Vec::new();
         let mut divergence = Divergence::None;
         for bytes in entries {
@@ -63,11 +63,10 @@ impl Core {
                 self.stand()?;
             }
             self.follow_epoch();
-            let pinned: Vec<Verified<Entry>> = fresh.iter().map(|fresh| fresh.entry.clone()).collect();
             for fresh in &fresh {
                 self.announce(fresh)?;
             }
-            self.drop_void(&pinned)?;
+            self.drop_void(since)?;
             self.retry_aside()?;
         }
         Ok(divergence)

@@ -93,7 +93,8 @@ impl Core {
         self.log.get(..self.log.partition_point(|entry| entry.seq <= seq)).unwrap_or_default()
     }
 
-    fn after(&self, seq: u64) -> &[Verified<Entry>] {
+    /// The pinned entries that follow on a position.
+    pub(super) fn after(&self, seq: u64) -> &[Verified<Entry>] {
         self.log.get(self.log.partition_point(|entry| entry.seq <= seq)..).unwrap_or_default()
     }
 
@@ -210,8 +211,7 @@ impl Core {
         for fresh in &told {
             self.announce(fresh)?;
         }
-        let pinned: Vec<Verified<Entry>> = told.iter().map(|fresh| fresh.entry.clone()).collect();
-        self.drop_void(&pinned)?;
+        self.drop_void(branch.common)?;
         self.retry_aside()
     }
 
@@ -347,6 +347,11 @@ pub(crate) fn is_forked(store: &Store) -> Result<bool, AgentError> {
 }
 
 fn unsettled(log: &[Verified<Entry>], store: &Store) -> Result<Option<(Vec<u8>, u64)>, AgentError> {
+    // Nearly always there is none, and then the log need not be looked at.
+    let found = store.evidence()?;
+    if found.is_empty() {
+        return Ok(None);
+    }
     let abandoned = log.iter().filter_map(|entry| match &entry.body {
         Body::Settle(settle) => Some(settle.abandoned),
         _ => None,
@@ -354,7 +359,7 @@ fn unsettled(log: &[Verified<Entry>], store: &Store) -> Result<Option<(Vec<u8>, 
     let mut settled: HashSet<Hash> = abandoned.collect();
     let pinned: HashSet<Hash> = log.iter().map(Verified::hash).collect();
     let mut evidence = Vec::new();
-    for (bytes, at) in store.evidence()? {
+    for (bytes, at) in found {
         evidence.push((Verified::<Entry>::from_bytes(&bytes).map_err(AgentError::BadForm)?, at));
     }
     evidence.sort_by_key(|(entry, _)| entry.seq);

@@ -56,20 +56,8 @@ pub(crate) enum Exactness {
 impl Core {
     /// The member that a name or a prefix of an id names.
     pub(crate) fn find_device(&self, named: &str) -> Result<DeviceId, AgentError> {
-        let (wanted, prefix) = (text::clean(named), named.trim().to_ascii_lowercase());
-        let matches = |device: &DeviceId| {
-            let by_id = !prefix.is_empty() && device.to_string().starts_with(&prefix);
-            by_id || (!wanted.is_empty() && self.bare_name_of(device) == wanted)
-        };
-        let found: Vec<DeviceId> =
-            self.roster.members().map(|member| member.device.signing).filter(|device| matches(device)).collect();
-        match found.as_slice() {
-            [one] => Ok(*one),
-            [] => Err(AgentError::NotFound {
-                what: format!("a device called {}, or whose id begins so,", text::quote(named)),
-            }),
-            _ => Err(AgentError::AmbiguousDevice { name: text::quote(named) }),
-        }
+        let devices = self.roster.members().map(|member| member.device.signing);
+        device_called(named, devices.map(|device| (device, self.bare_name_of(&device))))
     }
 
     /// What a removal comes to: who goes, where their records end, and whom they admitted.
@@ -296,6 +284,26 @@ impl Core {
         let damaged = |_| AgentError::Damaged { what: "a record does not verify" };
         let headers = self.store.headers_of(writer)?;
         headers.iter().map(|header| Verified::<Record>::from_bytes(header).map_err(damaged)).collect()
+    }
+}
+
+/// The device that a name or a prefix of an id names, among devices with their names.
+pub(crate) fn device_called(
+    named: &str,
+    devices: impl Iterator<Item = (DeviceId, String)>,
+) -> Result<DeviceId, AgentError> {
+    let (wanted, prefix) = (text::clean(named), named.trim().to_ascii_lowercase());
+    let fits = |(device, name): &(DeviceId, String)| {
+        let by_id = !prefix.is_empty() && device.to_string().starts_with(&prefix);
+        by_id || (!wanted.is_empty() && *name == wanted)
+    };
+    let found: Vec<(DeviceId, String)> = devices.filter(fits).collect();
+    match found.as_slice() {
+        [(one, _)] => Ok(*one),
+        [] => Err(AgentError::NotFound {
+            what: format!("a device called {}, or whose id begins so,", text::quote(named)),
+        }),
+        _ => Err(AgentError::AmbiguousDevice { name: text::quote(named) }),
     }
 }
 

@@ -28,7 +28,7 @@ mod forks;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use protocol::approval::Approval;
@@ -87,7 +87,7 @@ pub(crate) struct Core {
     approvals: Vec<Verified<Approval>>,
     /// The role in which this device lets in by a right one-time code alone, if its owner wants that.
     admits_by_code: Option<Role>,
-    codes_right: Vec<CodeRight>,
+    codes_right: VecDeque<CodeRight>,
     /// This device's address towards the relay, to compare with those that the relay sees.
     own_address: Option<IpAddr>,
 }
@@ -157,7 +157,7 @@ impl Core {
             telling: Telling::Nobody,
             approvals: Vec::new(),
             admits_by_code: None,
-            codes_right: Vec::new(),
+            codes_right: VecDeque::new(),
             own_address: None,
         };
         core.stand()?;

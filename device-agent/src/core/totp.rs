@@ -115,18 +115,18 @@ impl Core {
         }
         let Some(secret) = TotpSecret::open(&self.roster, &self.keyring).map_err(unopened)? else { return Ok(None) };
         let request = Arc::new(request.clone());
-        let verdict = match secret.confirm(&request, code, seconds(), self.roster.totp_step()) {
-            TotpAttempt::Right(confirmed) => {
-                self.code_right(confirmed, description);
-                CodeVerdict::Right
-            }
+        let (verdict, confirmed) = match secret.confirm(&request, code, seconds(), self.roster.totp_step()) {
+            TotpAttempt::Right(confirmed) => (CodeVerdict::Right, Some(confirmed)),
             // It was right when it was first seen, and is too old now.
-            _ if known == Some(CodeVerdict::Right) => CodeVerdict::Right,
-            TotpAttempt::Used => CodeVerdict::Used,
-            TotpAttempt::Wrong => CodeVerdict::Wrong,
+            _ if known == Some(CodeVerdict::Right) => (CodeVerdict::Right, None),
+            TotpAttempt::Used => (CodeVerdict::Used, None),
+            TotpAttempt::Wrong => (CodeVerdict::Wrong, None),
         };
         // On the disk before anything follows from it.
         let failed = self.store.keep_verdict(&id, verdict, now)?;
+        if let Some(confirmed) = confirmed {
+            self.code_right(confirmed, description);
+        }
         if verdict != CodeVerdict::Right {
             self.tell_failure(&id, verdict.name());
             if failed >= limits::FAILED_CODES_MAX {
@@ -140,7 +140,7 @@ impl Core {
         let way = self.roster.policy().ways.contains(&How::Totp);
         if way && self.admits_by_code.is_some() && self.codes_right.len() < limits::OPEN_REQUESTS_KEPT {
             let terms = self.terms();
-            self.codes_right.push(CodeRight { confirmed, description: description.clone(), terms });
+            self.codes_right.push_back(CodeRight { confirmed, description: description.clone(), terms });
         }
     }
 
@@ -151,14 +151,14 @@ impl Core {
         }
     }
 
-    /// Requests whose code was right and that nobody has admitted yet.
-    pub(crate) fn take_codes_right(&mut self) -> Vec<CodeRight> {
-        std::mem::take(&mut self.codes_right)
+    /// The next request whose code was right and that nobody has admitted yet. The others wait here for their turn.
+    pub(crate) fn take_code_right(&mut self) -> Option<CodeRight> {
+        self.codes_right.pop_front()
     }
 
     /// Puts one back whose admission could not be sent.
     pub(crate) fn put_back(&mut self, right: CodeRight) {
-        self.codes_right.push(right);
+        self.codes_right.push_front(right);
     }
 
     /// Signs and keeps the admission of a request whose code was right.

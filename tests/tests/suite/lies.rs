@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use countersign_tests::actor::{self, Joiner, Member, Reach};
 use countersign_tests::home::{Home, failure_of};
 use countersign_tests::http::Answer;
-use countersign_tests::liar::{Honest, Liar, Lie, Passed, answered};
+use countersign_tests::liar::{Honest, Liar, Lie, Passed, answered, conflict};
 use http::{Method, StatusCode};
 use protocol::cbor::{self, Blob};
 use protocol::code::SyncCode;
@@ -718,13 +718,7 @@ impl Lie for Denies {
         if path != "/v1/records" || self.puts.lock().unwrap().len() != 1 {
             return answer;
         }
-        let problem = serde_json::json!({
-            "type": "urn:countersign:problem:conflict", "title": "Conflict", "status": 409, "code": "conflict",
-            "detail": "the item has changed since", "index": 0,
-        });
-        let mut refused = answered(StatusCode::CONFLICT, problem.to_string().into_bytes());
-        refused.headers.insert("content-type", "application/problem+json".parse().unwrap());
-        refused
+        conflict("conflict")
     }
 }
 

@@ -1,17 +1,23 @@
 //! The rules of a chain: shown, changed, and agreed to by several approvers.
 
+use std::mem;
+use std::sync::{Arc, Mutex};
+
 use countersign_tests::home::{Home, failure_of};
+use countersign_tests::http::Answer;
+use countersign_tests::liar::{Liar, Lie, Passed, answered, conflict};
 use countersign_tests::process::Ended;
 use countersign_tests::relay::Relay;
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 /// A laptop, a tablet and a phone of one chain, all approvers.
-fn three(relay: &Relay) -> (Home, Home, Home) {
+fn three(origin: &str) -> (Home, Home, Home) {
     let laptop = Home::new("laptop");
-    laptop.founds(&relay.origin());
+    laptop.founds(origin);
     let (tablet, phone) = (Home::new("tablet"), Home::new("phone"));
-    tablet.joins(&relay.origin(), &laptop);
-    phone.joins(&relay.origin(), &laptop);
+    tablet.joins(origin, &laptop);
+    phone.joins(origin, &laptop);
     (laptop, tablet, phone)
 }
 
@@ -63,7 +69,7 @@ fn a_policy_is_checked_changed_and_seen_by_all() {
 #[test]
 fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
     let relay = Relay::start();
-    let (laptop, tablet, phone) = three(&relay);
+    let (laptop, tablet, phone) = three(&relay.origin());
     object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
     let daemon = tablet.runs();
     let watch = Home::new("watch");
@@ -92,7 +98,7 @@ fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
 #[test]
 fn two_that_type_their_codes_at_once_let_the_device_in() {
     let relay = Relay::start();
-    let (laptop, tablet, _phone) = three(&relay);
+    let (laptop, tablet, _phone) = three(&relay.origin());
     object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
     let joining = Home::new("watch").asks(&relay.origin(), &laptop.words());
     let id = joining.waits();
@@ -109,7 +115,7 @@ fn two_that_type_their_codes_at_once_let_the_device_in() {
 #[test]
 fn one_deny_ends_what_another_approved() {
     let relay = Relay::start();
-    let (laptop, tablet, _phone) = three(&relay);
+    let (laptop, tablet, _phone) = three(&relay.origin());
     object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
     let joining = Home::new("watch").asks(&relay.origin(), &laptop.words());
     let id = joining.waits();
@@ -124,7 +130,7 @@ fn one_deny_ends_what_another_approved() {
 #[test]
 fn a_removal_is_proposed_by_one_and_carried_out_by_another_who_is_not_its_subject() {
     let relay = Relay::start();
-    let (laptop, tablet, phone) = three(&relay);
+    let (laptop, tablet, phone) = three(&relay.origin());
     object(&laptop.types(&["policy", "set", "--quorum-remove", "2", "--json"]));
     assert_eq!(phone.puts("first", "before").code(), 0);
     let removed = laptop.types(&["devices", "remove", "phone", "--reason", "lost"]);
@@ -150,7 +156,7 @@ fn a_removal_is_proposed_by_one_and_carried_out_by_another_who_is_not_its_subjec
 #[test]
 fn what_was_agreed_to_counts_no_more_after_a_change_and_everybody_hears_of_it() {
     let relay = Relay::start();
-    let (laptop, tablet, phone) = three(&relay);
+    let (laptop, tablet, phone) = three(&relay.origin());
     object(&laptop.types(&["policy", "set", "--quorum-policy", "2", "--json"]));
     let proposal = object(&laptop.types(&["policy", "set", "--members-max", "4", "--json"]));
     let id = proposal["proposal"].as_str().unwrap().to_owned();
@@ -172,10 +178,69 @@ fn what_was_agreed_to_counts_no_more_after_a_change_and_everybody_hears_of_it() 
     assert_eq!(daemon.stops().code(), 0);
 }
 
+/// A relay that holds one device's entry back, and lets it come first when the next device sends its own.
+#[derive(Default)]
+struct Overtakes(Mutex<Overtaking>);
+
+#[derive(Default)]
+enum Overtaking {
+    #[default]
+    Nobody,
+    HoldsTheNext,
+    Holds(Vec<u8>),
+    WasFirst,
+}
+
+impl Lie for Overtakes {
+    fn request(&self, _: &Method, path: &str, body: Vec<u8>) -> Passed {
+        let mut now = self.0.lock().unwrap();
+        if path != "/v1/log" {
+            return Passed::On(body);
+        }
+        match mem::take(&mut *now) {
+            Overtaking::HoldsTheNext => {
+                *now = Overtaking::Holds(body);
+                Passed::Swallowed(answered(StatusCode::BAD_GATEWAY, Vec::new()))
+            }
+            Overtaking::Holds(first) => {
+                *now = Overtaking::WasFirst;
+                Passed::On(first)
+            }
+            Overtaking::Nobody | Overtaking::WasFirst => Passed::On(body),
+        }
+    }
+
+    fn answer(&self, path: &str, answer: Answer) -> Answer {
+        let mut now = self.0.lock().unwrap();
+        if path != "/v1/log" || !matches!(*now, Overtaking::WasFirst) {
+            return answer;
+        }
+        *now = Overtaking::Nobody;
+        assert_eq!(answer.status, StatusCode::OK);
+        conflict("head-moved")
+    }
+}
+
+/// Whoever came a moment too late was told that something had changed, or was not found.
+#[test]
+fn of_two_that_complete_a_proposal_at_once_both_hear_that_it_is_done() {
+    let lie = Arc::new(Overtakes::default());
+    let liar = Liar::start(Arc::clone(&lie));
+    let (laptop, tablet, phone) = three(&liar.origin());
+    object(&laptop.types(&["policy", "set", "--quorum-policy", "2", "--json"]));
+    object(&laptop.types(&["policy", "set", "--members-max", "5", "--json"]));
+    let id = proposed(&tablet)["proposal"].as_str().unwrap().to_owned();
+    *lie.0.lock().unwrap() = Overtaking::HoldsTheNext;
+    assert_eq!(tablet.types(&["approvals", "agree", &id]).code(), 7);
+    let late = object(&phone.types(&["approvals", "agree", &id, "--json"]));
+    assert_eq!((&late["kind"], &late["by"]), (&"change-policy".into(), &"'tablet'".into()));
+    assert_eq!(setting(&phone, "members-max"), "5");
+}
+
 #[test]
 fn the_end_of_a_chain_is_proposed_by_one_and_announced_by_another() {
     let relay = Relay::start();
-    let (laptop, tablet, phone) = three(&relay);
+    let (laptop, tablet, phone) = three(&relay.origin());
     object(&laptop.types(&["policy", "set", "--quorum-closing", "2", "--json"]));
     let purge = laptop.types(&["chain", "purge", "--accept-risk=purge"]);
     assert!(purge.code() == 0 && purge.stdout.contains("PROPOSED to announce the end"), "{}", purge.stdout);

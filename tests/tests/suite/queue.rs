@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use countersign_tests::actor::COLLECTION;
 use countersign_tests::home::{Home, failure_of};
-use countersign_tests::http::Answer;
-use countersign_tests::liar::{Fate, Liar, Lie, Passed, answered};
+use countersign_tests::liar::{Fate, Liar, Lie, Passed, conflict};
 use countersign_tests::relay::Relay;
 use countersign_tests::wait;
-use http::{Method, StatusCode};
+use http::Method;
 use protocol::Verified;
 use protocol::record::Record;
 use tokio::sync::Notify;
@@ -141,16 +140,6 @@ impl Lie for Fickle {
             (false, _) => Passed::On(body),
         }
     }
-}
-
-fn conflict(code: &str) -> Answer {
-    let problem = serde_json::json!({
-        "type": format!("urn:countersign:problem:{code}"), "title": "Conflict", "status": 409, "code": code,
-        "detail": "refused", "index": 0,
-    });
-    let mut refused = answered(StatusCode::CONFLICT, problem.to_string().into_bytes());
-    refused.headers.insert("content-type", "application/problem+json".parse().unwrap());
-    refused
 }
 
 #[test]

@@ -118,14 +118,16 @@ fn a_right_code_lets_in_without_a_person_once_and_only_where_the_owner_wants_it(
     let (mut laptop, code) = with_codes(TotpMode::Way);
     let phone = sends(&laptop, "phone", Some(&code));
     laptop.hears(&phone, Vec::new()).unwrap();
-    assert!(laptop.core.take_codes_right().is_empty(), "the owner did not say so");
+    assert!(laptop.core.take_code_right().is_none(), "the owner did not say so");
     assert_eq!(laptop.core.requests().unwrap()[0].one_time_code, None, "and nothing was compared");
     laptop.core.admit_by_code(Role::Writer);
     let (first, second) = (sends(&laptop, "first", Some(&code)), sends(&laptop, "second", Some(&code)));
     for phone in [&first, &second] {
         laptop.hears(phone, Vec::new()).unwrap();
     }
-    let right = laptop.core.take_codes_right();
+    let sent_in_vain = laptop.core.take_code_right().unwrap();
+    laptop.core.put_back(sent_in_vain);
+    let right: Vec<_> = std::iter::from_fn(|| laptop.core.take_code_right()).collect();
     assert_eq!(right.iter().map(super::super::CodeRight::id).collect::<Vec<_>>(), [first.id(), second.id()]);
     let entries = laptop.core.admit_by_right_code(&right[0]).unwrap();
     laptop.takes(&entries[0]);
@@ -139,6 +141,22 @@ fn a_right_code_lets_in_without_a_person_once_and_only_where_the_owner_wants_it(
     laptop.hears(&third, Vec::new()).unwrap();
     assert_eq!(told(&mut events), ["failed used", "requested third"], "people may still approve it");
     assert!(matches!(laptop.core.verify_code(&code), Ok(code) if code.verdict == "used"));
+}
+
+#[test]
+fn nothing_follows_from_a_right_code_before_it_is_on_the_disk() {
+    let (mut laptop, code) = with_codes(TotpMode::Way);
+    laptop.core.admit_by_code(Role::Writer);
+    let phone = sends(&laptop, "phone", Some(&code));
+    let disk = rusqlite::Connection::open(laptop.home.store_file()).unwrap();
+    disk.execute_batch("CREATE TRIGGER fails BEFORE INSERT ON totp_checks BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    assert!(laptop.hears(&phone, Vec::new()).is_err());
+    assert!(laptop.core.take_code_right().is_none());
+    disk.execute_batch("DROP TRIGGER fails").unwrap();
+    laptop.hears(&phone, Vec::new()).unwrap();
+    assert_eq!(laptop.core.take_code_right().unwrap().id(), phone.id());
+    assert!(laptop.core.take_code_right().is_none(), "once");
 }
 
 #[test]
