@@ -40,7 +40,7 @@ use crate::recent::Recent;
 /// How long a statement waits for a lock that another process holds (`backup`). Our own writer is alone.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept for each connection: more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// When SQLite syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

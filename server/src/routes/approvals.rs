@@ -40,6 +40,7 @@ pub(super) async fn kept(State(relay): State<Arc<Relay>>, Named(chain): Named<St
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;
+        let [] = body::query(&parts, [])?;
         let chain: ChainId = body::id(&chain)?;
         let now = relay.now();
         let job = move |tx: Tx<'_>| {

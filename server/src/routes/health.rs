@@ -50,7 +50,11 @@ pub(super) async fn well_known() -> Response {
             "withdrawals": "/v1/withdrawals",
             "nonces": "/v1/nonces",
             "reveals": "/v1/reveals",
+            "approvals": "/v1/approvals",
+            "resets": "/v1/resets",
             "records": "/v1/records",
+            "keys": "/v1/keys",
+            "join_keys": "/v1/join-keys",
             "socket": "/v1/socket",
         },
     });

@@ -123,6 +123,7 @@ pub(super) async fn current(
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;
+        let [] = body::query(&parts, [])?;
         let chain: ChainId = body::id(&chain)?;
         let (collection, id): (BlindedCollection, BlindedId) = (body::id(&collection)?, body::id(&id)?);
         let job = move |tx: crate::store::Tx<'_>| {

@@ -67,6 +67,7 @@ pub(super) async fn standing(State(relay): State<Arc<Relay>>, Named(id): Named<S
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;
+        let [] = body::query(&parts, [])?;
         let id: RequestId = body::id(&id)?;
         relay.standing(id, device).await
     };
@@ -79,6 +80,7 @@ pub(super) async fn open(State(relay): State<Arc<Relay>>, Named(chain): Named<St
     let (parts, _) = request.into_parts();
     let read = async {
         let device = signed_read::device(&relay, &parts)?;
+        let [] = body::query(&parts, [])?;
         let chain: ChainId = body::id(&chain)?;
         let now = relay.now();
         let job = move |tx: Tx<'_>| {

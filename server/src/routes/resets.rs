@@ -53,6 +53,7 @@ pub(super) async fn chain_of(
     let read = async {
         relay.rates.ask_from(Net::of(client.address))?;
         let signer = signed_read::device(&relay, &parts)?;
+        let [] = body::query(&parts, [])?;
         let key: JoinKey = body::id(&key)?;
         // What a join key opens is for who holds it, not for who has seen it.
         if signer.0 != key.0 {

@@ -84,6 +84,26 @@ async fn the_feed_comes_in_pages_and_begins_anew_for_a_cursor_of_another_store()
 }
 
 #[tokio::test]
+async fn a_name_in_the_query_that_a_route_does_not_know_is_refused_on_all_of_them() {
+    let house = House::start().await;
+    let laptop = Member::founds(&house).await;
+    let (chain, id) = (laptop.chain(), laptop.keys.id());
+    for path in [
+        format!("/v1/chains/{chain}/log"),
+        format!("/v1/chains/{chain}/requests"),
+        format!("/v1/chains/{chain}/approvals"),
+        format!("/v1/chains/{chain}/records"),
+        format!("/v1/chains/{chain}/records/{id}/{id}"),
+        format!("/v1/requests/{id}"),
+        format!("/v1/join-keys/{id}"),
+        format!("/v1/keys/{id}"),
+    ] {
+        let wrong = house.read(&laptop.keys, &format!("{path}?since=1")).await;
+        assert_eq!(told(&wrong), (400, "malformed".to_owned()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_batch_says_which_record_and_why() {
     let house = House::start().await;
     let mut laptop = Member::founds(&house).await;
