@@ -59,6 +59,8 @@ pub(crate) const LOCAL_BODY_BYTES: usize = 1024 * 1024;
 pub(crate) const EXCHANGE_PAUSE: Duration = Duration::from_millis(300);
 /// Milliseconds for which the first sight of a request is remembered: thirty days, and a request lives a day at most.
 pub(crate) const SIGHTINGS_KEPT: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Milliseconds by which the relay's count of a request's lifetime may run ahead of ours.
+pub(crate) const LIFETIME_SLACK: u64 = 1_000;
 /// Time for the daemon to finish what is in flight at SIGTERM.
 pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// A relay's certificate that expires sooner is warned of: renewals are due a month before the end.

@@ -4,13 +4,13 @@ use std::io::IsTerminal as _;
 
 use clap::Subcommand;
 
-use super::{Context, EXIT_CODES, reset, show_change, show_proposal};
+use super::{Context, EXIT_CODES, confirm_beginning, reset, show_change, show_proposal};
+use crate::clock;
 use crate::core::view::{ChangeView, ClosingView, OutcomeView, short};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{EndOrdered, Status, VetoOrdered};
 use crate::told::Exit;
-use crate::{clock, terminal};
 
 /// End the chain, or stop that
 #[derive(clap::Args)]
@@ -121,14 +121,4 @@ async fn confirm_end(context: &Context, door: &Door, accepted: bool) -> Result<(
     let status: Status = door.get("/status").await?;
     let beginning: String = status.fingerprint.chars().take(9).collect();
     confirm_beginning(context, &beginning).await
-}
-
-/// Asks for the beginning of a fingerprint; spaces in it do not count.
-pub(super) async fn confirm_beginning(context: &Context, beginning: &str) -> Result<(), AgentError> {
-    let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-    context.output.prompt(&format!("Type {beginning}, the beginning of the chain's fingerprint, to go on: "));
-    if letters(&terminal::read_line().await?) == letters(beginning) {
-        return Ok(());
-    }
-    Err(AgentError::Usage { what: "nothing was done".to_owned(), hint: String::new() })
 }

@@ -1,5 +1,6 @@
 //! The commands: one file each. They parse, call the door, and print.
 
+mod input;
 mod hidden;
 mod new_file;
 mod paper;
@@ -36,7 +37,7 @@ mod man;
 mod version;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -47,12 +48,13 @@ use crate::core::view::{ChangeView, OutcomeView, ProposalView};
 use crate::dial::{Endpoint, Plaintext};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
+use crate::exit;
 use crate::home::Home;
 use crate::output::{Color, Format, Logs, Output};
 use crate::terminal::Writing;
 use crate::text;
 use crate::told::Exit;
-use crate::{exit, limits, terminal};
+pub(crate) use input::{confirm, confirm_beginning, read_file, read_stdin, seconds};
 
 const EXIT_CODES: &str = "Exit codes:
   0 done or approved        3 refused by the rules           6 not a member
@@ -320,19 +322,6 @@ impl<R: Risks> RelayArgs<R> {
     }
 }
 
-/// Asks a person at a terminal to type a word before something that cannot be undone. Without a terminal what was typed suffices.
-pub(crate) async fn confirm(context: &Context, word: &str) -> Result<(), AgentError> {
-    use std::io::IsTerminal as _;
-    if !std::io::stdin().is_terminal() {
-        return Ok(());
-    }
-    context.output.prompt(&format!("Type {word} to go on: "));
-    if terminal::read_line().await?.trim() == word {
-        return Ok(());
-    }
-    Err(AgentError::Usage { what: "nothing was done".to_owned(), hint: String::new() })
-}
-
 /// Prints a change of the membership that this command made.
 pub(crate) fn show_change(context: &Context, change: &ChangeView, next: &str) {
     context.result("countersign.change/1", change, |output| {
@@ -356,50 +345,6 @@ pub(crate) fn show_proposal(context: &Context, proposal: &ProposalView) {
         output.progress(&format!("It is not done yet: {}.", proposal.standing()));
         output.progress(&format!("next: {}   (on another approver)", proposal.next()));
     });
-}
-
-/// Reads a file of bounded size.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, AgentError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(limits::INPUT_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .and_then(|_| bounded(bytes))
-        .map_err(|source| AgentError::File { path: path.to_owned(), source })
-}
-
-/// Reads standard input to its end.
-pub(crate) fn read_stdin() -> Result<Vec<u8>, AgentError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(limits::INPUT_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .and_then(|_| bounded(bytes))
-        .map_err(AgentError::Terminal)
-}
-
-fn bounded(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
-    if bytes.len() > limits::INPUT_BYTES {
-        Err(std::io::Error::other("it is too long: a record has at most 256 KiB, a sync code 24 words"))
-    } else {
-        Ok(bytes)
-    }
-}
-
-/// Reads a duration: `90s`, `15m`, `24h`, `7d`.
-pub(crate) fn seconds(text: &str) -> Result<u32, String> {
-    let wrong = || format!("{text:?} is no duration: write 90s, 15m, 24h or 7d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)
 }
 
 /// What this device says of itself: the name its person chose, or the host's.
@@ -441,15 +386,6 @@ mod tests {
     fn commands_that_are_not_built_do_not_exist() {
         for absent in ["ticket", "ui"] {
             assert!(Cli::try_parse_from(["countersign", absent]).is_err(), "{absent}");
-        }
-    }
-
-    #[test]
-    fn durations_have_a_number_and_a_unit() {
-        assert_eq!(seconds("90s"), Ok(90));
-        assert_eq!(seconds("7d"), Ok(604_800));
-        for wrong in ["", "s", "1w", "-1s", "15", "1.5h", "99999999d"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 

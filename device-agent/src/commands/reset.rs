@@ -9,9 +9,8 @@ use protocol::wire::ChainOfKey;
 use protocol::{VERSION, id};
 use serde::Serialize;
 
-use super::chain::confirm_beginning;
 use super::join::read_code;
-use super::{Context, EXIT_CODES, RelayArgs, Risks, seconds};
+use super::{Context, EXIT_CODES, RelayArgs, Risks, confirm_beginning, seconds};
 use crate::clock;
 use crate::error::AgentError;
 use crate::relay_client::RelayClient;

@@ -9,10 +9,9 @@ use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
 
 use super::Core;
-use super::requests::SLACK;
-use crate::clock;
 use crate::error::AgentError;
 use crate::store::OpenedRow;
+use crate::{clock, limits};
 
 /// A nonce that may be sent: it is on the disk.
 #[derive(Debug, Clone)]
@@ -172,7 +171,7 @@ impl Core {
             (None, Some(_)) if self.is_stale(id)? => Err(AgentError::StaleRequest),
             (None, Some(first)) => {
                 let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
-                let over = clock::now().saturating_sub(first).saturating_add(SLACK) >= lifetime;
+                let over = clock::now().saturating_sub(first).saturating_add(limits::LIFETIME_SLACK) >= lifetime;
                 Err(if over { AgentError::Expired } else { AgentError::Withdrawn })
             }
         }

@@ -17,9 +17,6 @@ use crate::error::AgentError;
 use crate::store::Ended;
 use crate::{limits, text};
 
-/// Milliseconds by which the relay's count of a lifetime may run ahead of ours.
-pub(super) const SLACK: u64 = 1_000;
-
 /// A request that waits for a decision.
 pub(super) struct Pending {
     /// Verified: signed by the device, with the join key's proof.
@@ -66,7 +63,11 @@ impl Core {
         }
         if let Listing::All { before } = listing {
             for id in before.iter().filter(|id| !listed.contains(id)) {
-                let ending = if self.remaining(id).is_some_and(|left| left > SLACK) { "withdrawn" } else { "expired" };
+                let ending = if self.remaining(id).is_some_and(|left| left > limits::LIFETIME_SLACK) {
+                    "withdrawn"
+                } else {
+                    "expired"
+                };
                 self.end_request(id, ending)?;
             }
             self.end_forgotten(&listed)?;
