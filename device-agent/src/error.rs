@@ -100,6 +100,9 @@ pub(crate) enum AgentError {
         /// Short id of the request.
         id: String,
     },
+    /// A fork is ended by naming the branch that goes on, not by agreeing to an id.
+    #[error("a fork is ended by naming the branch that goes on")]
+    SettleByBranch,
     /// A name or prefix that several devices have.
     #[error("more than one is called {name}, or begins so")]
     AmbiguousDevice {
@@ -217,6 +220,12 @@ pub(crate) enum AgentError {
     /// This device may not settle a fork.
     #[error("a fork is settled by an approver of both branches, and this device is not one")]
     MayNotSettle,
+    /// The branch that would be given up asks for more approvers than the one that would go on.
+    #[error("the branch that you would give up asks for more approvers than the one that you would keep")]
+    BranchAsksForMore,
+    /// A recovery device fills every quorum alone, so no approver brings one alone where several must agree.
+    #[error("new recovery words are made where one approver suffices for everything: whoever has them decides alone")]
+    RecoveryUnderQuorum,
     /// A branch that no relay takes at once.
     #[error("the branch that would go on has more entries since the fork than a relay takes at once")]
     BranchTooLong,

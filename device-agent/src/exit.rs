@@ -81,6 +81,7 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         }
         E::NoVoice => (Exit::Refused, "no-voice", None),
         E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
+        E::SettleByBranch => (Exit::Usage, "settle-by-branch", hint("countersign log settle")),
         E::CutBehind => (
             Exit::Refused,
             "cut-behind",
@@ -153,6 +154,19 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             Exit::Refused,
             "not-an-approver",
             hint("countersign log settle   (on a device that approves on both branches)"),
+        ),
+        E::BranchAsksForMore => (
+            Exit::Refused,
+            "branch-asks-for-more",
+            hint("countersign log settle   (and keep the other one), or change the policy on the branch that you keep"),
+        ),
+        E::RecoveryUnderQuorum => (
+            Exit::Refused,
+            "recovery-under-quorum",
+            hint(
+                "countersign policy set --quorum-admit 1 --quorum-remove 1 --quorum-policy 1 --quorum-closing 1   (together; then \
+                 recovery new, then back)",
+            ),
         ),
         E::BranchTooLong => (Exit::Refused, "branch-too-long", None),
         E::Closed => (

@@ -23,6 +23,8 @@ pub enum Subject {
     Policy(Box<Policy>),
     /// Kind 9: the chain is to be closed.
     Closing,
+    /// Kind 12: the branch that begins with this entry is abandoned.
+    Settle(SettleSubject),
 }
 
 /// Which request is admitted, and as what.
@@ -52,6 +54,15 @@ pub struct RoleSubject {
     pub cut: Option<Cut>,
 }
 
+/// Which branch of a fork is abandoned. The one that goes on is that of the approval's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SettleSubject {
+    /// Hash of its first entry.
+    #[n(0)]
+    pub abandoned: Hash,
+}
+
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Empty {}
@@ -65,7 +76,7 @@ impl Subject {
         match self {
             Self::Remove(removals) => removals.iter().map(|removal| removal.device).collect(),
             Self::Role(change) => vec![change.device],
-            Self::Admit(_) | Self::Policy(_) | Self::Closing => Vec::new(),
+            Self::Admit(_) | Self::Policy(_) | Self::Closing | Self::Settle(_) => Vec::new(),
         }
     }
 }
@@ -79,6 +90,7 @@ impl<C> Encode<C> for Subject {
             Self::Role(subject) => e.u64(7)?.encode_with(subject, ctx)?.ok(),
             Self::Policy(policy) => e.u64(8)?.encode_with(policy.as_ref(), ctx)?.ok(),
             Self::Closing => e.u64(9)?.encode_with(Empty {}, ctx)?.ok(),
+            Self::Settle(subject) => e.u64(12)?.encode_with(subject, ctx)?.ok(),
         }
     }
 }
@@ -94,6 +106,7 @@ impl<'b, C> Decode<'b, C> for Subject {
             7 => Self::Role(d.decode_with(ctx)?),
             8 => Self::Policy(Box::new(d.decode_with(ctx)?)),
             9 => d.decode_with(ctx).map(|Empty {}| Self::Closing)?,
+            12 => Self::Settle(d.decode_with(ctx)?),
             _ => return Err(decode::Error::message("a subject of an unknown kind")),
         })
     }

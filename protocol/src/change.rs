@@ -137,11 +137,12 @@ pub fn rotate(
 pub fn settle(
     acting: Acting<'_>,
     abandoned: Hash,
+    approvals: Vec<Blob>,
     at: u64,
     rng: &mut impl CryptoRng,
 ) -> Result<Verified<Entry>, FormError> {
     let Drawn { rotation, join } = draw(acting, &[], CodeChange::Draw, RecoveryChange::Keep, rng)?;
-    let body = Body::Settle(Box::new(Settle { abandoned, rotation }));
+    let body = Body::Settle(Box::new(Settle { abandoned, rotation, approvals }));
     sign_rotation(acting, join.as_ref(), RecoveryChange::Keep, at, body)
 }
 

@@ -180,6 +180,7 @@ impl Body {
             Self::ChangeRole(change) => &change.approvals,
             Self::ChangePolicy(change) => &change.approvals,
             Self::Closing(closing) => &closing.approvals,
+            Self::Settle(settle) => &settle.approvals,
             _ => &[],
         }
     }

@@ -8,6 +8,7 @@ mod refusal;
 mod quorum;
 mod membership;
 mod terms;
+mod fork;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -28,6 +29,15 @@ pub use refusal::Refusal;
 struct Writing {
     from: u64,
     until: Option<(u64, Cut)>,
+}
+
+/// Positions of the last entries that approvals do not outlive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Lapses {
+    /// Of a removal: neither the device that is to go, nor any other single approver, could else put it off for ever.
+    removal: u64,
+    /// Of anything else.
+    other: u64,
 }
 
 /// Members, roles, policy, join key and epoch at a head.
@@ -58,8 +68,9 @@ pub struct Roster {
     /// Every device key, signing or sealing, that was ever admitted or denied here.
     known_keys: HashSet<[u8; 32]>,
     positions: HashMap<Hash, Position>,
-    /// Position of the last entry that approvals do not outlive: the last that was no deny.
-    changed_at: u64,
+    lapses: Lapses,
+    /// First entries of the branches that a settle of this log abandoned.
+    abandoned: HashSet<Hash>,
     totp_step: Option<u64>,
     closing: Option<ClosingTerms>,
     closed: bool,
@@ -120,7 +131,8 @@ impl Roster {
             decisions: HashMap::new(),
             known_keys: HashSet::new(),
             positions: HashMap::from([(entry.hash(), Position { seq: 0, epoch: 1 })]),
-            changed_at: 0,
+            lapses: Lapses::default(),
+            abandoned: HashSet::new(),
             totp_step: None,
             closing: None,
             closed: false,
@@ -171,9 +183,7 @@ impl Roster {
         self.closing = self.closing().copied();
         self.head = entry.hash();
         self.seq = expected;
-        if !matches!(entry.body, Body::Deny(_)) {
-            self.changed_at = self.seq;
-        }
+        self.lapse(&entry.body);
         self.positions.insert(self.head, Position { seq: self.seq, epoch: self.epoch() });
         Ok(self)
     }
@@ -426,11 +436,13 @@ impl Roster {
     }
 }
 
-/// Who may sign what. A leave is its own device's; the recovery device admits and removes.
+/// Who may sign what. A leave is its own device's; the recovery device admits, removes, and names the one that follows it.
 fn may_sign(role: Role, body: &Body) -> bool {
+    let decides = matches!(role, Role::Approver | Role::Recovery);
     match body {
         Body::Leave(_) => role != Role::Recovery,
-        Body::Admit(_) | Body::Remove(_) => matches!(role, Role::Approver | Role::Recovery),
+        Body::Admit(_) | Body::Remove(_) => decides,
+        Body::Rotate(rotate) if rotate.rotation.recovery.is_some() => decides,
         _ => role == Role::Approver,
     }
 }

@@ -1,13 +1,15 @@
 //! Ending a fork: seeing both branches, letting one go on at the relay, and following where an approver of both has done so.
 
+use protocol::approval::Approval;
 use protocol::cbor::Blob;
 use protocol::entry::Entry;
+use protocol::roster::Refusal;
 use protocol::signed::Verified;
 use protocol::wire::Purpose;
 
 use super::Agent;
-use crate::core::view::{ChangeView, ForkView};
-use crate::core::{Branch, Shown};
+use crate::core::view::{ForkView, OutcomeView};
+use crate::core::{Branch, Keep, Shown};
 use crate::error::AgentError;
 
 impl Agent {
@@ -17,29 +19,62 @@ impl Agent {
         self.core(move |core| core.fork_view(&branch)).await
     }
 
-    /// Lets the branch go on whose first entry a prefix names.
-    pub(crate) async fn settle(&self, keep: String) -> Result<ChangeView, AgentError> {
+    /// Lets the branch go on whose first entry a prefix names, or agrees to that where several approvers must.
+    pub(crate) async fn settle(&self, keep: String) -> Result<OutcomeView, AgentError> {
         let _appending = self.shared.appending.lock().await;
         let branch = self.other_branch().await?;
         let shown = branch.clone();
         let view = self.core(move |core| core.fork_view(&shown)).await?;
         let wanted = keep.trim().to_ascii_lowercase();
         let named = |first: &str| wanted.len() >= 4 && first.starts_with(&wanted);
-        let seq = match (named(&view.pinned.first), named(&view.other.first)) {
-            (true, false) => self.keep_pinned(branch).await?,
-            (false, true) => self.keep_other(branch).await?,
+        let keep = match (named(&view.pinned.first), named(&view.other.first)) {
+            (true, false) => Keep::Pinned,
+            (false, true) => Keep::Other,
             _ => {
                 return Err(AgentError::NotFound {
                     what: format!("one branch that begins with {}", crate::text::quote(&keep)),
                 });
             }
         };
+        let seq = match self.keep(&branch, keep).await {
+            Err(AgentError::OwnRefused(Refusal::Quorum { .. })) => {
+                let about = branch.clone();
+                let approval = self.core(move |core| core.agree_to_settle(&about, keep)).await??;
+                self.relay().approve(&approval).await?;
+                // Another approver may have agreed in this moment: whoever of the two was later at the relay reads both now.
+                match self.keep(&branch, keep).await {
+                    Err(AgentError::OwnRefused(Refusal::Quorum { .. })) => {
+                        let heard = self.heard().await?;
+                        let proposal = self.core(move |core| core.settle_proposal(&branch, keep, &heard)).await??;
+                        return Ok(OutcomeView::Proposed(Box::new(proposal)));
+                    }
+                    done => done?,
+                }
+            }
+            done => done?,
+        };
         self.shared.outbox.notify_one();
-        self.change(seq).await
+        Ok(OutcomeView::Changed(Box::new(self.change(seq).await?)))
     }
 
-    async fn keep_pinned(&self, branch: Branch) -> Result<u64, AgentError> {
-        let entries = self.core(move |core| core.settle_here(&branch)).await??;
+    async fn keep(&self, branch: &Branch, keep: Keep) -> Result<u64, AgentError> {
+        let heard = self.heard().await?;
+        match keep {
+            Keep::Pinned => self.keep_pinned(branch.clone(), heard).await,
+            Keep::Other => self.keep_other(branch.clone(), heard).await,
+        }
+    }
+
+    /// What approvers of either branch agreed to, as the relay hands it on. Those of the other branch count on that one only, so they are
+    /// not kept with those of the pinned log.
+    async fn heard(&self) -> Result<Vec<Verified<Approval>>, AgentError> {
+        let (keys, chain, _, _) = self.place().await?;
+        let kept = self.relay().approvals(&keys, chain).await?;
+        Ok(kept.approvals.iter().filter_map(|approval| Verified::from_bytes(&approval.0).ok()).collect())
+    }
+
+    async fn keep_pinned(&self, branch: Branch, heard: Vec<Verified<Approval>>) -> Result<u64, AgentError> {
+        let entries = self.core(move |core| core.settle_here(&branch, &heard)).await??;
         match self.replace_branch(&entries, Purpose::New).await {
             Ok(()) => {
                 let blobs: Vec<Blob> = bytes(&entries).into_iter().map(Blob).collect();
@@ -57,8 +92,8 @@ impl Agent {
         }
     }
 
-    async fn keep_other(&self, branch: Branch) -> Result<u64, AgentError> {
-        let (branch, entries) = self.core(move |core| core.settle_there(&branch)).await??;
+    async fn keep_other(&self, branch: Branch, heard: Vec<Verified<Approval>>) -> Result<u64, AgentError> {
+        let (branch, entries) = self.core(move |core| core.settle_there(&branch, &heard)).await??;
         self.replace_branch(&entries, Purpose::New).await?;
         self.core(move |core| core.go_over(branch)).await??;
         self.core(|core| core.roster().seq()).await

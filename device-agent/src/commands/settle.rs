@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal as _;
 
-use super::{Context, EXIT_CODES, show_change};
-use crate::core::view::{BranchView, ChangeView, ForkView, short};
+use super::{Context, EXIT_CODES, show_outcome};
+use crate::core::view::{BranchView, ForkView, OutcomeView, short};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::SettleOrdered;
@@ -12,7 +12,8 @@ use crate::{clock, terminal};
 
 /// Show both branches of a forked log; let one go on, and abandon the other
 ///
-/// An approver of both branches may do that, in a new epoch under a new sync code. What was decided and written on the other branch alone is
+/// An approver of both branches may do that, in a new epoch under a new sync code; where the policy of either asks for several approvers of
+/// anything, as many must type the same. What was decided and written on the other branch alone is
 /// gone afterwards, also at the relay; a device that stood on it goes over when it next connects. A removed device settles nothing.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign log settle                 (shows both, and at a terminal asks)\n  \
@@ -47,8 +48,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
             typed
         }
     };
-    let change: ChangeView = door.post("/log/settle", &SettleOrdered { keep }).await?;
-    show_change(context, &change, "next: countersign log verify   (and on the other devices: countersign status)");
+    let outcome: OutcomeView = door.post("/log/settle", &SettleOrdered { keep }).await?;
+    show_outcome(context, &outcome, "next: countersign log verify   (and on the other devices: countersign status)");
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::approval::{AdmitSubject, Approval, RoleSubject, Subject};
+use protocol::approval::{AdmitSubject, Approval, RoleSubject, SettleSubject, Subject};
 use protocol::cbor::{self, Blob};
 use protocol::cut::Removal;
 use protocol::entry::{Body, Entry, RemoveReason};
@@ -37,6 +37,7 @@ fn carried_out(entry: &Verified<Entry>) -> Option<Subject> {
         }
         Body::ChangePolicy(change) => Subject::Policy(Box::new(change.policy.clone())),
         Body::Closing(_) => Subject::Closing,
+        Body::Settle(settle) => Subject::Settle(SettleSubject { abandoned: settle.abandoned }),
         _ => return None,
     })
 }
@@ -71,7 +72,9 @@ impl Core {
             Subject::Admit(admit) => self.roster.decision(&admit.request).is_none(),
             _ => true,
         };
-        undecided && self.roster.counts(approval) && !self.approvals.iter().any(|known| known.hash() == hash)
+        undecided
+            && self.roster.counts(approval, &approval.signer())
+            && !self.approvals.iter().any(|known| known.hash() == hash)
     }
 
     fn keep_approval(&mut self, approval: Verified<Approval>, sent: Sent) -> Result<(), AgentError> {
@@ -133,6 +136,7 @@ impl Core {
             Subject::Role(change) => self.sign_role(*change),
             Subject::Policy(policy) => self.change_policy(policy, self.roster.policy_seq()),
             Subject::Closing => self.announce_end(),
+            Subject::Settle(_) => Err(AgentError::SettleByBranch),
         }
     }
 
@@ -156,7 +160,7 @@ impl Core {
             .approvals
             .iter()
             .filter(|approval| approval.subject == *subject && approval.signer() != self.keys.id())
-            .filter(|approval| self.roster.counts(approval))
+            .filter(|approval| self.roster.counts(approval, &approval.signer()))
             .map(|approval| (approval.signer(), approval))
             .collect();
         others.values().take(needed).map(|approval| Blob(approval.bytes().to_vec())).collect()
@@ -170,6 +174,7 @@ impl Core {
             Subject::Remove(_) => quorums.remove,
             Subject::Role(_) | Subject::Policy(_) => quorums.policy,
             Subject::Closing => quorums.closing,
+            Subject::Settle(_) => quorums.most(),
         }
     }
 
@@ -179,7 +184,7 @@ impl Core {
         let decided = |subject: &Subject| matches!(subject, Subject::Admit(admit) if self.roster.decision(&admit.request).is_some());
         let (counting, void): (Vec<_>, Vec<_>) = std::mem::take(&mut self.approvals)
             .into_iter()
-            .partition(|approval| self.roster.counts(approval) && !decided(&approval.subject));
+            .partition(|approval| self.roster.counts(approval, &approval.signer()) && !decided(&approval.subject));
         let mut untold: Vec<&Verified<Approval>> = Vec::new();
         for approval in &void {
             self.store.drop_approval(&approval.hash())?;
@@ -249,7 +254,7 @@ impl Core {
         (self.quorum_of(subject) > 1).then(|| self.view_of(subject, &self.approvals))
     }
 
-    fn view_of(&self, subject: &Subject, approvals: &[Verified<Approval>]) -> ProposalView {
+    pub(super) fn view_of(&self, subject: &Subject, approvals: &[Verified<Approval>]) -> ProposalView {
         let mut signers: Vec<DeviceId> = Vec::new();
         for approval in approvals.iter().filter(|approval| approval.subject == *subject) {
             if !signers.contains(&approval.signer()) {
@@ -265,6 +270,7 @@ impl Core {
             Subject::Role(_) => ("change-role", None),
             Subject::Policy(_) => ("change-policy", None),
             Subject::Closing => ("closing", None),
+            Subject::Settle(_) => ("settle", None),
         };
         let (what, fields, details) = self.words_of(subject);
         ProposalView {
@@ -321,6 +327,10 @@ impl Core {
                 let details =
                     vec![format!("after {delay} any approver may end it: every record is then deleted at the relay")];
                 ("announce the end of the chain".to_owned(), Vec::new(), details)
+            }
+            Subject::Settle(SettleSubject { abandoned }) => {
+                let what = format!("end the fork, and abandon the branch that begins with {}", abandoned.short());
+                (what, Vec::new(), Vec::new())
             }
         }
     }

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use protocol::carried::Carried;
 use protocol::cbor::Blob;
-use protocol::change;
 use protocol::entry::{Body, Entry};
-use protocol::keyring::Acting;
 use protocol::record::{Kind, Record};
 use protocol::roster::Roster;
 use protocol::signed::Verified;
@@ -26,11 +24,11 @@ use crate::store::{Again, Crossing, DraftRow, DraftState, NewDraft, Store};
 #[derive(Debug, Clone)]
 pub(crate) struct Branch {
     /// Position of the last entry that both have.
-    common: u64,
+    pub(super) common: u64,
     /// What follows there, verified and applied.
-    entries: Vec<Verified<Entry>>,
+    pub(super) entries: Vec<Verified<Entry>>,
     /// The roster at its end.
-    roster: Roster,
+    pub(super) roster: Roster,
 }
 
 /// What the relay shows where this device saw a fork.
@@ -89,7 +87,7 @@ impl Core {
         Ok(Branch { common, entries: vec![entry], roster })
     }
 
-    fn up_to(&self, seq: u64) -> &[Verified<Entry>] {
+    pub(super) fn up_to(&self, seq: u64) -> &[Verified<Entry>] {
         self.log.get(..self.log.partition_point(|entry| entry.seq <= seq)).unwrap_or_default()
     }
 
@@ -120,65 +118,6 @@ impl Core {
             pinned: view(own, &self.roster),
             other: view(&branch.entries, &branch.roster),
         }
-    }
-
-    /// Signs and keeps that the pinned branch goes on: the batch that takes the other one's place at a relay.
-    pub(crate) fn settle_here(&mut self, branch: &Branch) -> Result<Vec<Verified<Entry>>, AgentError> {
-        self.may_settle(branch)?;
-        self.must_hold_keys()?;
-        let abandoned = branch.entries.first().map(Verified::hash).ok_or_else(nothing)?;
-        let own = self.after(branch.common).to_vec();
-        let staged = self.staged()?;
-        // What was signed before this process ended is repeated.
-        let same = |entry: &&Verified<Entry>| {
-            entry.prev == Some(self.roster.head())
-                && matches!(&entry.body, Body::Settle(settle) if settle.abandoned == abandoned)
-        };
-        let settle = match staged.first().filter(same) {
-            Some(settle) => settle.clone(),
-            None => self.sign_settle(self.acting(), abandoned)?,
-        };
-        self.roster.clone().apply(&settle).map_err(AgentError::OwnRefused)?;
-        self.store.stage_entries(std::slice::from_ref(&settle))?;
-        within(own.into_iter().chain([settle]).collect())
-    }
-
-    /// Signs that the other branch goes on. This device follows it once the relay has that.
-    pub(crate) fn settle_there(&mut self, branch: &Branch) -> Result<(Branch, Vec<Verified<Entry>>), AgentError> {
-        self.may_settle(branch)?;
-        let abandoned = self.after(branch.common).first().map(Verified::hash).ok_or_else(nothing)?;
-        let base = replay_verified(self.up_to(branch.common))?;
-        let known = self.keyring.epoch_key_of(base.epoch()).unwrap_or(self.keyring.epoch_key());
-        let log: Vec<_> = self.up_to(branch.common).iter().chain(&branch.entries).cloned().collect();
-        let (keyring, unopened) = keys::open(&log, &branch.roster, &self.keys, known)?;
-        if unopened.is_some() {
-            return Err(AgentError::Lie { what: "the keys of the other branch do not open here".to_owned() });
-        }
-        let acting = Acting { keys: &self.keys, roster: &branch.roster, keyring: &keyring };
-        let settle = self.sign_settle(acting, abandoned)?;
-        let roster = branch.roster.clone().apply(&settle).map_err(AgentError::OwnRefused)?;
-        let entries: Vec<_> = branch.entries.iter().cloned().chain([settle]).collect();
-        Ok((Branch { common: branch.common, entries: entries.clone(), roster }, within(entries)?))
-    }
-
-    fn sign_settle(&self, acting: Acting<'_>, abandoned: Hash) -> Result<Verified<Entry>, AgentError> {
-        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        change::settle(acting, abandoned, clock::now(), &mut rng).map_err(AgentError::OwnForm)
-    }
-
-    fn may_settle(&self, branch: &Branch) -> Result<(), AgentError> {
-        let approves = |roster: &Roster| roster.approver(&self.keys.id()).is_some();
-        if approves(&self.roster) && approves(&branch.roster) { Ok(()) } else { Err(AgentError::MayNotSettle) }
-    }
-
-    /// Whether another branch was settled upon by somebody who could: it names the first entry of the pinned one that it leaves, and
-    /// its signer is an approver there, as this device knows it. A removed device settles nothing.
-    pub(crate) fn is_settled_upon(&self, branch: &Branch) -> bool {
-        let Some(own) = self.after(branch.common).first().map(Verified::hash) else { return false };
-        branch.entries.iter().any(|entry| {
-            matches!(&entry.body, Body::Settle(settle) if settle.abandoned == own)
-                && self.roster.approver(&entry.signer()).is_some()
-        })
     }
 
     /// Goes over to another branch: pinned in the place of this one, which is kept as evidence. What was written on this one alone goes.
@@ -332,11 +271,11 @@ impl Core {
 }
 
 /// A relay takes no longer branch at once.
-fn within(entries: Vec<Verified<Entry>>) -> Result<Vec<Verified<Entry>>, AgentError> {
+pub(super) fn within(entries: Vec<Verified<Entry>>) -> Result<Vec<Verified<Entry>>, AgentError> {
     if entries.len() <= limits::APPEND_ENTRIES_MAX { Ok(entries) } else { Err(AgentError::BranchTooLong) }
 }
 
-fn nothing() -> AgentError {
+pub(super) fn nothing() -> AgentError {
     AgentError::NotFound { what: "a fork of this log".to_owned() }
 }
 

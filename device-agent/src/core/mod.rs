@@ -25,6 +25,7 @@ mod ending;
 mod resets;
 mod recovery;
 mod forks;
+mod settling;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,7 @@ pub(crate) use recovery::{RecoveryView, Words};
 pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
+pub(crate) use settling::Keep;
 pub(crate) use totp::{Allowed, CodeRight};
 use view::Event;
 

@@ -61,7 +61,8 @@ impl Core {
 
     /// Refuses where this device may not replace it.
     pub(crate) fn may_replace_recovery(&self) -> Result<(), AgentError> {
-        self.may_decide()
+        self.may_decide()?;
+        if self.roster().policy().quorums.most() > 1 { Err(AgentError::RecoveryUnderQuorum) } else { Ok(()) }
     }
 
     /// Signs and keeps a new epoch with another recovery device, unless somebody else replaced the one `before` meanwhile.
@@ -70,7 +71,7 @@ impl Core {
         keys: &DeviceKeys,
         before: Option<DeviceId>,
     ) -> Result<Vec<Verified<Entry>>, AgentError> {
-        self.may_decide()?;
+        self.may_replace_recovery()?;
         if self.recovery_device() != before {
             return Err(AgentError::Overtaken);
         }

@@ -79,12 +79,11 @@ pub(super) fn sign(
     let roster = roster.clone().apply(&admit).map_err(AgentError::OwnRefused)?;
     let next = order.next.keys();
     let replace = RecoveryChange::Replace(&next);
+    // Signed by the recovery device, which fills every quorum.
+    let acting = Acting { keys, roster: &roster, keyring };
     let rotation = if order.remove.is_empty() {
-        let acting = Acting { keys: &fresh.keys, roster: &roster, keyring };
         change::rotate(acting, CodeChange::Keep, replace, at, &mut rng)
     } else {
-        // Signed by the recovery device, which fills every quorum.
-        let acting = Acting { keys, roster: &roster, keyring };
         let removals = removals(&order.remove, lines, exactness);
         change::remove(acting, removals, RemoveReason::Lost, replace, Vec::new(), at, &mut rng)
     };

@@ -246,4 +246,7 @@ pub struct Settle {
     /// The epoch that begins.
     #[n(1)]
     pub rotation: Rotation,
+    /// Signed approvals of other approvers, where any quorum is above one.
+    #[cbor(n(2), decode_with = "cbor::at_most::<_, _, APPROVALS>")]
+    pub approvals: Vec<Blob>,
 }

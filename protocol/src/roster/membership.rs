@@ -2,7 +2,7 @@
 
 use super::{Admission, Decision, Departure, Former, Member, Outcome, Refusal, Roster, Why};
 use crate::approval::{AdmitSubject, RoleSubject, Subject};
-use crate::cut::{Cut, Removal};
+use crate::cut::{Cut, CutAt, Removal};
 use crate::entry::{Admit, ChangeRole, Deny, Entry, Leave, Remove};
 use crate::id::{DeviceId, RequestId};
 use crate::policy::{How, Role};
@@ -95,7 +95,7 @@ impl Roster {
         let by_recovery = self.approver(&entry.signer()).is_none();
         let gone: Vec<DeviceId> = remove.removals.iter().map(|removal| removal.device).collect();
         self.check_approvers_left(&gone, if by_recovery { 1 } else { self.policy.quorums.most() })?;
-        self.check_rotation(&remove.rotation, &gone)?;
+        self.check_rotation(entry, &remove.rotation, &gone)?;
         let subject = Subject::Remove(remove.removals.clone());
         self.check_approvals(entry, self.policy.quorums.remove, &subject)?;
         for removal in &remove.removals {
@@ -109,7 +109,9 @@ impl Roster {
         if self.approver(&entry.signer()).is_some() {
             self.check_approvers_left(&[entry.signer()], self.policy.quorums.most())?;
         }
-        self.depart(entry, &entry.signer(), leave.cut, Why::Left);
+        // It says of itself what counts. Were that to end other people's records, a writer could undo them by leaving.
+        let cut = Cut { at: CutAt::Earlier, ..leave.cut };
+        self.depart(entry, &entry.signer(), cut, Why::Left);
         self.rotation_owed = true;
         Ok(())
     }

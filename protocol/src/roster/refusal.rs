@@ -99,8 +99,8 @@ pub enum Refusal {
     /// The closing that is named does not stand.
     #[error("there is no such closing: it was stopped, or its signer may not decide any more")]
     NoSuchClosing,
-    /// The abandoned branch that is named is this one.
-    #[error("the branch that is to be abandoned is this one")]
+    /// The branch that is to be abandoned goes on: it is this one, or was settled upon as well and begins with the smaller hash.
+    #[error("the branch that is to be abandoned goes on")]
     NotAbandoned,
     /// The chain has as many members as its policy allows.
     #[error("the chain has as many members as its policy allows")]

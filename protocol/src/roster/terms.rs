@@ -1,4 +1,4 @@
-//! What holds for everybody: epochs, policy, the end of a chain, the end of a fork.
+//! What holds for everybody: epochs, policy, the end of a chain.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::{Admission, ClosingTerms, Epoch, Member, Refusal, Roster, Why};
 use crate::approval::Subject;
 use crate::cbor::Blob;
 use crate::cut::{Cut, CutAt};
-use crate::entry::{ChangePolicy, Close, Entry, Settle, Veto, VetoOf};
+use crate::entry::{ChangePolicy, Close, Entry, Veto, VetoOf};
 use crate::id::DeviceId;
 use crate::policy::Role;
 use crate::rotation::{Rotation, RotationPlace};
@@ -15,13 +15,18 @@ use crate::signed::Verified;
 
 impl Roster {
     pub(super) fn rotate(&mut self, entry: &Verified<Entry>, rotation: &Rotation) -> Result<(), Refusal> {
-        self.check_rotation(rotation, &[])?;
+        self.check_rotation(entry, rotation, &[])?;
         self.begin_epoch(entry, rotation);
         Ok(())
     }
 
     /// Checks a rotation beside which these devices go.
-    pub(super) fn check_rotation(&self, rotation: &Rotation, gone: &[DeviceId]) -> Result<(), Refusal> {
+    pub(super) fn check_rotation(
+        &self,
+        entry: &Verified<Entry>,
+        rotation: &Rotation,
+        gone: &[DeviceId],
+    ) -> Result<(), Refusal> {
         if rotation.epoch != self.epoch() + 1 {
             return Err(Refusal::StaleEpoch);
         }
@@ -33,6 +38,11 @@ impl Roster {
         let known = |key: &[u8; 32]| self.known_keys.contains(key);
         if new.is_some_and(|device| known(&device.signing.0) || known(device.sealing.as_bytes())) {
             return Err(Refusal::KeyKnown);
+        }
+        // A recovery device fills quorums alone: whoever could bring one alone would fill them too.
+        let quorum = self.policy.quorums.most();
+        if new.is_some() && quorum > 1 && self.approver(&entry.signer()).is_some() {
+            return Err(Refusal::Quorum { needed: usize::from(quorum) - 1, got: 0 });
         }
         let stays = |member: &&Member| {
             !gone.contains(&member.device.signing) && (new.is_none() || member.role != Role::Recovery)
@@ -123,12 +133,5 @@ impl Roster {
         }
         self.closed = true;
         Ok(())
-    }
-
-    pub(super) fn settle(&mut self, entry: &Verified<Entry>, settle: &Settle) -> Result<(), Refusal> {
-        if self.position(&settle.abandoned).is_some() {
-            return Err(Refusal::NotAbandoned);
-        }
-        self.rotate(entry, &settle.rotation)
     }
 }

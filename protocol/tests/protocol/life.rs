@@ -73,7 +73,7 @@ impl Chain {
     }
 
     pub(crate) fn settles(&self, signer: &DeviceKeys, abandoned: Hash) -> Verified<Entry> {
-        change::settle(self.acting(signer), abandoned, AT, &mut self.randomness()).unwrap()
+        change::settle(self.acting(signer), abandoned, Vec::new(), AT, &mut self.randomness()).unwrap()
     }
 
     /// An approval, as it stands in an entry.

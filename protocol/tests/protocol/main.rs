@@ -14,6 +14,7 @@ extern crate countersign_protocol as protocol;
 mod support;
 mod world;
 mod life;
+mod forks;
 mod forms;
 mod broken;
 mod vectors;

@@ -4,7 +4,8 @@
 
 use protocol::approval::{Approval, Subject};
 use protocol::cbor::Blob;
-use protocol::{RequestId, Verified, limits};
+use protocol::roster::Roster;
+use protocol::{DeviceId, RequestId, Signed, Verified, limits};
 use rusqlite::params;
 
 use super::Tx;
@@ -37,11 +38,12 @@ pub fn approve(tx: Tx<'_>, approval: &Verified<Approval>, now: Moment) -> Result
     if known.exists(params![chain.number, approval.hash().as_bytes()])? {
         return Ok(Change::Replay);
     }
-    if roster.position(&approval.head).is_none() {
-        return Err(Refusal::UnknownHead.into());
-    }
-    if !roster.counts(approval) {
-        return Err(Refusal::ApprovalVoid.into());
+    match (roster.position(&approval.head), &approval.subject) {
+        // Of a branch that is to take the place of the one here: whether it counts there, only its own devices can tell.
+        (None, Subject::Settle(settle)) if roster.position(&settle.abandoned).is_some() => {}
+        (None, _) => return Err(Refusal::UnknownHead.into()),
+        (Some(_), _) if !roster.counts(approval, &signer) => return Err(Refusal::ApprovalVoid.into()),
+        (Some(_), _) => {}
     }
     let request = match &approval.subject {
         Subject::Admit(subject) => Some(subject.request),
@@ -114,8 +116,19 @@ fn is_wanted(tx: Tx<'_>, request: Option<&RequestId>, now: Moment) -> Result<boo
     Ok(requests::find(tx, id)?.is_some_and(|request| request.is_open(now)))
 }
 
-/// An entry that is no denial makes every approval before it void.
-pub(super) fn drop_void(tx: Tx<'_>, chain: i64) -> Result<(), Failure> {
-    tx.sql.prepare_cached("DELETE FROM approvals WHERE chain = ?1")?.execute([chain])?;
+/// Drops what counts no more after an entry.
+pub(super) fn drop_void(tx: Tx<'_>, chain: i64, after: &Roster) -> Result<(), Failure> {
+    let mut statement = tx.sql.prepare_cached("SELECT number, signer, bytes FROM approvals WHERE chain = ?1")?;
+    let rows = statement
+        .query_map([chain], |row| Ok((row.get(0)?, DeviceId(row.get(1)?), row.get(2)?)))?
+        .collect::<rusqlite::Result<Vec<(i64, DeviceId, Vec<u8>)>>>()?;
+    for (number, signer, bytes) in rows {
+        // Verified when it was stored.
+        let broken = |_| Failure::Broken("an approval that does not decode");
+        let approval = Signed::<Approval>::decode(&bytes).map_err(broken)?;
+        if !after.counts(approval.claimed(), &signer) {
+            tx.sql.prepare_cached("DELETE FROM approvals WHERE number = ?1")?.execute([number])?;
+        }
+    }
     Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) fn carry(
         replace_join_key(tx, (chain, entry.chain), &join_key)?;
     }
     if !matches!(entry.body, Body::Deny(_)) {
-        approvals::drop_void(tx, chain.number)?;
+        approvals::drop_void(tx, chain.number, after)?;
         follow_closing(tx, chain, after.closing(), now)?;
     }
     match (&entry.body, entry.evidence().request()) {

@@ -9,7 +9,7 @@ use protocol::carried::Carried;
 use protocol::entry::{Body, Entry, Settle};
 use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::Record;
-use protocol::roster::{Refusal as LogRefusal, Roster};
+use protocol::roster::Roster;
 use protocol::wire::Purpose;
 use protocol::{DeviceId, Hash, RequestId, Signed, Verified};
 use rusqlite::params;
@@ -22,8 +22,10 @@ use crate::failure::{Failure, Refusal};
 
 /// A batch that may take the place of the relay's branch.
 pub(super) struct Settling<'a> {
+    entry: &'a Verified<Entry>,
     settle: &'a Settle,
-    signer: DeviceId,
+    /// The first entry of the branch that it goes on with.
+    first: Hash,
     /// Position of the last entry that both branches have.
     common: u64,
 }
@@ -31,10 +33,10 @@ pub(super) struct Settling<'a> {
 impl<'a> Settling<'a> {
     /// Whether new entries leave this log before its head, and end with a settle.
     pub(super) fn of(before: &Roster, fresh: &'a [Verified<Entry>]) -> Option<Self> {
-        let common = before.position(&fresh.first()?.prev?)?.seq;
-        let last = fresh.last()?;
-        match &last.body {
-            Body::Settle(settle) if common < before.seq() => Some(Self { settle, signer: last.signer(), common }),
+        let (first, entry) = (fresh.first()?, fresh.last()?);
+        let common = before.position(&first.prev?)?.seq;
+        match &entry.body {
+            Body::Settle(settle) if common < before.seq() => Some(Self { entry, settle, first: first.hash(), common }),
             _ => None,
         }
     }
@@ -47,17 +49,10 @@ impl<'a> Settling<'a> {
         (index, fresh): (usize, &[Verified<Entry>]),
         now: Moment,
     ) -> Result<Roster, Failure> {
-        let refused = |refusal| Refusal::Log { index: index + fresh.len() - 1, refusal };
-        // A removed device settles nothing, nor does one whom only the other branch made an approver.
-        if before.member(&self.signer).is_none() {
-            return Err(refused(LogRefusal::NotAMember).into());
-        }
-        if before.approver(&self.signer).is_none() {
-            return Err(refused(LogRefusal::NotAnApprover).into());
-        }
-        if before.is_closed() {
-            return Err(refused(LogRefusal::ChainClosed).into());
-        }
+        // A removed device settles nothing, nor do fewer approvers than this log asks for.
+        before
+            .gives_way_to(self.entry, &self.first)
+            .map_err(|refusal| Failure::from(Refusal::Log { index: index + fresh.len() - 1, refusal }))?;
         let base = self.base(tx, chain)?;
         tx.sql
             .prepare_cached("DELETE FROM entries WHERE chain = ?1 AND seq > ?2")?

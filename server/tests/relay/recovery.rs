@@ -197,7 +197,7 @@ async fn after_a_fork_is_settled_the_words_of_the_branch_that_goes_on_count() {
     (laptop.roster, laptop.keyring) = (roster, keyring);
     let rotate = laptop.rotates(CodeChange::Keep);
     laptop.opens(&rotate);
-    let settle = change::settle(laptop.acting(), log.last().unwrap().hash(), 4, &mut rng()).unwrap();
+    let settle = change::settle(laptop.acting(), log.last().unwrap().hash(), Vec::new(), 4, &mut rng()).unwrap();
     assert_eq!(house.append_as(&[&rotate, &settle], Purpose::New).await.status, 200);
     laptop.opens(&settle);
     assert_eq!(finds(&house, &first).await, stands(&laptop));

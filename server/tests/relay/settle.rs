@@ -13,7 +13,7 @@ use crate::members::{cut, phone_of, put};
 
 impl Member {
     fn settles(&self, abandoned: &Verified<Entry>) -> Verified<Entry> {
-        change::settle(self.acting(), abandoned.hash(), 4, &mut rng()).unwrap()
+        change::settle(self.acting(), abandoned.hash(), Vec::new(), 4, &mut rng()).unwrap()
     }
 }
 

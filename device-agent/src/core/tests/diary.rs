@@ -67,7 +67,7 @@ fn every_kind_of_entry_is_told_and_stands_in_the_diary() {
     let stopped = hears(&mut laptop, |acting| change::veto(acting, VetoOf::Closing, closing, 0).unwrap());
     assert_eq!(stopped.sentence, "STOPPED the end of the chain by 'laptop'");
     let fork = protocol::Hash([7; 32]);
-    let settled = hears(&mut laptop, |acting| change::settle(acting, fork, 0, &mut rng()).unwrap());
+    let settled = hears(&mut laptop, |acting| change::settle(acting, fork, Vec::new(), 0, &mut rng()).unwrap());
     assert_eq!(settled.sentence, "SETTLED the fork by 'laptop': this branch goes on; epoch 4, new sync code");
     hears(&mut laptop, |acting| change::closing(acting, Vec::new(), 0).unwrap());
     let closing = laptop.core.roster().closing().unwrap().hash;

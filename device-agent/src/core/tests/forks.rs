@@ -14,7 +14,7 @@ impl Laptop {
         let Ok(Shown::Other(branch)) = self.core.read_shown(&[other.bytes().to_vec().into()]) else {
             panic!("another branch")
         };
-        self.core.settle_there(&branch).unwrap().0
+        self.core.settle_there(&branch, &[]).unwrap().0
     }
 
     fn waiting(&self) -> Vec<String> {

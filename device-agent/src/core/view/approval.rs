@@ -9,7 +9,7 @@ use super::{ChangeView, DecisionView, DeviceView, FieldView, Here, RequestView, 
 pub(crate) struct ProposalView {
     /// Verified: the hash of what is agreed to.
     pub(crate) proposal: String,
-    /// Verified: `admit`, `remove`, `change-role`, `change-policy` or `closing`.
+    /// Verified: `admit`, `remove`, `change-role`, `change-policy`, `closing` or `settle`.
     pub(crate) kind: String,
     /// Verified: in words; names are claimed, and quoted.
     pub(crate) what: String,
@@ -39,6 +39,7 @@ impl ProposalView {
     pub(crate) fn next(&self) -> String {
         match &self.request {
             Some(request) => format!("countersign approve {}", short(request)),
+            None if self.kind == "settle" => "countersign log settle".to_owned(),
             None => format!("countersign approvals agree {}", short(&self.proposal)),
         }
     }

@@ -14,14 +14,14 @@ impl Desk {
     }
 
     fn settles(&self, abandoned: Hash) -> Verified<Entry> {
-        change::settle(self.acting(), abandoned, 4, &mut rng()).unwrap()
+        change::settle(self.acting(), abandoned, Vec::new(), 4, &mut rng()).unwrap()
     }
 
     /// A settle that goes on with the sync code: the rules allow it, and our own devices never sign it.
     fn settles_with_the_same_code(&self, abandoned: Hash) -> Verified<Entry> {
         let mut form = (*self.next(CodeChange::Keep)).clone();
         let Body::Rotate(rotate) = form.body else { panic!("a rotation") };
-        form.body = Body::Settle(Box::new(Settle { abandoned, rotation: rotate.rotation }));
+        form.body = Body::Settle(Box::new(Settle { abandoned, rotation: rotate.rotation, approvals: Vec::new() }));
         Verified::sign(form, &self.keys.signing, &[]).unwrap()
     }
 

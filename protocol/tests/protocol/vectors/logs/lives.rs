@@ -135,7 +135,7 @@ impl Chain {
 }
 
 /// A family in which two decide together.
-fn two_of_two() -> Chain {
+pub(super) fn two_of_two() -> Chain {
     let mut chain = family();
     let quorums = Quorums { admit: 2, remove: 2, policy: 2, closing: 2 };
     let policy = Policy { quorums, reset_delay: 86_400, ..Policy::default() };
@@ -164,7 +164,7 @@ fn settled() -> Chain {
 }
 
 /// A founding with a recovery device, which then lets a tablet in and puts the laptop out.
-fn with_recovery() -> Chain {
+pub(super) fn with_recovery() -> Chain {
     let mut chain = Chain::founded();
     let found = crate::forms::forms().found_with_recovery;
     chain.roster = protocol::roster::Roster::found(&found).unwrap();
@@ -367,6 +367,7 @@ fn rotations_refused(all: &mut Cases, ring: &Ring) {
                     Body::Rotate(rotate) => rotate.rotation.clone(),
                     _ => unreachable!(),
                 },
+                approvals: Vec::new(),
             })),
             ..settle.deny_body()
         }),

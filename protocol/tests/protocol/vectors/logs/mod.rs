@@ -2,6 +2,7 @@
 
 mod decisions;
 mod foundings;
+mod alone;
 mod lives;
 mod pairs;
 mod places;
@@ -110,6 +111,7 @@ pub(crate) fn cases(ring: &Ring) -> Vec<Case> {
     foundings::all(&mut all);
     pairs::all(&mut all);
     lives::all(&mut all, ring);
+    alone::all(&mut all, ring);
     all.0
 }
 
