@@ -100,9 +100,6 @@ pub(crate) enum AgentError {
         /// Short id of the request.
         id: String,
     },
-    /// A fork is ended by naming the branch that goes on, not by agreeing to an id.
-    #[error("a fork is ended by naming the branch that goes on")]
-    SettleByBranch,
     /// A name or prefix that several devices have.
     #[error("more than one is called {name}, or begins so")]
     AmbiguousDevice {

@@ -81,7 +81,6 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         }
         E::NoVoice => (Exit::Refused, "no-voice", None),
         E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
-        E::SettleByBranch => (Exit::Usage, "settle-by-branch", hint("countersign log settle")),
         E::CutBehind => (
             Exit::Refused,
             "cut-behind",

@@ -115,8 +115,7 @@ impl Agent {
                 match &subject {
                     Subject::Admit(admit) => return Err(AgentError::TypeTheCode { id: admit.request.short() }),
                     Subject::Policy(policy) => core.policy_refused(policy, &accepted)?,
-                    Subject::Settle(_) => return Err(AgentError::SettleByBranch),
-                    Subject::Remove(_) | Subject::Role(_) | Subject::Closing => {}
+                    Subject::Remove(_) | Subject::Role(_) | Subject::Closing | Subject::Settle(_) => {}
                 }
                 Ok((subject, core.terms()))
             })

@@ -136,7 +136,7 @@ impl Core {
             Subject::Role(change) => self.sign_role(*change),
             Subject::Policy(policy) => self.change_policy(policy, self.roster.policy_seq()),
             Subject::Closing => self.announce_end(),
-            Subject::Settle(_) => Err(AgentError::SettleByBranch),
+            Subject::Settle(settle) => self.settle_as_agreed(*settle),
         }
     }
 

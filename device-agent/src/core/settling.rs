@@ -81,6 +81,15 @@ impl Core {
         Ok((Branch { common: branch.common, entries: entries.clone(), roster }, within(entries)?))
     }
 
+    /// Signs and keeps that the pinned log goes on, as another approver proposed who stands on the branch that is given up. This device
+    /// need not have seen that: nothing of its own log changes but the epoch.
+    pub(super) fn settle_as_agreed(&mut self, settle: SettleSubject) -> Result<Vec<Verified<Entry>>, AgentError> {
+        self.must_hold_keys()?;
+        let approvals = self.approvals_for(&Subject::Settle(settle));
+        let entry = sign(self.acting(), settle.abandoned, approvals)?;
+        self.stage(vec![entry])
+    }
+
     /// Signs that this device agrees, for another approver who settles. It is kept nowhere here: the same command signs the same bytes.
     pub(crate) fn agree_to_settle(&self, branch: &Branch, keep: Keep) -> Result<Verified<Approval>, AgentError> {
         let choice = self.choice(branch, keep)?;

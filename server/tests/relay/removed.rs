@@ -107,6 +107,24 @@ async fn what_a_device_wrote_while_its_removal_was_lost_goes_when_that_is_healed
     assert_eq!(numbers, [1, 3]);
 }
 
+/// The cut of a leave is its signer's word about itself: it takes nothing from others, sent as a heal neither.
+#[tokio::test]
+async fn a_leave_with_a_cut_far_back_deletes_nobodys_records() {
+    let house = House::start().await;
+    let mut laptop = Member::founds(&house).await;
+    let mut phone = phone_of(&house, &mut laptop).await;
+    let nothing = cut(phone.line, CutAt::Last);
+    assert_eq!(phone.puts(&house, "a").await.status, 200);
+    let over = laptop.writes("a", Some(b"the laptop's"), phone.line.last);
+    assert_eq!(house.post("/v1/records", &put(over)).await.status, 200);
+    let leave = change::leave(phone.acting(), nothing, 4).unwrap();
+    assert_eq!(house.append(&leave).await.code(), "cut-behind");
+    assert_eq!(house.append_as(&[&leave], Purpose::Heal).await.status, 200);
+    laptop.follows(&leave);
+    let numbers: Vec<u64> = laptop.feed(&house).await.iter().map(|row| row.number).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
 #[tokio::test]
 async fn a_replaced_sync_code_is_dead_for_who_asked_and_for_who_asks() {
     let house = House::start().await;

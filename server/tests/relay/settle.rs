@@ -1,11 +1,11 @@
 //! Who may settle a fork at the relay, and what its members hear of it.
 
 use protocol::Verified;
-use protocol::approval::RoleSubject;
+use protocol::approval::{RoleSubject, SettleSubject, Subject};
 use protocol::change::{self, CodeChange};
 use protocol::cut::CutAt;
 use protocol::entry::Entry;
-use protocol::policy::Role;
+use protocol::policy::{Policy, Quorums, Role};
 use protocol::wire::{Purpose, ToDevice, close};
 
 use crate::harness::{House, Joiner, Member, rng};
@@ -48,6 +48,42 @@ async fn a_device_that_was_removed_here_settles_nothing_and_an_approver_of_both_
     assert!(matches!(again.next().await, ToDevice::Records(_)));
     assert_eq!(laptop.log(&house).await.len(), 4);
     assert_eq!(phone.log(&house).await.len(), 4, "on this branch it was never removed");
+}
+
+/// One approver of two: what two agreed to is not undone by one, neither where the branch has the quorum nor where it is of before that.
+#[tokio::test]
+async fn where_a_quorum_is_two_one_alone_settles_nothing() {
+    let house = House::start().await;
+    let mut laptop = Member::founds(&house).await;
+    let mut phone = phone_of(&house, &mut laptop).await;
+    let (roster, keyring) = (laptop.roster.clone(), laptop.keyring.clone());
+    let quorums = Quorums { admit: 1, remove: 2, policy: 1, closing: 1 };
+    let policy = Policy { quorums, ..Policy::default() };
+    let policy = change::change_policy(laptop.acting(), policy, Vec::new(), 3).unwrap();
+    assert_eq!(house.append(&policy).await.status, 200);
+    laptop.follows(&policy);
+    phone.follows(&policy);
+    let deny = phone.denies(&Joiner::new(laptop.keyring.code()), 0);
+    assert_eq!(house.append(&deny).await.status, 200);
+    let settle = laptop.settles(&deny);
+    assert_eq!(house.append(&settle).await.code(), "quorum");
+    let subject = Subject::Settle(SettleSubject { abandoned: deny.hash() });
+    let agreed = change::approve(phone.acting(), subject.clone()).unwrap();
+    assert_eq!(house.post("/v1/approvals", agreed.bytes()).await.status, 200);
+    let both = vec![agreed.bytes().to_vec().into()];
+    let both = change::settle(laptop.acting(), deny.hash(), both, 4, &mut rng()).unwrap();
+    // Of before the quorum, and with a head that the relay has not: that the phone agrees is for its branch to say.
+    (laptop.roster, laptop.keyring) = (roster, keyring);
+    let alone = laptop.settles(&policy);
+    assert_eq!(house.append(&alone).await.code(), "quorum");
+    let rotate = laptop.rotates(CodeChange::Keep);
+    laptop.opens(&rotate);
+    let subject = Subject::Settle(SettleSubject { abandoned: policy.hash() });
+    let agreed = change::approve(laptop.acting(), subject).unwrap();
+    assert_eq!(house.post("/v1/approvals", agreed.bytes()).await.status, 200);
+    let elsewhere = change::approve(laptop.acting(), Subject::Closing).unwrap();
+    assert_eq!(house.post("/v1/approvals", elsewhere.bytes()).await.code(), "unknown-head");
+    assert_eq!(house.append(&both).await.status, 200);
 }
 
 /// The phone's records cite a head that both branches have. What it put over a version that is gone goes all the same, and what it wrote

@@ -37,6 +37,11 @@ fn torn_at(relay: &mut Relay, origin: &str) -> (Home, Home) {
     let (laptop, phone) = (Home::new("laptop"), Home::new("phone"));
     laptop.founds(origin);
     phone.joins(origin, &laptop);
+    are_torn(relay, &laptop, &phone);
+    (laptop, phone)
+}
+
+fn are_torn(relay: &mut Relay, laptop: &Home, phone: &Home) {
     assert_eq!(phone.puts("both", "common").code(), 0);
     assert_eq!(laptop.gets("both"), "common");
     let backup = Backup::of(relay);
@@ -48,7 +53,6 @@ fn torn_at(relay: &mut Relay, origin: &str) -> (Home, Home) {
     assert_eq!(phone.puts("theirs", "by the phone").code(), 0);
     let alarm = laptop.types(&["code", "rotate"]);
     assert_eq!(alarm.code(), 8, "{}", alarm.stderr);
-    (laptop, phone)
 }
 
 /// Both stand on one log, which verifies, and both write.
@@ -90,6 +94,39 @@ fn the_pinned_branch_is_kept_and_the_device_of_the_other_one_goes_over() {
     assert_eq!(daemon.stops().code(), 0);
     assert_eq!(phone.gets("theirs"), "by the phone");
     assert_eq!(laptop.gets("theirs"), "by the phone");
+}
+
+#[test]
+fn where_anything_takes_two_approvers_one_proposes_the_end_of_a_fork_and_the_other_ends_it() {
+    let mut relay = Relay::start();
+    let (laptop, phone) = (Home::new("laptop"), Home::new("phone"));
+    laptop.founds(&relay.origin());
+    phone.joins(&relay.origin(), &laptop);
+    assert_eq!(laptop.types(&["policy", "set", "--quorum-remove", "2"]).code(), 0);
+    are_torn(&mut relay, &laptop, &phone);
+    let fork = shown(&laptop);
+    let keep = |branch: &str| {
+        let first = fork[branch]["first"].as_str().unwrap();
+        let proposed = laptop.types(&["log", "settle", "--keep", first]);
+        assert_eq!(proposed.code(), 0, "{}", proposed.stderr);
+        assert!(proposed.stdout.contains("PROPOSED to end the fork"), "{}", proposed.stdout);
+        assert!(proposed.stderr.contains("1 more needed"), "{}", proposed.stderr);
+    };
+    // Nobody else stands on its own branch, and the relay has the other one: whoever agrees to that cannot see it there.
+    keep("pinned");
+    assert_eq!(phone.reads(&["approvals", "list"])["approvals"], serde_json::json!([]));
+    keep("other");
+    let list = phone.reads(&["approvals", "list"]);
+    let [proposal] = list["approvals"].as_array().unwrap().as_slice() else { panic!("one proposal: {list}") };
+    assert_eq!(proposal["kind"], "settle");
+    let agreed = phone.types(&["approvals", "agree", &proposal["proposal"].as_str().unwrap()[..8]]);
+    assert!(agreed.stdout.contains("SETTLED the fork by 'phone'"), "{}{}", agreed.stdout, agreed.stderr);
+    assert_eq!(laptop.gets("theirs"), "by the phone");
+    assert_eq!(laptop.head(), phone.head());
+    assert_eq!(phone.kinds(), ["found", "admit", "change-policy", "rotate", "settle"]);
+    assert_eq!(laptop.puts("after", "goes on").code(), 0);
+    assert_eq!(phone.gets("after"), "goes on");
+    assert_eq!(phone.gets("mine"), "by the laptop", "written anew, as its branch is gone");
 }
 
 /// One write that waited ended the session of a daemon at each connection, and every other command before it read anything.
@@ -161,8 +198,13 @@ fn a_removed_device_settles_nothing_and_its_branch_is_replaced() {
     let friend = thief.joined_by("friend", Role::Approver);
     // Whoever was removed cannot settle: not even with the very entry that an approver would sign.
     let removal = laptop.reads(&["log", "show"])["entries"][3]["hash"].as_str().unwrap().to_owned();
-    let settle =
-        protocol::change::settle(thief.acting(), removal.parse().unwrap(), Vec::new(), 0, &mut countersign_tests::actor::rng());
+    let settle = protocol::change::settle(
+        thief.acting(),
+        removal.parse().unwrap(),
+        Vec::new(),
+        0,
+        &mut countersign_tests::actor::rng(),
+    );
     let settle = settle.unwrap();
     let _ = thief.append(&[settle.bytes()], Purpose::New);
     let alarm = laptop.types(&["devices", "role", "watch", "reader"]);

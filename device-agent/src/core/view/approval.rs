@@ -39,7 +39,6 @@ impl ProposalView {
     pub(crate) fn next(&self) -> String {
         match &self.request {
             Some(request) => format!("countersign approve {}", short(request)),
-            None if self.kind == "settle" => "countersign log settle".to_owned(),
             None => format!("countersign approvals agree {}", short(&self.proposal)),
         }
     }
