@@ -275,6 +275,29 @@ fn a_drowned_phone_and_a_stolen_laptop_and_only_paper_is_left() {
     phone_joins_again(&origin, &other);
 }
 
+/// Whoever makes recovery words fills every quorum with them.
+#[test]
+fn where_two_must_agree_nobody_makes_new_words_alone_and_the_old_ones_name_their_successor() {
+    let relay = Relay::start();
+    let origin = relay.origin();
+    let (laptop, phone, tablet) = (Home::new("laptop"), Home::new("phone"), Home::new("tablet"));
+    let words = laptop.founds_with_words(&origin);
+    phone.joins(&origin, &laptop);
+    assert_eq!(laptop.types(&["policy", "set", "--quorum-remove", "2"]).code(), 0);
+    let paper = laptop.paper("own words");
+    let refused = laptop.fails(&["recovery", "new", "--recovery-file", &paper]);
+    assert_eq!(refused, (3, "recovery-under-quorum".to_owned()));
+    assert!(!std::path::Path::new(&paper).exists(), "none were made");
+    let _ = done(&taken_up(&tablet, &origin, &words, "new", &["--keep-all"]));
+    assert_eq!(names(&tablet), ["laptop", "phone", "tablet"]);
+    assert_eq!(laptop.kinds(), ["found", "admit", "change-policy", "admit", "rotate"]);
+    let new = words_of(&tablet.paper("new"));
+    let other = Home::new("other");
+    assert_eq!(failure_of(&other.recovers(&origin, &words, "x", &["--keep-all"])), "no-such-words");
+    let _ = done(&taken_up(&other, &origin, &new, "newer", &["--remove", "tablet"]));
+    assert_eq!(names(&laptop), ["laptop", "phone", "other"]);
+}
+
 /// A chain that was recovered goes on like any other.
 fn phone_joins_again(origin: &str, approver: &Home) {
     let phone = Home::new("phone");
