@@ -4,6 +4,7 @@ use protocol::approval::RoleSubject;
 use protocol::change::{self, RecoveryChange};
 use protocol::cut::{Cut, CutAt, Removal};
 use protocol::entry::RemoveReason;
+use protocol::limits;
 use protocol::policy::Role;
 
 use super::*;
@@ -202,4 +203,28 @@ fn what_was_written_behind_a_fork_is_disputed_until_it_is_settled_and_what_goes_
     told(&laptop, &[("common", false)]);
     let queued = laptop.core.queued().unwrap();
     assert_eq!(queued.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["here"], "its writer sends it again");
+}
+
+/// Pins so many entries.
+fn long(laptop: &mut Laptop, entries: usize) {
+    for number in 0..entries {
+        let next = own_deny(laptop, u8::try_from(number).unwrap());
+        laptop.takes(&next);
+    }
+}
+
+#[test]
+fn a_branch_is_settled_upon_with_as_many_entries_as_a_relay_takes_at_once_and_no_more() {
+    let mut laptop = Laptop::founds();
+    let other = own_deny(&laptop, 200);
+    long(&mut laptop, limits::APPEND_ENTRIES_MAX - 1);
+    assert!(matches!(laptop.core.judge(other.bytes()), Err(AgentError::Fork { .. })));
+    let branch = laptop.sees(&[other]);
+    let mut at_the_limit = laptop.copied();
+    assert_eq!(at_the_limit.core.settle_here(&branch).unwrap().len(), limits::APPEND_ENTRIES_MAX);
+    let next = own_deny(&laptop, 201);
+    laptop.takes(&next);
+    assert!(matches!(laptop.core.settle_here(&branch), Err(AgentError::BranchTooLong)));
+    assert!(laptop.core.staged().unwrap().is_empty(), "nothing is left that would be sent later");
+    assert_eq!(laptop.core.settle_there(&branch).unwrap().1.len(), 2, "the short one can go on");
 }
