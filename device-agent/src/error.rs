@@ -194,6 +194,14 @@ pub(crate) enum AgentError {
     /// A code that is not of the authenticator, or not of now.
     #[error("this is not the code of now: is it of this chain, and is this machine's clock right?")]
     WrongOneTimeCode,
+    /// Where several approvers admit, a right code admits nobody.
+    #[error(
+        "{quorum} approvers must agree to let a device in, and a one-time code is none of them: every device knows its secret, so one that was stolen would have two voices"
+    )]
+    CodeIsNoVoice {
+        /// So many must agree.
+        quorum: u8,
+    },
     /// The policy asks for no one-time codes.
     #[error("the policy asks for no one-time codes")]
     NoOneTimeCodes,

@@ -229,7 +229,7 @@ impl Core {
         if policy.ways.contains(&How::Totp) && policy.quorums.admit > 1 {
             cautions.push(caution(
                 "totp-alone",
-                "the way totp lets nobody in: a right code is one approver's, and more are needed to admit",
+                &format!("the way totp lets nobody in: {}", AgentError::CodeIsNoVoice { quorum: policy.quorums.admit }),
             ));
         }
         cautions

@@ -34,6 +34,11 @@ pub(crate) enum Allowed {
     ByPolicy,
     /// It does not.
     NotByPolicy,
+    /// It does, and asks for so many approvers. Every device knows the secret: a code would be a second voice of whichever was stolen.
+    NotAlone {
+        /// Approvers that must agree to admit.
+        quorum: u8,
+    },
 }
 
 /// A request whose code was right, to be admitted without a person.
@@ -63,7 +68,30 @@ impl Core {
     /// From now on this device admits by a right code alone, where the policy allows it.
     pub(crate) fn admit_by_code(&mut self, role: Role) -> Allowed {
         self.admits_by_code = Some(role);
-        if self.roster.policy().ways.contains(&How::Totp) { Allowed::ByPolicy } else { Allowed::NotByPolicy }
+        self.code_alone()
+    }
+
+    /// Whether a right code alone lets anybody in.
+    fn code_alone(&self) -> Allowed {
+        let policy = self.roster.policy();
+        match policy.quorums.admit {
+            _ if !policy.ways.contains(&How::Totp) => Allowed::NotByPolicy,
+            1 => Allowed::ByPolicy,
+            quorum => Allowed::NotAlone { quorum },
+        }
+    }
+
+    /// The role in which this device lets in by a right code alone, if it does.
+    fn admits_alone_as(&self) -> Option<Role> {
+        self.admits_by_code.filter(|_| self.code_alone() == Allowed::ByPolicy)
+    }
+
+    /// Refuses a mode that would let nobody in.
+    fn must_be_of_use(&self, mode: TotpMode) -> Result<(), AgentError> {
+        match self.roster.policy().quorums.admit {
+            quorum @ 2.. if mode == TotpMode::Way => Err(AgentError::CodeIsNoVoice { quorum }),
+            _ => Ok(()),
+        }
     }
 
     /// Looks at the code of a request that was not seen before. Where nothing depends on it here, it is compared with nothing: each
@@ -77,7 +105,7 @@ impl Core {
         let Some(mode) = self.roster.policy().totp.as_ref().map(|totp| totp.mode) else {
             return Ok(Gate::Shown(None));
         };
-        if mode == TotpMode::Way && self.admits_by_code.is_none() {
+        if mode == TotpMode::Way && self.admits_alone_as().is_none() {
             return Ok(Gate::Shown(None));
         }
         let said = match self.look_at_code(request, description, elapsed)? {
@@ -137,8 +165,7 @@ impl Core {
     }
 
     fn code_right(&mut self, confirmed: TotpConfirmed, description: &Description) {
-        let way = self.roster.policy().ways.contains(&How::Totp);
-        if way && self.admits_by_code.is_some() && self.codes_right.len() < limits::OPEN_REQUESTS_KEPT {
+        if self.admits_alone_as().is_some() && self.codes_right.len() < limits::OPEN_REQUESTS_KEPT {
             let terms = self.terms();
             self.codes_right.push_back(CodeRight { confirmed, description: description.clone(), terms });
         }
@@ -146,7 +173,7 @@ impl Core {
 
     /// Tells that a code let nobody in, where one could have. Where codes are asked for before a prompt, nobody is disturbed.
     pub(crate) fn tell_failure(&self, id: &RequestId, why: &str) {
-        if self.admits_by_code.is_some() && self.roster.policy().ways.contains(&How::Totp) {
+        if self.admits_alone_as().is_some() {
             self.emit(Event::CodeFailed { request: id.to_string(), why: why.to_owned() });
         }
     }
@@ -175,8 +202,9 @@ impl Core {
     }
 
     /// A new secret, for an authenticator. Nothing is kept of it here.
-    pub(crate) fn draw_secret(&self) -> Result<NewSecretView, AgentError> {
+    pub(crate) fn draw_secret(&self, mode: TotpMode) -> Result<NewSecretView, AgentError> {
         self.may_decide()?;
+        self.must_be_of_use(mode)?;
         let secret = TotpSecret::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
         Ok(NewSecretView {
             line: secret.otpauth(&protocol::id::fingerprint(self.roster.chain().as_bytes())),
@@ -187,6 +215,7 @@ impl Core {
     /// The policy with a secret whose code was typed back.
     pub(crate) fn policy_with_secret(&self, secret: &str, typed: &str, mode: TotpMode) -> Result<Policy, AgentError> {
         self.may_decide()?;
+        self.must_be_of_use(mode)?;
         let bytes = HEXLOWER.decode(secret.as_bytes()).ok().map(Zeroizing::new);
         let bytes = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
         let secret = TotpSecret::from_bytes(bytes.ok_or(AgentError::WrongOneTimeCode)?);
@@ -236,7 +265,7 @@ impl Core {
             failed,
             failed_max: limits::FAILED_CODES_MAX,
             state: if failed >= limits::FAILED_CODES_MAX { "locked" } else { "open" }.to_owned(),
-            admits_as: self.admits_by_code.map(|role| role.name().to_owned()),
+            admits_as: self.admits_alone_as().map(|role| role.name().to_owned()),
         }))
     }
 }

@@ -117,6 +117,13 @@ pub(crate) struct Agreed {
     pub(crate) accepted: Vec<String>,
 }
 
+/// What a new secret is for.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SecretWish {
+    /// `way` or `before-prompt`.
+    pub(crate) mode: String,
+}
+
 /// A secret whose code was typed back.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct NewSecret {
