@@ -202,6 +202,9 @@ pub(crate) enum AgentError {
         /// So many must agree.
         quorum: u8,
     },
+    /// A proposed policy carries a secret that this device cannot open.
+    #[error("the secret of one-time codes in the policy does not open for this device: no code is right with it")]
+    SecretUnopened,
     /// The policy asks for no one-time codes.
     #[error("the policy asks for no one-time codes")]
     NoOneTimeCodes,

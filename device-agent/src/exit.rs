@@ -143,6 +143,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "totp-alone",
             hint("countersign totp setup --mode before-prompt   (a code besides the approvers)"),
         ),
+        E::SecretUnopened => (
+            Exit::Verification,
+            "totp-unopened",
+            hint("countersign totp setup   (another one; and ask whoever sealed this)"),
+        ),
         E::NoOneTimeCodes => (Exit::NotFound, "no-totp", hint("countersign totp setup")),
         E::RiskNotTaken { risk, .. } => (
             Exit::Usage,

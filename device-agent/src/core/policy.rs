@@ -10,7 +10,7 @@ use protocol::totp::TotpSecret;
 use serde::{Deserialize, Serialize};
 
 use super::Core;
-use super::settings::{Field, differences, settings};
+use super::settings::{Field, SECRET, differences, settings};
 use super::view::{CautionView, FieldView, PolicyPlanView, PolicyView, SettingView};
 use crate::error::AgentError;
 use crate::{clock, exit, text};
@@ -118,7 +118,11 @@ impl Core {
     /// What replacing the policy by this one comes to.
     pub(super) fn plan_of(&self, policy: &Policy, refused: Option<AgentError>) -> PolicyPlanView {
         let now = self.roster.policy();
-        let field = |field: Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
+        let field = |field: Field| FieldView {
+            field: field.name.to_owned(),
+            from: field.from,
+            to: if field.name == SECRET { self.what_secret(policy).to_owned() } else { field.to },
+        };
         PolicyPlanView {
             base: self.roster.policy_seq(),
             fields: differences(now, policy).into_iter().map(field).collect(),
@@ -128,9 +132,20 @@ impl Core {
         }
     }
 
+    /// What a secret with other bytes is. Whoever agrees must know whether the authenticators of the chain go on.
+    fn what_secret(&self, policy: &Policy) -> &'static str {
+        let before = TotpSecret::open(&self.roster, &self.keyring);
+        match (before, TotpSecret::open_proposed(policy, &self.roster, &self.keyring)) {
+            (Ok(before), Ok(after)) if before == after => "the same, sealed anew",
+            (_, Ok(_)) => "another: authenticators must be set up with it",
+            (_, Err(_)) => "does not open here",
+        }
+    }
+
     /// Why the log, or this device, would not take this policy, approvals aside.
     pub(crate) fn policy_refused(&self, policy: &Policy, accepted: &[String]) -> Result<(), AgentError> {
         self.may_decide()?;
+        self.must_open_secret(policy)?;
         let entry = change::change_policy(self.acting(), policy.clone(), Vec::new(), clock::now())
             .map_err(AgentError::OwnForm)?;
         match self.roster.clone().apply(&entry) {
@@ -145,12 +160,19 @@ impl Core {
         }
     }
 
+    /// Refuses a policy whose secret is none for this device. The log looks into no sealed value, so that each approver must.
+    pub(super) fn must_open_secret(&self, policy: &Policy) -> Result<(), AgentError> {
+        let opened = TotpSecret::open_proposed(policy, &self.roster, &self.keyring);
+        opened.map(|_| ()).map_err(|_| AgentError::SecretUnopened)
+    }
+
     /// Signs and keeps another policy, if the one that it is to replace is still in force.
     pub(crate) fn change_policy(&mut self, policy: &Policy, base: u64) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.may_decide()?;
         if self.roster.policy_seq() != base {
             return Err(AgentError::ChangedMeanwhile);
         }
+        self.must_open_secret(policy)?;
         let approvals = self.approvals_for(&Subject::Policy(Box::new(policy.clone())));
         let entry = change::change_policy(self.acting(), policy.clone(), approvals, clock::now())
             .map_err(AgentError::OwnForm)?;
