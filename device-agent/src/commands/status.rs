@@ -87,6 +87,10 @@ fn codes(totp: &TotpView) -> String {
         ("locked", _) => {
             format!("totp     LOCKED: {failed} codes failed here, none is compared   (countersign totp unlock)")
         }
+        ("unopened", _) => {
+            "totp     BROKEN: the secret in the policy does not open here, so no code is right   (countersign totp setup)"
+                .to_owned()
+        }
         (_, Some(role)) => {
             format!("totp     {mode}: lets in as {role} by a right code; {failed} of {failed_max} failed here")
         }

@@ -98,12 +98,11 @@ impl Core {
         let mut policy = wish.of(self.roster.policy())?;
         let changes = policy != *self.roster.policy();
         let current = self.roster.policy_epoch() == self.roster.epoch() && self.roster.policy_seq() > 0;
-        if let Some(totp) = policy.totp.as_mut().filter(|_| changes && !current) {
-            let broken = |_| AgentError::Damaged { what: "the secret of one-time codes does not open" };
-            if let Some(secret) = TotpSecret::open(&self.roster, &self.keyring).map_err(broken)? {
-                let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-                totp.secret = secret.wrap(self.acting(), &mut rng).map_err(broken)?;
-            }
+        if let Some(totp) = policy.totp.as_mut().filter(|_| changes && !current)
+            && let Some(secret) = self.secret()?
+        {
+            let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+            totp.secret = secret.wrap(self.acting(), &mut rng).map_err(|_| AgentError::SecretUnopened)?;
         }
         Ok(policy)
     }
@@ -257,9 +256,12 @@ impl Core {
         cautions
     }
 
-    /// A secret that devices know which are members no more.
+    /// A secret that devices know which are members no more, or that does not open.
     fn known_secret(&self) -> Option<CautionView> {
         self.roster.policy().totp.as_ref()?;
+        if let Err(error) = self.secret() {
+            return Some(caution("totp-unopened", &format!("{error}: 'countersign totp setup' makes another")));
+        }
         let since = self.roster.policy_seq();
         let gone = self.roster.former_members().any(|former| former.departure.seq > since);
         gone.then(|| {

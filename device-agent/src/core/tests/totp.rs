@@ -189,6 +189,35 @@ fn nothing_follows_from_a_right_code_before_it_is_on_the_disk() {
     assert!(laptop.core.take_code_right().is_none(), "once");
 }
 
+/// What one approver had sealed there ended the session of every other device, at each request.
+#[test]
+fn a_secret_that_does_not_open_makes_no_code_right_and_breaks_nothing_else() {
+    for mode in [TotpMode::BeforePrompt, TotpMode::Way] {
+        let (mut laptop, code) = with_codes(mode);
+        laptop.core.admit_by_code(Role::Writer);
+        let signer = laptop.core.keys().clone();
+        let mut policy = laptop.core.roster().policy().clone();
+        policy.totp.as_mut().unwrap().secret.0[30] ^= 1;
+        let entry = protocol::change::change_policy(laptop.acting(&signer), policy, Vec::new(), 0).unwrap();
+        laptop.takes(&entry);
+        let mut events = laptop.core.events().subscribe();
+        let phone = sends(&laptop, "phone", Some(&code));
+        laptop.hears(&phone, Vec::new()).unwrap();
+        let shown: &[&str] = if mode == TotpMode::Way { &["requested phone"] } else { &[] };
+        assert_eq!(told(&mut events), shown);
+        assert!(laptop.core.take_code_right().is_none());
+        let view = laptop.core.totp_view().unwrap().unwrap();
+        assert_eq!((view.state.as_str(), view.failed), ("unopened", 0), "and nobody is held to have guessed");
+        let cautions = laptop.core.policy_view().cautions;
+        assert!(cautions.iter().any(|caution| caution.code == "totp-unopened"), "{cautions:?}");
+        assert!(matches!(laptop.core.verify_code(&code), Err(AgentError::SecretUnopened)));
+        let policy = laptop.core.policy_without_secret().unwrap();
+        let entries = laptop.core.change_policy(&policy, laptop.core.roster().policy_seq()).unwrap();
+        laptop.takes(&entries[0]);
+        assert!(laptop.core.totp_view().unwrap().is_none());
+    }
+}
+
 #[test]
 fn a_secret_outlives_a_new_epoch_and_another_policy_and_ends_when_it_is_switched_off() {
     let (mut laptop, code) = with_codes(TotpMode::BeforePrompt);
