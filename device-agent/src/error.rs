@@ -202,6 +202,11 @@ pub(crate) enum AgentError {
         /// So many must agree.
         quorum: u8,
     },
+    /// The current version of an item is here, and its content nowhere that this device could read it.
+    #[error(
+        "the content of this record is not at the relay: it was lost with a branch of the log, or the relay withholds it. A device that has it gives it back when it connects"
+    )]
+    NoContent,
     /// A proposed policy carries a secret that this device cannot open.
     #[error("the secret of one-time codes in the policy does not open for this device: no code is right with it")]
     SecretUnopened,

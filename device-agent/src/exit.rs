@@ -143,6 +143,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             "totp-alone",
             hint("countersign totp setup --mode before-prompt   (a code besides the approvers)"),
         ),
+        E::NoContent => (
+            Exit::Failed,
+            "no-content",
+            hint("countersign status   (on another device of the chain: that connects it)"),
+        ),
         E::SecretUnopened => (
             Exit::Verification,
             "totp-unopened",
