@@ -8,6 +8,8 @@ use protocol::keyring::KeyringError;
 use protocol::record::RecordRefusal;
 use protocol::roster::Refusal;
 
+use crate::clock;
+
 /// Everything that can go wrong.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
@@ -33,7 +35,10 @@ pub(crate) enum AgentError {
         home: PathBuf,
     },
     /// The log removed this device.
-    #[error("this device was removed from the chain by {by}, at entry {seq} of the log ({reason})")]
+    #[error(
+        "this device was removed from the chain by {by}, at entry {seq} of the log ({reason}), on {} by that device's clock",
+        clock::show(*at)
+    )]
     Removed {
         /// Name of the device that signed that, quoted.
         by: String,
@@ -41,16 +46,20 @@ pub(crate) enum AgentError {
         reason: &'static str,
         /// Position of the entry.
         seq: u64,
+        /// The signer's clock, unix milliseconds. A claim.
+        at: u64,
     },
     /// This device left by itself.
-    #[error("this device left the chain, at entry {seq} of the log")]
+    #[error("this device left the chain, at entry {seq} of the log, on {}", clock::show(*at))]
     Left {
         /// Position of the entry.
         seq: u64,
+        /// Its own clock then, unix milliseconds.
+        at: u64,
     },
     /// Only the relay says that this device is no member: it shows no entry that says so.
     #[error(
-        "the relay says that this device is not a member of the chain (any more); the log that this device has does not say so"
+        "the relay says that this device is not a member of the chain (any more). That is its word alone: it shows such a device no entry, and the log here does not say so"
     )]
     ShutOut,
     /// `init` was interrupted before the relay acknowledged the chain.
