@@ -18,6 +18,7 @@ mod forms;
 mod broken;
 mod vectors;
 mod admission;
+mod roles;
 mod rounds;
 mod records;
 mod credentials;
