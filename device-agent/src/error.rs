@@ -8,6 +8,8 @@ use protocol::keyring::KeyringError;
 use protocol::record::RecordRefusal;
 use protocol::roster::Refusal;
 
+use crate::clock;
+
 /// Everything that can go wrong.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
@@ -33,7 +35,10 @@ pub(crate) enum AgentError {
         home: PathBuf,
     },
     /// The log removed this device.
-    #[error("this device was removed from the chain by {by}, at entry {seq} of the log ({reason})")]
+    #[error(
+        "this device was removed from the chain by {by}, at entry {seq} of the log ({reason}), on {} by that device's clock",
+        clock::show(*at)
+    )]
     Removed {
         /// Name of the device that signed that, quoted.
         by: String,
@@ -41,16 +46,20 @@ pub(crate) enum AgentError {
         reason: &'static str,
         /// Position of the entry.
         seq: u64,
+        /// The signer's clock, unix milliseconds. A claim.
+        at: u64,
     },
     /// This device left by itself.
-    #[error("this device left the chain, at entry {seq} of the log")]
+    #[error("this device left the chain, at entry {seq} of the log, on {}", clock::show(*at))]
     Left {
         /// Position of the entry.
         seq: u64,
+        /// Its own clock then, unix milliseconds.
+        at: u64,
     },
     /// Only the relay says that this device is no member: it shows no entry that says so.
     #[error(
-        "the relay says that this device is not a member of the chain (any more); the log that this device has does not say so"
+        "the relay says that this device is not a member of the chain (any more). That is its word alone: it shows such a device no entry, and the log here does not say so"
     )]
     ShutOut,
     /// `init` was interrupted before the relay acknowledged the chain.
@@ -194,6 +203,22 @@ pub(crate) enum AgentError {
     /// A code that is not of the authenticator, or not of now.
     #[error("this is not the code of now: is it of this chain, and is this machine's clock right?")]
     WrongOneTimeCode,
+    /// Where several approvers admit, a right code admits nobody.
+    #[error(
+        "{quorum} approvers must agree to let a device in, and a one-time code is none of them: every device knows its secret, so one that was stolen would have two voices"
+    )]
+    CodeIsNoVoice {
+        /// So many must agree.
+        quorum: u8,
+    },
+    /// The current version of an item is here, and its content nowhere that this device could read it.
+    #[error(
+        "the content of this record is not at the relay: it was lost with a branch of the log, or the relay withholds it. A device that has it gives it back when it connects"
+    )]
+    NoContent,
+    /// A proposed policy carries a secret that this device cannot open.
+    #[error("the secret of one-time codes in the policy does not open for this device: no code is right with it")]
+    SecretUnopened,
     /// The policy asks for no one-time codes.
     #[error("the policy asks for no one-time codes")]
     NoOneTimeCodes,

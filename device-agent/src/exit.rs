@@ -138,6 +138,21 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::OwnRefused(refusal @ Refusal::SelfRemoval) => (Exit::Refused, refusal.code(), hint("countersign leave")),
         E::CodesLocked { .. } => (Exit::Refused, "totp-locked", hint("countersign totp unlock")),
         E::WrongOneTimeCode => (Exit::Refused, "wrong-totp", hint("type the next code that the authenticator shows")),
+        E::CodeIsNoVoice { .. } => (
+            Exit::Refused,
+            "totp-alone",
+            hint("countersign totp setup --mode before-prompt   (a code besides the approvers)"),
+        ),
+        E::NoContent => (
+            Exit::Failed,
+            "no-content",
+            hint("countersign status   (on another device of the chain: that connects it)"),
+        ),
+        E::SecretUnopened => (
+            Exit::Verification,
+            "totp-unopened",
+            hint("countersign totp setup   (another one; and ask whoever sealed this)"),
+        ),
         E::NoOneTimeCodes => (Exit::NotFound, "no-totp", hint("countersign totp setup")),
         E::RiskNotTaken { risk, .. } => (
             Exit::Usage,

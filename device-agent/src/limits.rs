@@ -43,6 +43,8 @@ pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 /// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what
 /// is here.
 pub(crate) const ASIDE_KEPT: u64 = 1024;
+/// Items whose content is asked for one by one in a turn, where a relay had them without. The rest comes with the next.
+pub(crate) const CONTENT_READS: usize = 64;
 /// Time for the program of `--on-event`, for one event. Then it is killed, with everything that it started.
 pub(crate) const HOOK_WAIT: Duration = Duration::from_secs(30);
 /// Events that wait for the program of `--on-event`. Then the oldest record makes way, or the oldest event, with a warning.

@@ -146,7 +146,11 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
                 agent.take_pushed(page).await?;
             }
             acknowledge(agent, socket).await?;
-            if forked { Ok(()) } else { agent.rotate_if_owed().await }
+            if forked {
+                return Ok(());
+            }
+            agent.rotate_if_owed().await?;
+            agent.refill_if_owed().await
         }
         ToDevice::Records(page) => {
             agent.core(move |core| core.take_page(&page)).await??;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::cbor::Blob;
 use crate::keyring::{Acting, Keyring};
+use crate::policy::Policy;
 use crate::request::JoinRequest;
 use crate::roster::Roster;
 use crate::round::six_digits;
@@ -134,14 +135,24 @@ impl TotpSecret {
     ///
     /// [`SealBroken`]: whoever signed the policy put something else there.
     pub fn open(roster: &Roster, keyring: &Keyring) -> Result<Option<Self>, SealBroken> {
-        let Some(totp) = &roster.policy().totp else { return Ok(None) };
-        let epoch = roster.policy_epoch();
+        Self::open_of(roster.policy(), roster.policy_epoch(), roster.anchor(roster.policy_seq()), keyring)
+    }
+
+    /// Opens the secret of a policy that is to stand in the next entry. Whoever agrees to it asks this first: the log looks into no sealed
+    /// value, and with another one in force no code would ever be right.
+    ///
+    /// # Errors
+    ///
+    /// [`SealBroken`]: whoever proposed the policy put something else there, or sealed it in another epoch.
+    pub fn open_proposed(policy: &Policy, roster: &Roster, keyring: &Keyring) -> Result<Option<Self>, SealBroken> {
+        Self::open_of(policy, roster.epoch(), roster.chain().as_bytes(), keyring)
+    }
+
+    fn open_of(policy: &Policy, epoch: u64, anchor: &[u8], keyring: &Keyring) -> Result<Option<Self>, SealBroken> {
+        let Some(totp) = &policy.totp else { return Ok(None) };
         let key = keyring.epoch_key_of(epoch).ok_or(SealBroken)?;
-        let opened = key.unwrap(epoch, Wrapped::Totp, &[roster.anchor(roster.policy_seq())], &totp.secret)?;
-        opened
-            .as_slice()
-            .try_into()
-            .map(|bytes: [u8; SECRET_BYTES]| Some(Self::from_bytes(bytes)))
-            .map_err(|_| SealBroken)
+        let opened = key.unwrap(epoch, Wrapped::Totp, &[anchor], &totp.secret)?;
+        let bytes = opened.as_slice().try_into().map_err(|_| SealBroken)?;
+        Ok(Some(Self::from_bytes(bytes)))
     }
 }

@@ -358,8 +358,22 @@ impl Joiner {
     /// A device that is about to ask.
     #[must_use]
     pub fn new(line: Reach, code: &SyncCode, name: &str) -> Self {
+        Self::describing(line, code, &described(name))
+    }
+
+    /// Asks with a one-time code.
+    #[must_use]
+    pub fn ask_with_totp(line: Reach, code: &SyncCode, name: &str, totp: &str) -> Self {
+        let described = Description { totp: Some(totp.to_owned()), ..described(name) };
+        let joiner = Self::describing(line, code, &described);
+        let answer = joiner.asks();
+        assert_eq!(answer.status, 202, "{}", answer.told());
+        joiner
+    }
+
+    fn describing(line: Reach, code: &SyncCode, described: &Description) -> Self {
         let keys = DeviceKeys::draw(&mut rng());
-        let description = described(name).seal(code, &keys.id(), &mut rng()).expect("a description");
+        let description = described.seal(code, &keys.id(), &mut rng()).expect("a description");
         let commitments = Commitments::draw(&mut rng());
         let request = JoinRequest::sign(code, &keys, &description, commitments.public(), now()).expect("a request");
         let rounds = JoinerRounds::new(request.clone(), commitments);

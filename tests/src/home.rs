@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use protocol::code::SyncCode;
@@ -113,13 +113,32 @@ impl Home {
     /// Types a command that goes on, at a terminal that shows nothing of what is typed: what it writes is read line by line.
     #[must_use]
     pub fn types_at_a_terminal(&self, args: &[&str]) -> Process {
+        Process::start(&mut self.at_a_terminal(args), Audience::ItsPerson)
+    }
+
+    /// Types a command at a terminal; every character that it shows.
+    #[must_use]
+    pub fn shows_at_a_terminal(&self, args: &[&str]) -> String {
+        let shown = self.at_a_terminal(args).stdin(Stdio::null()).output().expect("script (util-linux)");
+        String::from_utf8(shown.stdout).expect("text")
+    }
+
+    /// Types a command that must succeed, into a pipe: every byte that comes out.
+    #[must_use]
+    pub fn piped(&self, args: &[&str]) -> Vec<u8> {
+        let ended = self.command(args).stdin(Stdio::null()).output().expect("the agent");
+        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+        ended.stdout
+    }
+
+    fn at_a_terminal(&self, args: &[&str]) -> Command {
         let command = self.command(args);
         let words = [command.get_program()].into_iter().chain(command.get_args());
         let line: Vec<String> = words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
         let mut script = Command::new("script");
         script.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         script.args(["--quiet", "--echo", "never", "--command", &line.join(" "), "/dev/null"]);
-        Process::start(&mut script, Audience::ItsPerson)
+        script
     }
 
     /// Keeps a text in a file of its own.

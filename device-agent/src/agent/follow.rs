@@ -213,7 +213,8 @@ impl Agent {
         }
         self.flush_records().await?;
         self.catch_up_records().await?;
-        self.refill_if_owed().await
+        self.refill_if_owed().await?;
+        self.complete_items().await
     }
 
     /// Where this member stands.

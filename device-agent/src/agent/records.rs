@@ -1,9 +1,13 @@
 //! Writing and reading records through the relay.
 
+use protocol::record::Record;
+use protocol::signed::Verified;
+
 use super::Agent;
 use crate::core::view::ItemView;
 use crate::core::{Draft, conflict};
 use crate::error::AgentError;
+use crate::limits;
 use crate::store::DraftState;
 
 impl Agent {
@@ -32,6 +36,26 @@ impl Agent {
         };
         self.core(move |core| core.forget_draft(number)).await??;
         Err(failed)
+    }
+
+    /// Reads the content of current versions that came without: another device may have given it to the relay since, and nothing in
+    /// the feed tells of that.
+    pub(super) async fn complete_items(&self) -> Result<(), AgentError> {
+        let missed = self.core(|core| core.missed()).await??;
+        for record in missed.into_iter().take(limits::CONTENT_READS) {
+            let (keys, chain, _, _) = self.place().await?;
+            let row = match self.relay().current(&keys, chain, &record).await {
+                Ok(row) => row,
+                Err(AgentError::Problem { status: 404, .. }) => continue,
+                Err(other) => return Err(other),
+            };
+            // A later version comes by the feed, in its order.
+            let same = Verified::<Record>::from_bytes(&row.sealed.record).is_ok_and(|it| it.hash() == record.hash());
+            if same {
+                self.core(move |core| core.take_record(&row.sealed)).await??;
+            }
+        }
+        Ok(())
     }
 
     /// The current content of an item.

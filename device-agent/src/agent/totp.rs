@@ -11,9 +11,9 @@ use crate::error::AgentError;
 
 impl Agent {
     /// A new secret, for an authenticator. It is in force only once a code of it was typed back.
-    pub(crate) async fn new_secret(&self) -> Result<NewSecretView, AgentError> {
+    pub(crate) async fn new_secret(&self, mode: TotpMode) -> Result<NewSecretView, AgentError> {
         self.catch_up_log().await?;
-        self.core(|core| core.draw_secret()).await?
+        self.core(move |core| core.draw_secret(mode)).await?
     }
 
     /// Puts a secret in force whose code was typed back.

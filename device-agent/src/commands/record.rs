@@ -48,7 +48,7 @@ enum What {
         #[command(flatten)]
         when: When,
     },
-    /// Print a record
+    /// Print a record: on a terminal as a line, into a pipe or a file exactly the bytes that were put
     #[command(after_help = format!("Examples:\n  countersign record get notes first\n  countersign record get notes photo > cat.jpg\n\n{EXIT_CODES}"))]
     Get {
         /// Name of the collection

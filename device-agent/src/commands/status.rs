@@ -51,9 +51,13 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 status.records_aside
             ));
         }
-        for said in status.gone.iter().chain(&status.alarm) {
-            output.line(said);
+        if let Some(gone) = &status.gone {
+            output.line(&format!("GONE     {gone}"));
         }
+        if status.gone_said_by.as_deref() == Some("relay") {
+            output.line("         countersign log show   (on another device of the chain: who removed this one, if anybody did)");
+        }
+        status.alarm.iter().for_each(|alarm| output.line(alarm));
         if let Some(closing) = &status.closing {
             output.line(&format!("ENDING   {}", chain::standing(closing)));
             output.line("         countersign chain veto   stops it");
@@ -86,6 +90,10 @@ fn codes(totp: &TotpView) -> String {
     match (state.as_str(), admits_as) {
         ("locked", _) => {
             format!("totp     LOCKED: {failed} codes failed here, none is compared   (countersign totp unlock)")
+        }
+        ("unopened", _) => {
+            "totp     BROKEN: the secret in the policy does not open here, so no code is right   (countersign totp setup)"
+                .to_owned()
         }
         (_, Some(role)) => {
             format!("totp     {mode}: lets in as {role} by a right code; {failed} of {failed_max} failed here")

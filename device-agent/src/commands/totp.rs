@@ -10,7 +10,7 @@ use super::{Context, EXIT_CODES, confirm, show_outcome};
 use crate::core::view::{CodeView, NewSecretView, OutcomeView};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
-use crate::local::body::{NewSecret, OneTimeCode};
+use crate::local::body::{NewSecret, OneTimeCode, SecretWish};
 use crate::qr::{self, Ink};
 use crate::terminal;
 use crate::told::Exit;
@@ -101,7 +101,7 @@ async fn setup(context: &Context, door: &Door, mode: Mode) -> Result<Exit, Agent
         });
     }
     let output = context.output;
-    let new: NewSecretView = door.post("/totp/begin", &()).await?;
+    let new: NewSecretView = door.post("/totp/begin", &SecretWish { mode: mode.name().to_owned() }).await?;
     // On standard error, where nothing is kept by a pipe: it is shown once.
     let ink = if output.prompt_is_colored() { Ink::Colors } else { Ink::Plain };
     output.prompt(&qr::draw(&new.line, ink)?);

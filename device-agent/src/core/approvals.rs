@@ -110,6 +110,9 @@ impl Core {
     pub(crate) fn approve_subject(&mut self, subject: &Subject) -> Result<(), AgentError> {
         self.may_decide()?;
         self.must_have_a_voice(subject)?;
+        if let Subject::Policy(policy) = subject {
+            self.must_open_secret(policy)?;
+        }
         let own = self.keys.id();
         if self.approvals.iter().any(|known| known.signer() == own && known.subject == *subject) {
             return Ok(());

@@ -12,6 +12,7 @@ use super::replay::replay_verified;
 use super::view::{Event, Here, MemberView};
 use super::{Core, LogStanding};
 use crate::error::AgentError;
+use crate::store::Setting;
 use crate::{clock, text};
 
 /// How a page of entries stands to the pinned log.
@@ -61,6 +62,8 @@ impl Core {
             self.log.extend(entries);
             if fresh.iter().any(|fresh| matches!(fresh.deed, Deed::Settled { .. })) {
                 self.stand()?;
+                // Versions may be current again whose content the relay gave up when they were replaced.
+                self.store.set(Setting::RefillOwed, &[])?;
             }
             self.follow_epoch();
             for fresh in &fresh {

@@ -121,11 +121,11 @@ impl Core {
         let Some(departure) = self.roster.former(&own).map(|former| former.departure) else {
             return Some(AgentError::NotAMember { home: self.home.dir().to_owned() });
         };
-        let (seq, by) = (departure.seq, self.name_of(&departure.by));
+        let (seq, at, by) = (departure.seq, departure.at, self.name_of(&departure.by));
         Some(match departure.why {
-            Why::Left => AgentError::Left { seq },
-            Why::Removed(reason) => AgentError::Removed { by, reason: reason.name(), seq },
-            Why::Replaced => AgentError::Removed { by, reason: "replaced", seq },
+            Why::Left => AgentError::Left { seq, at },
+            Why::Removed(reason) => AgentError::Removed { by, reason: reason.name(), seq, at },
+            Why::Replaced => AgentError::Removed { by, reason: "replaced", seq, at },
         })
     }
 

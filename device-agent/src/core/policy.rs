@@ -10,7 +10,7 @@ use protocol::totp::TotpSecret;
 use serde::{Deserialize, Serialize};
 
 use super::Core;
-use super::settings::{Field, differences, settings};
+use super::settings::{Field, SECRET, differences, settings};
 use super::view::{CautionView, FieldView, PolicyPlanView, PolicyView, SettingView};
 use crate::error::AgentError;
 use crate::{clock, exit, text};
@@ -98,12 +98,11 @@ impl Core {
         let mut policy = wish.of(self.roster.policy())?;
         let changes = policy != *self.roster.policy();
         let current = self.roster.policy_epoch() == self.roster.epoch() && self.roster.policy_seq() > 0;
-        if let Some(totp) = policy.totp.as_mut().filter(|_| changes && !current) {
-            let broken = |_| AgentError::Damaged { what: "the secret of one-time codes does not open" };
-            if let Some(secret) = TotpSecret::open(&self.roster, &self.keyring).map_err(broken)? {
-                let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-                totp.secret = secret.wrap(self.acting(), &mut rng).map_err(broken)?;
-            }
+        if let Some(totp) = policy.totp.as_mut().filter(|_| changes && !current)
+            && let Some(secret) = self.secret()?
+        {
+            let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+            totp.secret = secret.wrap(self.acting(), &mut rng).map_err(|_| AgentError::SecretUnopened)?;
         }
         Ok(policy)
     }
@@ -118,7 +117,11 @@ impl Core {
     /// What replacing the policy by this one comes to.
     pub(super) fn plan_of(&self, policy: &Policy, refused: Option<AgentError>) -> PolicyPlanView {
         let now = self.roster.policy();
-        let field = |field: Field| FieldView { field: field.name.to_owned(), from: field.from, to: field.to };
+        let field = |field: Field| FieldView {
+            field: field.name.to_owned(),
+            from: field.from,
+            to: if field.name == SECRET { self.what_secret(policy).to_owned() } else { field.to },
+        };
         PolicyPlanView {
             base: self.roster.policy_seq(),
             fields: differences(now, policy).into_iter().map(field).collect(),
@@ -128,9 +131,20 @@ impl Core {
         }
     }
 
+    /// What a secret with other bytes is. Whoever agrees must know whether the authenticators of the chain go on.
+    fn what_secret(&self, policy: &Policy) -> &'static str {
+        let before = TotpSecret::open(&self.roster, &self.keyring);
+        match (before, TotpSecret::open_proposed(policy, &self.roster, &self.keyring)) {
+            (Ok(before), Ok(after)) if before == after => "the same, sealed anew",
+            (_, Ok(_)) => "another: authenticators must be set up with it",
+            (_, Err(_)) => "does not open here",
+        }
+    }
+
     /// Why the log, or this device, would not take this policy, approvals aside.
     pub(crate) fn policy_refused(&self, policy: &Policy, accepted: &[String]) -> Result<(), AgentError> {
         self.may_decide()?;
+        self.must_open_secret(policy)?;
         let entry = change::change_policy(self.acting(), policy.clone(), Vec::new(), clock::now())
             .map_err(AgentError::OwnForm)?;
         match self.roster.clone().apply(&entry) {
@@ -145,12 +159,19 @@ impl Core {
         }
     }
 
+    /// Refuses a policy whose secret is none for this device. The log looks into no sealed value, so that each approver must.
+    pub(super) fn must_open_secret(&self, policy: &Policy) -> Result<(), AgentError> {
+        let opened = TotpSecret::open_proposed(policy, &self.roster, &self.keyring);
+        opened.map(|_| ()).map_err(|_| AgentError::SecretUnopened)
+    }
+
     /// Signs and keeps another policy, if the one that it is to replace is still in force.
     pub(crate) fn change_policy(&mut self, policy: &Policy, base: u64) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.may_decide()?;
         if self.roster.policy_seq() != base {
             return Err(AgentError::ChangedMeanwhile);
         }
+        self.must_open_secret(policy)?;
         let approvals = self.approvals_for(&Subject::Policy(Box::new(policy.clone())));
         let entry = change::change_policy(self.acting(), policy.clone(), approvals, clock::now())
             .map_err(AgentError::OwnForm)?;
@@ -229,15 +250,18 @@ impl Core {
         if policy.ways.contains(&How::Totp) && policy.quorums.admit > 1 {
             cautions.push(caution(
                 "totp-alone",
-                "the way totp lets nobody in: a right code is one approver's, and more are needed to admit",
+                &format!("the way totp lets nobody in: {}", AgentError::CodeIsNoVoice { quorum: policy.quorums.admit }),
             ));
         }
         cautions
     }
 
-    /// A secret that devices know which are members no more.
+    /// A secret that devices know which are members no more, or that does not open.
     fn known_secret(&self) -> Option<CautionView> {
         self.roster.policy().totp.as_ref()?;
+        if let Err(error) = self.secret() {
+            return Some(caution("totp-unopened", &format!("{error}: 'countersign totp setup' makes another")));
+        }
         let since = self.roster.policy_seq();
         let gone = self.roster.former_members().any(|former| former.departure.seq > since);
         gone.then(|| {

@@ -13,7 +13,7 @@ use super::view::{Event, ItemStanding, ItemView};
 use super::{Core, replay};
 use crate::error::AgentError;
 use crate::limits;
-use crate::store::ItemRow;
+use crate::store::{ItemRow, Setting};
 
 /// What a caller wants to write.
 #[derive(Clone)]
@@ -91,9 +91,36 @@ impl Core {
         if self.store.current(&record.collection, &record.id)? != record.base {
             return if waiting > 0 { Ok(Verdict::Aside) } else { refuse(RecordRefusal::Conflict) };
         }
+        if ciphertext.is_none() && record.kind == Kind::Put {
+            self.note_missed()?;
+        }
         self.store.keep_record(record, ciphertext, line)?;
         self.tell(record, ciphertext);
         Ok(Verdict::Accepted)
+    }
+
+    /// Notes that a version came without its content. Mostly one follows that replaces it; not where that one went with a branch.
+    fn note_missed(&self) -> Result<(), AgentError> {
+        match self.store.setting(Setting::ContentMissed)? {
+            Some(_) => Ok(()),
+            None => self.store.set(Setting::ContentMissed, &[]),
+        }
+    }
+
+    /// The current versions of which this device never had the content.
+    pub(crate) fn missed(&self) -> Result<Vec<Verified<Record>>, AgentError> {
+        if self.store.setting(Setting::ContentMissed)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut missed = Vec::new();
+        for row in self.store.bare_items()? {
+            missed.push(verified(&row)?);
+        }
+        missed.retain(|record| record.kind == Kind::Put);
+        if missed.is_empty() {
+            self.store.unset(Setting::ContentMissed)?;
+        }
+        Ok(missed)
     }
 
     /// Beyond the bound the cursor stops, so that nothing is passed over: what cannot wait here waits at the relay.
@@ -156,7 +183,7 @@ impl Core {
                 Ok(Some(item)) if collection.is_none_or(|wanted| wanted == item.collection) => items.push(item),
                 Ok(_) => {}
                 // One member's garbage, or one epoch whose key was withheld, must not hide the rest.
-                Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. })) => {
+                Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. } | AgentError::NoContent)) => {
                     tracing::warn!(%error, "passed over")
                 }
                 Err(other) => return Err(other),
@@ -172,8 +199,7 @@ impl Core {
             return Ok(None);
         }
         let ciphertext = row.ciphertext.as_deref();
-        let ciphertext = ciphertext
-            .ok_or_else(|| AgentError::Lie { what: "the relay withholds the content of a record".to_owned() })?;
+        let ciphertext = ciphertext.ok_or(AgentError::NoContent)?;
         self.open_record(&record, ciphertext).map(Some)
     }
 

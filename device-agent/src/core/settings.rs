@@ -26,6 +26,9 @@ pub(super) struct Setting {
     pub(super) meaning: &'static str,
 }
 
+/// Name of the field of sealed bytes: two of them can hold the same.
+pub(super) const SECRET: &str = "secret of one-time codes";
+
 /// Every setting of a policy, in the order in which they are shown.
 pub(super) fn settings(policy: &Policy) -> Vec<Setting> {
     let ways: Vec<&str> = policy.ways.iter().map(|way| way.name()).collect();
@@ -107,11 +110,7 @@ pub(super) fn differences(before: &Policy, after: &Policy) -> Vec<Field> {
     if let (Some(from), Some(to)) = (secret(before), secret(after))
         && from != to
     {
-        fields.push(Field {
-            name: "secret of one-time codes",
-            from: "old".to_owned(),
-            to: "sealed anew, or another".to_owned(),
-        });
+        fields.push(Field { name: SECRET, from: "old".to_owned(), to: "sealed anew, or another".to_owned() });
     }
     fields
 }

@@ -56,8 +56,10 @@ impl Core {
             None => sign(self.acting(), abandoned, approvals)?,
         };
         self.roster.clone().apply(&settle).map_err(AgentError::OwnRefused)?;
+        let entries = within(own.into_iter().chain([settle.clone()]).collect())?;
+        // Only what is sent: a settle that no relay takes would lie here until the next one, and go there by itself.
         self.store.stage_entries(std::slice::from_ref(&settle))?;
-        within(own.into_iter().chain([settle]).collect())
+        Ok(entries)
     }
 
     /// Signs that the other branch goes on. This device follows it once the relay has that.

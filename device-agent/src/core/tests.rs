@@ -3,6 +3,7 @@
 mod diary;
 mod entries;
 mod forks;
+mod settling;
 mod epochs;
 mod epochs_records;
 mod membership;

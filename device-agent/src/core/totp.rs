@@ -34,6 +34,11 @@ pub(crate) enum Allowed {
     ByPolicy,
     /// It does not.
     NotByPolicy,
+    /// It does, and asks for so many approvers. Every device knows the secret: a code would be a second voice of whichever was stolen.
+    NotAlone {
+        /// Approvers that must agree to admit.
+        quorum: u8,
+    },
 }
 
 /// A request whose code was right, to be admitted without a person.
@@ -51,10 +56,6 @@ impl CodeRight {
     }
 }
 
-fn unopened(_: protocol::seal::SealBroken) -> AgentError {
-    AgentError::Damaged { what: "the secret of one-time codes does not open" }
-}
-
 fn seconds() -> u64 {
     clock::now() / 1000
 }
@@ -63,7 +64,35 @@ impl Core {
     /// From now on this device admits by a right code alone, where the policy allows it.
     pub(crate) fn admit_by_code(&mut self, role: Role) -> Allowed {
         self.admits_by_code = Some(role);
-        if self.roster.policy().ways.contains(&How::Totp) { Allowed::ByPolicy } else { Allowed::NotByPolicy }
+        self.code_alone()
+    }
+
+    /// Whether a right code alone lets anybody in.
+    fn code_alone(&self) -> Allowed {
+        let policy = self.roster.policy();
+        match policy.quorums.admit {
+            _ if !policy.ways.contains(&How::Totp) => Allowed::NotByPolicy,
+            1 => Allowed::ByPolicy,
+            quorum => Allowed::NotAlone { quorum },
+        }
+    }
+
+    /// The role in which this device lets in by a right code alone, if it does.
+    fn admits_alone_as(&self) -> Option<Role> {
+        self.admits_by_code.filter(|_| self.code_alone() == Allowed::ByPolicy)
+    }
+
+    /// Refuses a mode that would let nobody in.
+    fn must_be_of_use(&self, mode: TotpMode) -> Result<(), AgentError> {
+        match self.roster.policy().quorums.admit {
+            quorum @ 2.. if mode == TotpMode::Way => Err(AgentError::CodeIsNoVoice { quorum }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The secret in force.
+    pub(super) fn secret(&self) -> Result<Option<TotpSecret>, AgentError> {
+        TotpSecret::open(&self.roster, &self.keyring).map_err(|_| AgentError::SecretUnopened)
     }
 
     /// Looks at the code of a request that was not seen before. Where nothing depends on it here, it is compared with nothing: each
@@ -77,7 +106,7 @@ impl Core {
         let Some(mode) = self.roster.policy().totp.as_ref().map(|totp| totp.mode) else {
             return Ok(Gate::Shown(None));
         };
-        if mode == TotpMode::Way && self.admits_by_code.is_none() {
+        if mode == TotpMode::Way && self.admits_alone_as().is_none() {
             return Ok(Gate::Shown(None));
         }
         let said = match self.look_at_code(request, description, elapsed)? {
@@ -113,7 +142,15 @@ impl Core {
         if known.is_none() && (elapsed > limits::CODE_AGE || self.store.failed_codes()? >= limits::FAILED_CODES_MAX) {
             return Ok(None);
         }
-        let Some(secret) = TotpSecret::open(&self.roster, &self.keyring).map_err(unopened)? else { return Ok(None) };
+        let secret = match self.secret() {
+            Ok(Some(secret)) => secret,
+            Ok(None) => return Ok(None),
+            // Whoever signed the policy sealed something else: no code is right, nobody guessed, and everything else goes on.
+            Err(error) => {
+                tracing::warn!(%error, request = id.short(), "a code is not compared");
+                return Ok(None);
+            }
+        };
         let request = Arc::new(request.clone());
         let (verdict, confirmed) = match secret.confirm(&request, code, seconds(), self.roster.totp_step()) {
             TotpAttempt::Right(confirmed) => (CodeVerdict::Right, Some(confirmed)),
@@ -137,8 +174,7 @@ impl Core {
     }
 
     fn code_right(&mut self, confirmed: TotpConfirmed, description: &Description) {
-        let way = self.roster.policy().ways.contains(&How::Totp);
-        if way && self.admits_by_code.is_some() && self.codes_right.len() < limits::OPEN_REQUESTS_KEPT {
+        if self.admits_alone_as().is_some() && self.codes_right.len() < limits::OPEN_REQUESTS_KEPT {
             let terms = self.terms();
             self.codes_right.push_back(CodeRight { confirmed, description: description.clone(), terms });
         }
@@ -146,7 +182,7 @@ impl Core {
 
     /// Tells that a code let nobody in, where one could have. Where codes are asked for before a prompt, nobody is disturbed.
     pub(crate) fn tell_failure(&self, id: &RequestId, why: &str) {
-        if self.admits_by_code.is_some() && self.roster.policy().ways.contains(&How::Totp) {
+        if self.admits_alone_as().is_some() {
             self.emit(Event::CodeFailed { request: id.to_string(), why: why.to_owned() });
         }
     }
@@ -175,8 +211,9 @@ impl Core {
     }
 
     /// A new secret, for an authenticator. Nothing is kept of it here.
-    pub(crate) fn draw_secret(&self) -> Result<NewSecretView, AgentError> {
+    pub(crate) fn draw_secret(&self, mode: TotpMode) -> Result<NewSecretView, AgentError> {
         self.may_decide()?;
+        self.must_be_of_use(mode)?;
         let secret = TotpSecret::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
         Ok(NewSecretView {
             line: secret.otpauth(&protocol::id::fingerprint(self.roster.chain().as_bytes())),
@@ -187,6 +224,7 @@ impl Core {
     /// The policy with a secret whose code was typed back.
     pub(crate) fn policy_with_secret(&self, secret: &str, typed: &str, mode: TotpMode) -> Result<Policy, AgentError> {
         self.may_decide()?;
+        self.must_be_of_use(mode)?;
         let bytes = HEXLOWER.decode(secret.as_bytes()).ok().map(Zeroizing::new);
         let bytes = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
         let secret = TotpSecret::from_bytes(bytes.ok_or(AgentError::WrongOneTimeCode)?);
@@ -200,7 +238,7 @@ impl Core {
             policy.ways.push(How::Typed);
         }
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let secret = secret.wrap(self.acting(), &mut rng).map_err(unopened)?;
+        let secret = secret.wrap(self.acting(), &mut rng).map_err(|_| AgentError::SecretUnopened)?;
         policy.totp = Some(Totp { mode, secret });
         Ok(policy)
     }
@@ -219,8 +257,7 @@ impl Core {
     /// Compares a code that the owner types, and changes nothing.
     pub(crate) fn verify_code(&self, typed: &str) -> Result<CodeView, AgentError> {
         self.must_hold_keys()?;
-        let secret = TotpSecret::open(&self.roster, &self.keyring).map_err(unopened)?;
-        let secret = secret.ok_or(AgentError::NoOneTimeCodes)?;
+        let secret = self.secret()?.ok_or(AgentError::NoOneTimeCodes)?;
         let step = secret.step_of(typed, seconds()).ok_or(AgentError::WrongOneTimeCode)?;
         let used = self.roster.totp_step().is_some_and(|last| step <= last);
         let verdict = if used { CodeVerdict::Used } else { CodeVerdict::Right };
@@ -231,12 +268,17 @@ impl Core {
     pub(crate) fn totp_view(&self) -> Result<Option<TotpView>, AgentError> {
         let Some(totp) = &self.roster.policy().totp else { return Ok(None) };
         let failed = self.store.failed_codes()?;
+        let state = match self.secret() {
+            Err(_) => "unopened",
+            Ok(_) if failed >= limits::FAILED_CODES_MAX => "locked",
+            Ok(_) => "open",
+        };
         Ok(Some(TotpView {
             mode: totp.mode.name().to_owned(),
             failed,
             failed_max: limits::FAILED_CODES_MAX,
-            state: if failed >= limits::FAILED_CODES_MAX { "locked" } else { "open" }.to_owned(),
-            admits_as: self.admits_by_code.map(|role| role.name().to_owned()),
+            state: state.to_owned(),
+            admits_as: self.admits_alone_as().map(|role| role.name().to_owned()),
         }))
     }
 }

@@ -117,6 +117,13 @@ pub(crate) struct Agreed {
     pub(crate) accepted: Vec<String>,
 }
 
+/// What a new secret is for.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SecretWish {
+    /// `way` or `before-prompt`.
+    pub(crate) mode: String,
+}
+
 /// A secret whose code was typed back.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct NewSecret {
@@ -249,6 +256,8 @@ pub(crate) struct Status {
     pub(crate) closed_at: Option<u64>,
     /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
+    /// Who says so: the verified `log` of this device, or the `relay` alone.
+    pub(crate) gone_said_by: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,
     /// Records that wait for the log.

@@ -152,6 +152,10 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let daemon = if local.place == Place::Daemon { "running" } else { "not-running" }.to_owned();
     let work = move |core: &mut crate::core::Core| {
         let roster = core.roster();
+        let (gone, gone_said_by) = match (core.gone(), shut_out) {
+            (Some(gone), _) => (Some(gone.to_string()), Some("log".to_owned())),
+            (None, said) => (said.clone(), said.map(|_| "relay".to_owned())),
+        };
         Ok::<_, AgentError>(body::Status {
             chain: roster.chain().to_string(),
             fingerprint: protocol::id::fingerprint(roster.chain().as_bytes()),
@@ -171,7 +175,8 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             closing: core.closing(),
             reset: core.reset()?,
             closed_at: core.closed_at(),
-            gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
+            gone,
+            gone_said_by,
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,

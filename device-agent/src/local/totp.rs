@@ -2,21 +2,25 @@
 
 use axum::Json;
 use axum::extract::State;
+use protocol::policy::TotpMode;
 
 use super::{Answer, Local, body};
 use crate::core::view::{CodeView, NewSecretView, OutcomeView};
 use crate::error::AgentError;
 use crate::text;
 
-pub(super) async fn begin(State(local): State<Local>) -> Answer<NewSecretView> {
-    Ok(Json(local.agent.new_secret().await?))
+pub(super) async fn begin(State(local): State<Local>, Json(wish): Json<body::SecretWish>) -> Answer<NewSecretView> {
+    Ok(Json(local.agent.new_secret(read_mode(&wish.mode)?).await?))
+}
+
+fn read_mode(mode: &str) -> Result<TotpMode, AgentError> {
+    let no_mode = |()| AgentError::Usage { what: format!("{} is no mode", text::quote(mode)), hint: String::new() };
+    mode.parse().map_err(no_mode)
 }
 
 pub(super) async fn finish(State(local): State<Local>, Json(typed): Json<body::NewSecret>) -> Answer<OutcomeView> {
     let body::NewSecret { secret, code, mode } = typed;
-    let no_mode = |()| AgentError::Usage { what: format!("{} is no mode", text::quote(&mode)), hint: String::new() };
-    let mode = mode.parse().map_err(no_mode)?;
-    Ok(Json(local.agent.set_secret(secret, code, mode).await?))
+    Ok(Json(local.agent.set_secret(secret, code, read_mode(&mode)?).await?))
 }
 
 pub(super) async fn off(State(local): State<Local>) -> Answer<OutcomeView> {

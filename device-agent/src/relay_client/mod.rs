@@ -13,14 +13,15 @@ use protocol::cbor::{self, Blob};
 use protocol::connect::Cursor;
 use protocol::id::Random;
 use protocol::keys::{DeviceKeys, SigningKey};
+use protocol::record::Record;
 use protocol::refill::Refill;
 use protocol::request::Withdrawal;
 use protocol::reset::Reset;
 use protocol::round::{Nonce, Reveal};
 use protocol::signed::{Form, Verified};
 use protocol::wire::{
-    Append, Appended, Approvals, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, ResetStanding,
-    SealedRecord, Standing, Stored, Whereabouts,
+    Append, Appended, Approvals, Ask, ChainOfKey, LogPage, OpenRequests, Purpose, Put, RecordPage, RecordRow,
+    ResetStanding, SealedRecord, Standing, Stored, Whereabouts,
 };
 use protocol::{ChainId, RequestId, http_signature, limits as bounds};
 
@@ -195,6 +196,17 @@ impl RelayClient {
     ) -> Result<RecordPage, AgentError> {
         let after = after.map(|cursor| format!("?after={}", cursor.number)).unwrap_or_default();
         self.read(&keys.signing, format!("/v1/chains/{chain}/records{after}")).await
+    }
+
+    /// Reads the current version of an item.
+    pub(crate) async fn current(
+        &self,
+        keys: &DeviceKeys,
+        chain: ChainId,
+        record: &Record,
+    ) -> Result<RecordRow, AgentError> {
+        let (collection, id) = (record.collection, record.id);
+        self.read(&keys.signing, format!("/v1/chains/{chain}/records/{collection}/{id}")).await
     }
 
     /// Opens a socket and proves who is there.

@@ -91,6 +91,8 @@ pub(crate) enum Setting {
     Cursor,
     /// There while a relay that lost its log was not given back its records.
     RefillOwed,
+    /// There while a version may be the current one of which this device never had the content.
+    ContentMissed,
     /// Position of the last entry that a person was told of.
     Told,
     /// A reset that the relay told of in the last connection.
@@ -111,6 +113,7 @@ impl Setting {
             Self::Founding => "founding",
             Self::Cursor => "cursor",
             Self::RefillOwed => "refill-owed",
+            Self::ContentMissed => "content-missed",
             Self::Told => "told",
             Self::Reset => "reset",
             Self::Recovering => "recovering",

@@ -112,6 +112,15 @@ impl Store {
         Ok(query.query_row(params![collection.as_bytes(), name.as_bytes()], kept).optional()?)
     }
 
+    /// The current versions without a ciphertext: tombstones, and what came without its content.
+    pub(crate) fn bare_items(&self) -> Result<Vec<ItemRow>, AgentError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT header, ciphertext FROM records JOIN items USING (hash) WHERE ciphertext IS NULL ORDER BY arrival",
+        )?;
+        let rows = query.query_map([], kept)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// A record by its hash.
     pub(crate) fn record_by_hash(&self, hash: &Hash) -> Result<Option<RecordRowKept>, AgentError> {
         let mut query = self.db.prepare_cached("SELECT header, ciphertext FROM records WHERE hash = ?1")?;

@@ -19,6 +19,7 @@ mod forms;
 mod broken;
 mod vectors;
 mod admission;
+mod roles;
 mod rounds;
 mod records;
 mod credentials;

@@ -37,6 +37,26 @@ fn the_secret_opens_for_every_member_also_epochs_later() {
 }
 
 #[test]
+fn a_proposed_secret_opens_only_if_it_was_sealed_for_the_next_entry() {
+    let mut chain = chain();
+    let proposed = |policy: &Policy, chain: &Chain| TotpSecret::open_proposed(policy, &chain.roster, &chain.keyring);
+    let before = chain.roster.policy().clone();
+    assert_eq!(proposed(&before, &chain).unwrap().unwrap().expose(), &SECRET, "the same epoch");
+    assert_eq!(proposed(&Policy::default(), &chain), Ok(None));
+    chain.append(&chain.rotates(&chain.laptop, CodeChange::Draw));
+    assert!(proposed(&before, &chain).is_err(), "sealed an epoch ago");
+    let mut anew = before.clone();
+    let totp = anew.totp.as_mut().unwrap();
+    totp.secret = TotpSecret::from_bytes(SECRET).wrap(chain.acting(&chain.laptop), &mut chain.randomness()).unwrap();
+    assert_eq!(proposed(&anew, &chain).unwrap().unwrap().expose(), &SECRET);
+    let mut garbage = anew.clone();
+    garbage.totp.as_mut().unwrap().secret.0[40] ^= 1;
+    assert!(proposed(&garbage, &chain).is_err());
+    chain.append(&chain.rules(&chain.laptop, garbage, Vec::new()));
+    assert!(TotpSecret::open(&chain.roster, &chain.keyring).is_err(), "the log looks into no sealed value");
+}
+
+#[test]
 fn a_right_code_admits_once() {
     let mut chain = chain();
     let secret = TotpSecret::open(&chain.roster, &chain.keyring).unwrap().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use countersign_tests::actor::{COLLECTION, Reach};
+use countersign_tests::actor::{COLLECTION, Joiner, Reach};
 use countersign_tests::home::Home;
 use countersign_tests::http::Answer;
 use countersign_tests::liar::{Liar, Lie, answered};
@@ -226,4 +226,42 @@ fn a_removed_device_settles_nothing_and_its_branch_is_replaced() {
     let _ = Reach::to(&relay);
     assert_eq!(laptop.puts("second", "after another fire").code(), 0);
     assert_eq!(watch.gets("second"), "after another fire");
+}
+
+/// The phone's version stands on the branch that is abandoned, and the relay gave up the content of the one before it. Whoever settles
+/// has no record of this chain; the laptop has, and stood on the right branch all the time.
+#[test]
+fn what_is_current_again_is_given_back_by_whoever_has_its_content_and_read_by_those_who_came_before() {
+    let mut relay = Relay::start();
+    let (laptop, phone, server) = (Home::new("laptop"), Home::new("phone"), Home::new("server"));
+    laptop.founds(&relay.origin());
+    phone.joins(&relay.origin(), &laptop);
+    server.joins(&relay.origin(), &laptop);
+    let watch = laptop.admits(Reach::to(&relay), "watch");
+    assert_eq!(phone.puts("both", "common").code(), 0);
+    assert_eq!(phone.puts("other", "untouched").code(), 0);
+    assert_eq!(laptop.gets("both"), "common");
+    let backup = Backup::of(&mut relay);
+    let deny = watch.denial(&Joiner::new(Reach::to(&relay), &watch.code(), "stranger"), 0);
+    let mut ahead = watch.clone();
+    ahead.appends(&deny);
+    assert_eq!(laptop.gets("both"), "common");
+    backup.is_restored(&mut relay);
+    assert_eq!(phone.types(&["code", "rotate"]).code(), 0);
+    assert_eq!(phone.puts("both", "replaced").code(), 0);
+    let abandoned = phone.reads(&["log", "show"])["entries"][4]["hash"].as_str().unwrap().parse().unwrap();
+    let settle =
+        protocol::change::settle(ahead.acting(), abandoned, Vec::new(), 0, &mut countersign_tests::actor::rng())
+            .unwrap();
+    assert_eq!(ahead.append(&[deny.bytes(), settle.bytes()], Purpose::New).told(), "200");
+    let missing = server.fails(&["record", "get", COLLECTION, "both"]);
+    assert_eq!(missing, (1, "no-content".to_owned()));
+    let listed = server.types(&["record", "list"]);
+    assert!(listed.code() == 0 && listed.stdout.contains("other"), "{}{}", listed.stdout, listed.stderr);
+    assert_eq!(laptop.types(&["status"]).code(), 0);
+    assert_eq!(laptop.gets("other"), "untouched");
+    assert_eq!(server.gets("both"), "common");
+    let tablet = Home::new("tablet");
+    tablet.joins(&relay.origin(), &laptop);
+    assert_eq!(tablet.gets("both"), "common");
 }

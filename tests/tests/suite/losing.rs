@@ -4,6 +4,7 @@ use countersign_tests::actor::{COLLECTION, Joiner, Reach};
 use countersign_tests::home::{Home, failure_of};
 use countersign_tests::relay::{Relay, Setup};
 use protocol::code::SyncCode;
+use serde_json::Value;
 
 fn laptop_on(relay: &Relay) -> Home {
     let laptop = Home::new("laptop");
@@ -15,6 +16,12 @@ fn joined(relay: &Relay, name: &str, approver: &Home) -> Home {
     let home = Home::new(name);
     home.joins(&relay.origin(), approver);
     home
+}
+
+/// Who says that a device is no member any more.
+fn said_by(home: &Home) -> String {
+    let status: Value = serde_json::from_str(&home.types(&["status", "--json"]).stdout).unwrap();
+    status["gone_said_by"].as_str().unwrap().to_owned()
 }
 
 fn epoch(home: &Home) -> u64 {
@@ -182,7 +189,8 @@ fn a_device_leaves_and_the_next_approver_that_is_connected_rotates() {
     assert_eq!(phone.fails(&["record", "list"]), (6, "left".to_owned()));
     let status = phone.types(&["status"]);
     assert_eq!(status.code(), 6);
-    assert!(status.stdout.contains("this device left the chain, at entry 4"), "{}", status.stdout);
+    assert!(status.stdout.contains("GONE     this device left the chain, at entry 4"), "{}", status.stdout);
+    assert_eq!(said_by(&phone), "log");
     let daemon = laptop.runs();
     let _ = daemon.says("LEFT 'phone'");
     let _ = daemon.says("ROTATED the keys by 'laptop'");
@@ -288,6 +296,12 @@ fn a_removal_without_a_terminal_names_everybody_that_must_be_spoken_of() {
     assert_eq!(members(&laptop), ["laptop"]);
     for gone in [&phone, &tablet] {
         assert_eq!(gone.fails(&["record", "list"]), (6, "not-a-member".to_owned()));
+        let status = gone.types(&["status"]);
+        assert_eq!(status.code(), 6);
+        let said =
+            "GONE     the relay says that this device is not a member of the chain (any more). That is its word alone";
+        assert!(status.stdout.contains(said), "{}", status.stdout);
+        assert_eq!(said_by(gone), "relay", "it was not shown the entry");
     }
 }
 

@@ -1,5 +1,6 @@
 //! `--plain`: on a terminal too, everything is a line of text that is written once.
 
+use countersign_tests::actor::COLLECTION;
 use countersign_tests::home::Home;
 use countersign_tests::relay::Relay;
 
@@ -53,4 +54,20 @@ fn the_joiner_shows_its_code_in_one_line() {
     assert_eq!(laptop.approves(&id, &code).code(), 0);
     joining.all.wait("the end", |line| line.contains("joined chain").then_some(()));
     assert!(!joining.all.text().contains('\u{1b}'), "{}", joining.all.text());
+}
+
+/// The next prompt of a shell stood behind the value; a pipe must have the bytes and nothing else.
+#[test]
+fn a_value_ends_a_line_on_a_terminal_and_is_exactly_what_was_put_in_a_pipe() {
+    let relay = Relay::start();
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    for (id, value) in [("without", "hello"), ("with", "hello\n"), ("empty", ""), ("two", "a\nb")] {
+        let file = laptop.keeps("value.txt", value);
+        assert_eq!(laptop.types(&["record", "put", COLLECTION, id, "--file", &file]).code(), 0);
+        let get = ["record", "get", COLLECTION, id];
+        let line = value.strip_suffix('\n').unwrap_or(value).replace('\n', "\r\n");
+        assert_eq!(laptop.shows_at_a_terminal(&get), format!("{line}\r\n"), "{id}");
+        assert_eq!(laptop.piped(&get), value.as_bytes(), "{id}");
+    }
 }

@@ -3,8 +3,9 @@
 use protocol::approval::{Approval, Subject};
 use protocol::change;
 use protocol::cut::{Cut, CutAt, Removal};
-use protocol::policy::{Policy, Quorums};
+use protocol::policy::{Policy, Quorums, Totp, TotpMode};
 use protocol::roster::Refusal;
+use protocol::totp::TotpSecret;
 
 use super::super::admit_subject;
 use super::super::view::Event;
@@ -117,4 +118,57 @@ fn a_device_has_no_voice_about_itself() {
     assert_eq!(unsent.len(), 1, "kept before it is sent, and given once");
     laptop.core.give_up_approval(&unsent[0].hash()).unwrap();
     assert!(laptop.core.proposals().is_empty());
+}
+
+/// The log looks into no sealed value: with garbage in force no code is right any more, and nobody is let in.
+#[test]
+fn a_policy_whose_secret_does_not_open_here_is_not_agreed_to() {
+    let (mut laptop, tablet, _) = three();
+    let new = laptop.core.draw_secret(TotpMode::BeforePrompt).unwrap();
+    let bytes = data_encoding::HEXLOWER.decode(new.secret.as_bytes()).unwrap();
+    let secret = TotpSecret::from_bytes(bytes.try_into().unwrap());
+    let secret = secret.wrap(laptop.acting(&tablet.keys), &mut rng()).unwrap();
+    let totp = Some(Totp { mode: TotpMode::BeforePrompt, secret });
+    let good = Policy { totp, ..laptop.core.roster().policy().clone() };
+    let mut bad = good.clone();
+    bad.totp.as_mut().unwrap().secret.0[30] ^= 1;
+    for policy in [&bad, &good] {
+        let approval = agrees(&laptop, &tablet.keys, Subject::Policy(Box::new(policy.clone())));
+        laptop.core.take_approval(approval.bytes()).unwrap();
+    }
+    let base = laptop.core.roster().policy_seq();
+    let subject = Subject::Policy(Box::new(bad.clone()));
+    assert!(matches!(laptop.core.policy_refused(&bad, &[]), Err(AgentError::SecretUnopened)));
+    assert!(matches!(laptop.core.approve_subject(&subject), Err(AgentError::SecretUnopened)));
+    assert!(matches!(laptop.core.change_policy(&bad, base), Err(AgentError::SecretUnopened)));
+    assert!(laptop.core.unsent_approvals().unwrap().is_empty() && laptop.core.staged().unwrap().is_empty());
+    let told = crate::exit::tell(&AgentError::SecretUnopened);
+    assert_eq!((told.exit, told.code.as_str()), (crate::told::Exit::Verification, "totp-unopened"));
+    let entries = laptop.core.change_policy(&good, base).unwrap();
+    laptop.takes(&entries[0]);
+    assert!(laptop.core.totp_view().unwrap().is_some());
+}
+
+#[test]
+fn whoever_agrees_is_told_whether_a_secret_is_another_one_or_sealed_anew() {
+    let (mut laptop, tablet, _) = three();
+    let seals = |laptop: &Laptop, byte: u8| {
+        let secret = TotpSecret::from_bytes([byte; 20]).wrap(laptop.acting(&tablet.keys), &mut rng()).unwrap();
+        let totp = Some(Totp { mode: TotpMode::BeforePrompt, secret });
+        Policy { totp, ..laptop.core.roster().policy().clone() }
+    };
+    let first = seals(&laptop, 1);
+    let approval = agrees(&laptop, &tablet.keys, Subject::Policy(Box::new(first.clone())));
+    laptop.core.take_approval(approval.bytes()).unwrap();
+    let entries = laptop.core.change_policy(&first, laptop.core.roster().policy_seq()).unwrap();
+    laptop.takes(&entries[0]);
+    let said = |policy: &Policy| {
+        let fields = laptop.core.plan_of(policy, None).fields;
+        fields.into_iter().map(|field| field.to).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&seals(&laptop, 1)), ["the same, sealed anew"]);
+    assert_eq!(said(&seals(&laptop, 2)), ["another: authenticators must be set up with it"]);
+    let mut garbage = seals(&laptop, 1);
+    garbage.totp.as_mut().unwrap().secret.0[30] ^= 1;
+    assert_eq!(said(&garbage), ["does not open here"]);
 }

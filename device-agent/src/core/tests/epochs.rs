@@ -121,7 +121,9 @@ fn a_removed_device_knows_by_whom_and_where_also_after_a_restart() {
     laptop.takes(&entry);
     let mut laptop = laptop.restarts();
     let gone = laptop.core.gone().unwrap();
-    assert_eq!(gone.to_string(), "this device was removed from the chain by 'tablet', at entry 2 of the log (lost)");
+    let at = clock::show(entry.at);
+    let said = "this device was removed from the chain by 'tablet', at entry 2 of the log (lost), on";
+    assert_eq!(gone.to_string(), format!("{said} {at} by that device's clock"));
     assert_eq!(crate::exit::tell(&gone).exit, crate::told::Exit::NotAMember);
     let phone = Asks::with(&laptop.code, "phone");
     laptop.hears(&phone, Vec::new()).unwrap();

@@ -137,7 +137,7 @@ fn a_device_that_left_says_so_and_an_approver_that_stays_owes_a_rotation() {
     assert_eq!((leave.cut.counter, leave.cut.at), (1, CutAt::Last));
     laptop.takes(&entries[0]);
     assert!(!laptop.core.owes_rotation(), "it is out");
-    assert!(matches!(laptop.restarts().core.gone(), Some(AgentError::Left { seq: 2 })));
+    assert!(matches!(laptop.restarts().core.gone(), Some(AgentError::Left { seq: 2, .. })));
     let mut laptop = Laptop::founds();
     let phone = laptop.admits("phone");
     let none = protocol::cut::Cut { counter: 0, last: None, at: CutAt::Last };

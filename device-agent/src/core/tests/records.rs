@@ -73,9 +73,12 @@ fn a_record_that_comes_twice_is_kept_once_and_its_content_may_come_later() {
     let sealed = laptop.core.write(&draft("first", "hello")).unwrap();
     let bare = SealedRecord { ciphertext: None, ..sealed.clone() };
     assert_eq!(laptop.core.take_record(&bare).unwrap(), Verdict::Accepted);
-    assert!(matches!(laptop.core.item("notes", "first"), Err(AgentError::Lie { .. })), "its content is withheld");
+    assert!(matches!(laptop.core.item("notes", "first"), Err(AgentError::NoContent)), "nobody gave it to us");
+    assert_eq!(laptop.core.missed().unwrap().len(), 1);
+    assert!(laptop.core.items(None).unwrap().is_empty(), "and it hides no other");
     assert_eq!(laptop.core.take_record(&sealed).unwrap(), Verdict::Known);
     assert_eq!(laptop.core.item("notes", "first").unwrap().unwrap().value, "aGVsbG8=");
+    assert!(laptop.core.missed().unwrap().is_empty());
 }
 
 /// The relay shows records of a head that it does not show: they wait, what builds on them waits, and the log lets them in.

@@ -5,6 +5,7 @@ use protocol::roster::Refusal;
 use protocol::totp::TotpSecret;
 
 use super::super::view::Event;
+use super::super::{Allowed, PolicyWish};
 use super::*;
 use crate::limits;
 
@@ -22,7 +23,7 @@ fn code_of(secret: &str) -> String {
 /// A laptop whose chain has a secret, with a code of it.
 fn with_codes(mode: TotpMode) -> (Laptop, String) {
     let mut laptop = Laptop::founds();
-    let secret = laptop.core.draw_secret().unwrap();
+    let secret = laptop.core.draw_secret(mode).unwrap();
     assert!(secret.line.starts_with("otpauth://totp/Countersign:"), "{}", *secret.line);
     let code = code_of(&secret.secret);
     let wrong = laptop.core.policy_with_secret(&secret.secret, &another(&code), mode);
@@ -143,6 +144,35 @@ fn a_right_code_lets_in_without_a_person_once_and_only_where_the_owner_wants_it(
     assert!(matches!(laptop.core.verify_code(&code), Ok(code) if code.verdict == "used"));
 }
 
+/// Every device knows the secret: a code would be a second voice of whichever was stolen.
+#[test]
+fn where_two_must_agree_a_code_is_no_voice_and_none_is_compared() {
+    let (mut laptop, code) = with_codes(TotpMode::Way);
+    laptop.admits("tablet");
+    assert_eq!(laptop.core.admit_by_code(Role::Writer), Allowed::ByPolicy);
+    let wish = PolicyWish { quorum_admit: Some(2), ..PolicyWish::default() };
+    let plan = laptop.core.policy_plan(&wish).unwrap();
+    let caution = plan.cautions.iter().find(|caution| caution.code == "totp-alone").unwrap();
+    assert!(caution.text.contains("the way totp lets nobody in: 2 approvers must agree"), "{}", caution.text);
+    assert!(plan.refused.is_none(), "people still let in by the way typed");
+    let policy = laptop.core.wished(&wish).unwrap();
+    let entries = laptop.core.change_policy(&policy, laptop.core.roster().policy_seq()).unwrap();
+    laptop.takes(&entries[0]);
+    assert_eq!(laptop.core.admit_by_code(Role::Writer), Allowed::NotAlone { quorum: 2 });
+    assert_eq!(laptop.core.totp_view().unwrap().unwrap().admits_as, None);
+    let mut events = laptop.core.events().subscribe();
+    for code in [&code, &another(&code)] {
+        let phone = sends(&laptop, "phone", Some(code));
+        laptop.hears(&phone, Vec::new()).unwrap();
+    }
+    assert_eq!(told(&mut events), ["requested phone", "requested phone"]);
+    assert!(laptop.core.take_code_right().is_none());
+    assert_eq!(laptop.core.totp_view().unwrap().unwrap().failed, 0);
+    let refused = laptop.core.draw_secret(TotpMode::Way);
+    assert!(matches!(refused, Err(AgentError::CodeIsNoVoice { quorum: 2 })));
+    assert!(laptop.core.draw_secret(TotpMode::BeforePrompt).is_ok());
+}
+
 #[test]
 fn nothing_follows_from_a_right_code_before_it_is_on_the_disk() {
     let (mut laptop, code) = with_codes(TotpMode::Way);
@@ -159,6 +189,35 @@ fn nothing_follows_from_a_right_code_before_it_is_on_the_disk() {
     assert!(laptop.core.take_code_right().is_none(), "once");
 }
 
+/// What one approver had sealed there ended the session of every other device, at each request.
+#[test]
+fn a_secret_that_does_not_open_makes_no_code_right_and_breaks_nothing_else() {
+    for mode in [TotpMode::BeforePrompt, TotpMode::Way] {
+        let (mut laptop, code) = with_codes(mode);
+        laptop.core.admit_by_code(Role::Writer);
+        let signer = laptop.core.keys().clone();
+        let mut policy = laptop.core.roster().policy().clone();
+        policy.totp.as_mut().unwrap().secret.0[30] ^= 1;
+        let entry = protocol::change::change_policy(laptop.acting(&signer), policy, Vec::new(), 0).unwrap();
+        laptop.takes(&entry);
+        let mut events = laptop.core.events().subscribe();
+        let phone = sends(&laptop, "phone", Some(&code));
+        laptop.hears(&phone, Vec::new()).unwrap();
+        let shown: &[&str] = if mode == TotpMode::Way { &["requested phone"] } else { &[] };
+        assert_eq!(told(&mut events), shown);
+        assert!(laptop.core.take_code_right().is_none());
+        let view = laptop.core.totp_view().unwrap().unwrap();
+        assert_eq!((view.state.as_str(), view.failed), ("unopened", 0), "and nobody is held to have guessed");
+        let cautions = laptop.core.policy_view().cautions;
+        assert!(cautions.iter().any(|caution| caution.code == "totp-unopened"), "{cautions:?}");
+        assert!(matches!(laptop.core.verify_code(&code), Err(AgentError::SecretUnopened)));
+        let policy = laptop.core.policy_without_secret().unwrap();
+        let entries = laptop.core.change_policy(&policy, laptop.core.roster().policy_seq()).unwrap();
+        laptop.takes(&entries[0]);
+        assert!(laptop.core.totp_view().unwrap().is_none());
+    }
+}
+
 #[test]
 fn a_secret_outlives_a_new_epoch_and_another_policy_and_ends_when_it_is_switched_off() {
     let (mut laptop, code) = with_codes(TotpMode::BeforePrompt);
@@ -173,7 +232,7 @@ fn a_secret_outlives_a_new_epoch_and_another_policy_and_ends_when_it_is_switched
     );
     laptop.takes(&rotate.unwrap());
     assert_eq!(laptop.core.verify_code(&code).unwrap().verdict, "right");
-    let wish = super::super::PolicyWish { members_max: Some(5), ..super::super::PolicyWish::default() };
+    let wish = PolicyWish { members_max: Some(5), ..PolicyWish::default() };
     let policy = laptop.core.wished(&wish).unwrap();
     let entries = laptop.core.change_policy(&policy, 1).unwrap();
     laptop.takes(&entries[0]);

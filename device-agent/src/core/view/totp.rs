@@ -36,7 +36,7 @@ pub(crate) struct TotpView {
     pub(crate) failed: u64,
     /// At so many none is compared any more.
     pub(crate) failed_max: u64,
-    /// `open` or `locked`.
+    /// `open`, `locked`, or `unopened` if the secret in the policy is none for this device.
     pub(crate) state: String,
     /// The role in which this device lets in by a right code alone, if it does.
     pub(crate) admits_as: Option<String>,
