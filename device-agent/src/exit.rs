@@ -287,7 +287,7 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             Exit::NotFound,
             code,
             hint(
-                "countersign chain reset --wait DURATION   (a member stopped this one; with another wait it is a new one)",
+                "countersign chain reset --wait DURATION   (this one was stopped, or another took its place; with another wait it is a new one)",
             ),
         ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
