@@ -1,11 +1,11 @@
 //! The one map from errors to exit codes and hints.
 
 use protocol::FormError;
-use protocol::credential::CredentialError;
+use protocol::credential::{CredentialError, Known};
 use protocol::roster::Refusal;
 
 use crate::error::AgentError;
-use crate::told::{Exit, Told};
+use crate::told::{Exit, Head, Told};
 
 /// Maps an error to how it is told.
 pub(crate) fn tell(error: &AgentError) -> Told {
@@ -13,7 +13,15 @@ pub(crate) fn tell(error: &AgentError) -> Told {
         return told.clone();
     }
     let (exit, code, hint) = parts(error);
-    Told { exit, code: code.to_owned(), message: error.to_string(), hint }
+    Told { exit, code: code.to_owned(), message: error.to_string(), hint, proven: proven(error) }
+}
+
+/// The head of a log that does not bear its device out, and holds all the same.
+fn proven(error: &AgentError) -> Option<Box<Head>> {
+    let AgentError::NotProven { error, .. } = error else { return None };
+    let Known { chain, head } = error.newest()?;
+    let (head, seq) = head?;
+    Some(Box::new(Head { chain: chain?.to_string(), head: head.to_string(), seq }))
 }
 
 /// What a device that is out of its chain can do: its state directory stays, a new membership needs another.
@@ -281,7 +289,7 @@ fn not_proven(error: &CredentialError) -> (Exit, &str, Option<String>) {
             Exit::Refused,
             hint("countersign credential export DEVICE FILE   (on a device of the chain that has the newer log)"),
         ),
-        CredentialError::NotAMember { .. } | CredentialError::ChainClosed => (Exit::Refused, None),
+        CredentialError::NotAMember { .. } | CredentialError::ChainClosed { .. } => (Exit::Refused, None),
         CredentialError::OtherBranch { .. } => {
             (Exit::Verification, hint("countersign status   (on devices of the chain: which of them has this head?)"))
         }
@@ -315,7 +323,7 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             Exit::NotFound,
             code,
             hint(
-                "countersign chain reset --wait DURATION   (a member stopped this one; with another wait it is a new one)",
+                "countersign chain reset --wait DURATION   (this one was stopped, or another took its place; with another wait it is a new one)",
             ),
         ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),

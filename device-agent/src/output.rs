@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::told::Told;
+use crate::told::{Head, Told};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +160,9 @@ impl Output {
         if let Some(hint) = &told.hint {
             self.progress(&format!("{} {hint}", self.paint("36", "next:")));
         }
+        if let Some(head) = &told.proven {
+            self.progress(&format!("its log holds all the same. The next time: {}", head.options()));
+        }
         if self.format == Format::Json {
             self.json(&Failure {
                 schema: "countersign.error/1",
@@ -167,6 +170,7 @@ impl Output {
                 code: &told.code,
                 message: &told.message,
                 hint: told.hint.as_deref(),
+                proven: told.proven.as_deref(),
             });
         }
     }
@@ -213,4 +217,6 @@ struct Failure<'a> {
     code: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proven: Option<&'a Head>,
 }

@@ -54,4 +54,26 @@ pub(crate) struct Told {
     pub(crate) message: String,
     /// What to type next.
     pub(crate) hint: Option<String>,
+    /// What a credential proved all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proven: Option<Box<Head>>,
+}
+
+/// The head of a log that was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// The chain.
+    pub(crate) chain: String,
+    /// The hash of the last entry.
+    pub(crate) head: String,
+    /// Its position.
+    pub(crate) seq: u64,
+}
+
+impl Head {
+    /// What `credential verify` takes it as.
+    pub(crate) fn options(&self) -> String {
+        let Self { chain, head, seq } = self;
+        format!("--chain {chain} --head {head}@{seq}")
+    }
 }

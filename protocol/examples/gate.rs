@@ -104,9 +104,11 @@ impl Server {
     /// device tells the server at once.
     pub(crate) fn learn(&mut self, chain: ChainId, credential: &[u8]) -> Result<Proven, Refused> {
         let known = self.known.get_mut(&chain).ok_or(Refused::UnknownChain)?;
-        let proven = verify(credential, known)?;
-        *known = proven.newest();
-        Ok(proven)
+        let verdict = verify(credential, known);
+        // Also of a device that is refused: a removed one that shows its removal goes back to no log without it.
+        let newest = verdict.as_ref().map_or_else(CredentialError::newest, |proven| Some(proven.newest()));
+        *known = newest.unwrap_or(*known);
+        Ok(verdict?)
     }
 
     /// Takes a write, or says why not.

@@ -35,7 +35,7 @@
 //!   verifier's own making, under a label of the verifier's own, with the key that is proven here. Implement
 //!   [`Form`](crate::signed::Form) for that.
 //! - **Freshness**, beyond the head that the verifier knew before. A device that was removed can show the log as it was before
-//!   that, until the verifier learns a later head from anybody: keep [`Proven::newest`], and hand it in the next time.
+//!   that, until the verifier learns a later head from anybody: keep [`Proven::newest`], or that of the error, and hand it in the next time.
 //! - **What the approvers saw.** `how` in an admission is the claim of its signer.
 
 use std::collections::HashMap;
@@ -262,12 +262,17 @@ pub enum CredentialError {
     },
     /// The chain was closed: it vouches for nobody any more.
     #[error("the chain is closed")]
-    ChainClosed,
+    ChainClosed {
+        /// What to know the next time: the log was proven.
+        newest: Box<Known>,
+    },
     /// The device is not a member at the head.
     #[error("{}", not_a_member(former.as_ref()))]
     NotAMember {
         /// How its membership ended, if it was one.
         former: Option<Departure>,
+        /// What to know the next time: the log was proven, though not for this device.
+        newest: Box<Known>,
     },
 }
 
@@ -281,8 +286,18 @@ impl CredentialError {
             Self::OtherChain { .. } => "other-chain",
             Self::Behind { .. } => "behind",
             Self::OtherBranch { .. } => "other-branch",
-            Self::ChainClosed => "chain-closed",
+            Self::ChainClosed { .. } => "chain-closed",
             Self::NotAMember { .. } => "not-a-member",
+        }
+    }
+
+    /// What to know the next time, where the log was proven all the same: that it is closed, or has not this device as a member, must not
+    /// be forgotten for an older log.
+    #[must_use]
+    pub fn newest(&self) -> Option<Known> {
+        match self {
+            Self::ChainClosed { newest } | Self::NotAMember { newest, .. } => Some(**newest),
+            _ => None,
         }
     }
 }
@@ -306,7 +321,8 @@ fn not_a_member(former: Option<&Departure>) -> String {
 ///
 /// # Errors
 ///
-/// [`CredentialError`] naming what does not hold. Nothing of the credential is to be believed then, its head neither.
+/// [`CredentialError`] naming what does not hold. Nothing of the credential is to be believed then, but the head of a log that was
+/// proven and does not bear its device out: [`CredentialError::newest`].
 pub fn verify(bytes: &[u8], known: &Known) -> Result<Proven, CredentialError> {
     let credential: Credential = cbor::decode(NAME, bytes, limits::CREDENTIAL_BYTES_MAX)?;
     check_version(NAME, credential.version)?;
@@ -338,11 +354,13 @@ fn judge(
         }
     }
     known.is_in(&roster)?;
+    let newest = || Box::new(Known { chain: Some(roster.chain()), head: Some((roster.head(), roster.seq())) });
     if roster.is_closed() {
-        return Err(CredentialError::ChainClosed);
+        return Err(CredentialError::ChainClosed { newest: newest() });
     }
     let Some(member) = roster.member(&device) else {
-        return Err(CredentialError::NotAMember { former: roster.former(&device).map(|former| former.departure) });
+        let former = roster.former(&device).map(|former| former.departure);
+        return Err(CredentialError::NotAMember { former, newest: newest() });
     };
     Ok(Proven {
         chain: roster.chain(),

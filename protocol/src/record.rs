@@ -190,7 +190,8 @@ pub enum Trust {
 }
 
 /// The rule that relay and reader share: the head is in the log, its epoch is the record's, the signer may write there, and the
-/// record is not past a cut. Of one that an *earlier* cut left behind a reader keeps the place; the relay takes no such record.
+/// record is not past a cut. Of one that an *earlier* cut left behind a reader keeps the place; the relay takes no such record, unless it
+/// [lost it](check_given_back).
 ///
 /// # Errors
 ///
@@ -258,21 +259,36 @@ pub fn gate(
     if record.carries(ciphertext) { Ok(after) } else { Err(RecordRefusal::OtherCiphertext) }
 }
 
+/// Whether a member's word brings a record back to a relay that lost it. One that an *earlier* cut left behind comes back by another
+/// device only, and by one that may write: else whoever wrote it could go on to sign such records under an old head, with any reader's help
+/// or, made a reader, with its own.
+///
+/// # Errors
+///
+/// [`RecordRefusal`].
+pub fn check_given_back(roster: &Roster, by: &DeviceId, record: &Verified<Record>) -> Result<(), RecordRefusal> {
+    let may = || *by != record.signer() && roster.member(by).is_some_and(|member| member.role.writes());
+    match check_cited(roster, record)? {
+        Trust::Disputed if !may() => Err(RecordRefusal::PastCut),
+        Trust::Counts | Trust::Disputed => Ok(()),
+    }
+}
+
 /// The gate for a record that a relay lost, and a member gives back. Its writer may be none any more, its epoch long over: what held
-/// where it was written is asked, and that it fits where it goes. The relay asks besides for a [`Refill`](crate::refill) by a member, or
+/// where it was written is asked, and that it fits where it goes. The relay asks besides for a [`Refill`](crate::refill) by that member, or
 /// a removed device could go on under its old epochs.
 ///
 /// # Errors
 ///
 /// [`RecordRefusal`] naming the first thing that does not hold.
 pub fn gate_refill(
-    roster: &Roster,
+    (roster, by): (&Roster, &DeviceId),
     line: Line,
     current: Option<Hash>,
     record: &Verified<Record>,
     ciphertext: Option<&[u8]>,
 ) -> Result<Line, RecordRefusal> {
-    check_cited(roster, record)?;
+    check_given_back(roster, by, record)?;
     let after = follow(line, current, record)?;
     // A relay keeps no content of versions that were replaced, so a member that came later never had it. Without such a version the
     // writer's line, and the versions that replaced it, could never be given back.

@@ -124,10 +124,10 @@ pub enum Refusal {
         form: Vec<u8>,
     },
     /// The reset was stopped.
-    #[error("this reset was stopped by a member")]
+    #[error("this reset is over: a member stopped it, or one that ends earlier took its place")]
     ResetOver,
     /// Another reset stands.
-    #[error("another reset of this chain stands: one at a time")]
+    #[error("another reset of this chain stands, and does not end later than this one would")]
     ResetStands,
     /// The reset cites a head of an older policy.
     #[error("the policy has changed since the head that the reset names: ask for the chain of the sync code again")]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use protocol::cbor::Blob;
-use protocol::record::Record;
+use protocol::record::{Record, RecordRefusal, check_given_back};
 use protocol::refill::{Refill, hash_of};
 use protocol::signed::Verified;
 use protocol::wire::SealedRecord;
@@ -12,7 +12,7 @@ use protocol::{DeviceId, Hash, VERSION, limits as bounds};
 use super::Agent;
 use crate::core::Core;
 use crate::error::AgentError;
-use crate::store::Setting;
+use crate::store::{ItemRow, Setting};
 
 /// Records read from the store at a time.
 const PAGE: usize = 128;
@@ -24,6 +24,34 @@ pub(super) struct Refilled {
     pub(super) given: u64,
     /// Records that do not fit in there any more: somebody wrote in their place.
     pub(super) refused: u64,
+}
+
+/// What the relay goes without: lines that end earlier there, and versions on which nothing can stand.
+#[derive(Default)]
+struct Without {
+    writers: HashSet<DeviceId>,
+    records: HashSet<Hash>,
+}
+
+impl Without {
+    fn carries(&self, record: &Verified<Record>) -> bool {
+        let stands_on = record.base.is_some_and(|base| self.records.contains(&base));
+        !stands_on && !self.writers.contains(&record.signer())
+    }
+
+    fn end_at<'a>(&mut self, records: impl IntoIterator<Item = &'a Verified<Record>>) {
+        for record in records {
+            self.writers.insert(record.signer());
+            self.records.insert(record.hash());
+        }
+    }
+}
+
+/// A record that this device holds, and whether its word brings it back.
+struct Held {
+    record: Verified<Record>,
+    row: ItemRow,
+    is_mine_to_give: bool,
 }
 
 /// Records of one writer that follow each other: what one put carries.
@@ -79,30 +107,34 @@ impl Agent {
 
     /// Reads the relay's whole feed, and sends what it lacks in the order in which it came. Costs one pass over all records.
     ///
-    /// What the relay refuses ends its writer's line: the others' go on.
+    /// What the relay refuses, or takes from no reader, ends its writer's line, and whatever stands on it goes with it: the others' go on.
     pub(super) async fn refill_records(&self) -> Result<Refilled, AgentError> {
         self.must_be_member().await?;
         let known = self.whole_feed().await?;
-        let (mut refilled, mut broken) = (Refilled::default(), HashSet::new());
+        let (mut refilled, mut without) = (Refilled::default(), Without::default());
         let (mut after, mut batch) = (0, Batch::default());
         loop {
-            let page = self.core(move |core| core.store().records_after(after, PAGE)).await??;
+            let (end, page) = self.core(move |core| held_after(core, after)).await??;
             if page.is_empty() {
-                self.give(batch, &mut refilled, &mut broken).await?;
+                self.give(batch, &mut refilled, &mut without).await?;
                 return Ok(refilled);
             }
-            for (arrival, row) in page {
-                after = arrival;
-                let record = Verified::<Record>::from_bytes(&row.header)
-                    .map_err(|_| AgentError::Damaged { what: "a record does not verify" })?;
-                match known.get(&record.hash()) {
+            after = end;
+            for Held { record, row, is_mine_to_give } in page {
+                let may = match known.get(&record.hash()) {
                     Some(Content::There) => continue,
                     Some(Content::Missing) if !self.completes(&record, row.ciphertext.is_some()).await? => continue,
-                    Some(Content::Missing) | None => {}
-                }
+                    Some(Content::Missing) => true,
+                    None => is_mine_to_give,
+                };
                 let bytes = row.header.len() + row.ciphertext.as_ref().map_or(0, Vec::len);
-                if !batch.takes(&record, bytes) {
-                    self.give(std::mem::take(&mut batch), &mut refilled, &mut broken).await?;
+                if !may || !batch.takes(&record, bytes) {
+                    self.give(std::mem::take(&mut batch), &mut refilled, &mut without).await?;
+                }
+                if !may || !without.carries(&record) {
+                    refilled.refused += 1;
+                    without.end_at([&record]);
+                    continue;
                 }
                 batch.records.push(record);
                 batch.sealed.push(SealedRecord { record: Blob(row.header), ciphertext: row.ciphertext.map(Blob) });
@@ -121,26 +153,18 @@ impl Agent {
     }
 
     /// Gives records back, with this member's word for them: their writer may be none any more, and their epoch over.
-    async fn give(
-        &self,
-        batch: Batch,
-        refilled: &mut Refilled,
-        broken: &mut HashSet<DeviceId>,
-    ) -> Result<(), AgentError> {
-        let count = batch.records.len() as u64;
-        let Some(writer) = batch.records.first().map(Verified::signer) else {
-            return Ok(());
-        };
-        if broken.contains(&writer) {
-            refilled.refused += count;
+    async fn give(&self, batch: Batch, refilled: &mut Refilled, without: &mut Without) -> Result<(), AgentError> {
+        let Batch { records, sealed, .. } = batch;
+        let count = records.len() as u64;
+        if count == 0 {
             return Ok(());
         }
-        let refill = move |core: &mut Core| {
-            let form = Refill { version: VERSION, chain: core.roster().chain(), records: hash_of(&batch.records) };
-            let signed = Verified::sign(form, &core.keys().signing, &[]).map_err(AgentError::OwnForm)?;
-            Ok::<_, AgentError>((batch.sealed, signed))
+        let hash = hash_of(&records);
+        let sign = move |core: &mut Core| {
+            let form = Refill { version: VERSION, chain: core.roster().chain(), records: hash };
+            Verified::sign(form, &core.keys().signing, &[]).map_err(AgentError::OwnForm)
         };
-        let (sealed, refill) = self.core(refill).await??;
+        let refill = self.core(sign).await??;
         match self.relay().refill(sealed, &refill).await {
             Ok(_) => refilled.given += count,
             Err(AgentError::Problem { status, code, detail })
@@ -148,7 +172,7 @@ impl Agent {
             {
                 tracing::warn!(code, detail, count, "records that the relay lost do not fit in there any more");
                 refilled.refused += count;
-                broken.insert(writer);
+                without.end_at(&records);
             }
             Err(other) => return Err(other),
         }
@@ -177,6 +201,20 @@ impl Agent {
             }
         }
     }
+}
+
+/// The next records that this device holds, and where they end.
+fn held_after(core: &mut Core, after: u64) -> Result<(u64, Vec<Held>), AgentError> {
+    let rows = core.store().records_after(after, PAGE)?;
+    let end = rows.last().map_or(after, |(arrival, _)| *arrival);
+    let held = rows.into_iter().map(|(_, row)| {
+        let damaged = |_| AgentError::Damaged { what: "a record does not verify" };
+        let record = Verified::<Record>::from_bytes(&row.header).map_err(damaged)?;
+        // Of anything else that the log says of it the relay is the judge: it may have another log.
+        let refusal = check_given_back(core.roster(), &core.keys().id(), &record).err();
+        Ok(Held { record, row, is_mine_to_give: refusal != Some(RecordRefusal::PastCut) })
+    });
+    Ok((end, held.collect::<Result<_, AgentError>>()?))
 }
 
 /// Whether a relay has the content of a version.

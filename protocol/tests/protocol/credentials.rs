@@ -1,5 +1,6 @@
 //! Credentials, and the example server that gates its own writes by them.
 
+use protocol::cbor::Blob;
 use protocol::credential::{Credential, CredentialError, Known, verify};
 use protocol::entry::{Entry, RemoveReason};
 use protocol::id::Random;
@@ -24,6 +25,13 @@ fn family() -> Chain {
 
 fn shown(device: &str, log: &[Verified<Entry>]) -> Vec<u8> {
     Credential::of(keys(device).id(), log).unwrap().to_bytes()
+}
+
+/// What [`Credential::of`] makes for no device that the log does not bear out.
+fn naming(device: &str, log: &[Verified<Entry>]) -> Vec<u8> {
+    let entries = log.iter().flat_map(|entry| protocol::cbor::encode(&Blob(entry.bytes().to_vec())));
+    let head = [&[0xa3, 0, 1, 1, 0x58, 0x20][..], &keys(device).id().0, &[2, 0x80 + u8::try_from(log.len()).unwrap()]];
+    head.concat().into_iter().chain(entries).collect()
 }
 
 fn server_of(chain: &Chain) -> Server {
@@ -98,9 +106,36 @@ fn a_removed_device_writes_nothing_once_anybody_has_shown_a_newer_head() {
     let refused = Credential::of(keys("phone").id(), &chain.log).unwrap_err();
     let by = keys("laptop").id();
     let former = Departure { seq: 3, by, why: Why::Removed(RemoveReason::Lost), at: AT };
-    assert_eq!(refused, CredentialError::NotAMember { former: Some(former) });
+    let newest = Known { chain: Some(chain.roster.chain()), head: Some((chain.roster.head(), 3)) };
+    assert_eq!(refused, CredentialError::NotAMember { former: Some(former), newest: newest.into() });
     let sentence = format!("the device was removed by device {} at entry 3 (lost)", by.short());
     assert_eq!(refused.to_string(), sentence);
+}
+
+/// Its own log told of the removal, or of the end, and was refused for that. The log of before must not be taken the next time.
+#[test]
+fn a_log_that_refuses_its_bearer_teaches_its_head() {
+    let old = family();
+    let bytes = shown("phone", &old.log);
+    let mut removed = old.clone();
+    removed.append(&removed.removes(&removed.laptop, &["phone"]));
+    let mut closed = old.clone();
+    closed.append(&closed.announces(&closed.laptop, Vec::new()));
+    closed.append(&closed.closes(&closed.laptop, closed.roster.head()));
+    for (code, chain) in [("not-a-member", removed), ("chain-closed", closed)] {
+        let newer = naming("phone", &chain.log);
+        let refused = verify(&newer, &Known::of(chain.roster.chain())).unwrap_err();
+        assert_eq!(refused.code(), code);
+        let newest = refused.newest().unwrap();
+        let (id, seq) = (chain.roster.chain(), chain.roster.seq());
+        assert_eq!(newest, Known { chain: Some(id), head: Some((chain.roster.head(), seq)) });
+        assert_eq!(verify(&bytes, &newest).unwrap_err().code(), "behind");
+        let mut server = server_of(&chain);
+        assert_eq!(server.learn(id, &newer), Err(refused.into()));
+        let behind = CredentialError::Behind { seq: 2, known: seq };
+        assert_eq!(writes(&mut server, "phone", &old.log, "milk"), Err(behind.into()));
+    }
+    assert_eq!(verify(&bytes[1..], &Known::default()).unwrap_err().newest(), None);
 }
 
 #[test]
@@ -173,5 +208,6 @@ fn a_credential_is_made_only_of_a_log_that_bears_it_out() {
     assert!(Credential::of(keys("laptop").id(), &[]).is_err());
     assert_eq!(Credential::of(keys("laptop").id(), &chain.log[1..]).unwrap_err().code(), "other-chain");
     let nobody = Credential::of(keys("stranger").id(), &chain.log);
-    assert_eq!(nobody.unwrap_err(), CredentialError::NotAMember { former: None });
+    let newest = Known { chain: Some(chain.roster.chain()), head: Some((chain.roster.head(), chain.roster.seq())) };
+    assert_eq!(nobody.unwrap_err(), CredentialError::NotAMember { former: None, newest: newest.into() });
 }

@@ -1,8 +1,9 @@
 //! Records: what the gate refuses and by which code, and what a reader with the key can trust.
 
 use protocol::cbor::Blob;
+use protocol::cut::{Cut, CutAt, Removal};
 use protocol::policy::{Policy, Role};
-use protocol::record::{self, Draft, Kind, Line, Record, RecordRefusal, check_cited, gate};
+use protocol::record::{self, Draft, Kind, Line, Record, RecordRefusal, check_cited, gate, gate_refill};
 use protocol::{Hash, Verified, limits};
 
 use crate::support::SeededRng;
@@ -94,6 +95,45 @@ fn only_those_who_may_write_now_and_at_the_cited_head_write() {
     assert_eq!(scene.gates(&readers).unwrap_err(), RecordRefusal::NotAMember);
     // A writer that is behind writes on: its head is in the log and its epoch is current.
     assert!(scene.gates(&scene.put).is_ok());
+}
+
+/// Its writer could go on for ever to sign such records, under the head of before: nothing in them says when.
+#[test]
+fn past_an_earlier_cut_a_record_comes_back_by_another_device_that_writes_and_by_no_other() {
+    let mut scene = scene();
+    let [reader, writer] = [("reader", Role::Reader), ("writer", Role::Writer)].map(|(name, role)| {
+        scene.chain.joined(name, role);
+        keys(name).id()
+    });
+    let (laptop, phone) = (scene.chain.laptop.clone(), scene.phone.keys.id());
+    let at = |at, counter| Cut { counter, last: (counter > 0).then_some(scene.put.hash()), at };
+    let given = |chain: &Chain, by| {
+        let refill = gate_refill((&chain.roster, &by), Line::default(), None, &scene.put, Some(&scene.ciphertext));
+        refill.map(|line| line.counter).map_err(|refused| refused.code())
+    };
+    let mut demoted = scene.chain.clone();
+    demoted.append(&demoted.makes(&laptop, "phone", Role::Reader, Some(at(CutAt::Earlier, 0))));
+    let mut back = demoted.clone();
+    back.append(&back.makes(&laptop, "phone", Role::Writer, None));
+    let mut removed = scene.chain.clone();
+    let removal = Removal { device: phone, cut: at(CutAt::Earlier, 0) };
+    removed.append(&removed.removes_together(&laptop, vec![removal], Vec::new()));
+    for chain in [&demoted, &back, &removed] {
+        for by in [phone, reader] {
+            assert_eq!(given(chain, by), Err("past-cut"));
+        }
+        for by in [writer, laptop.id()] {
+            assert_eq!(given(chain, by), Ok(1));
+        }
+    }
+    let mut kept = scene.chain.clone();
+    kept.append(&kept.makes(&laptop, "phone", Role::Reader, Some(at(CutAt::Earlier, 1))));
+    for by in [phone, reader, writer] {
+        assert_eq!(given(&kept, by), Ok(1), "below the cut everybody's word does");
+    }
+    let mut last = scene.chain.clone();
+    last.append(&last.makes(&laptop, "phone", Role::Reader, Some(at(CutAt::Last, 0))));
+    assert_eq!(given(&last, writer), Err("past-cut"), "of a cut that says last there was no such record");
 }
 
 /// A stranger that probes with records learns from no answer what the chain's state is.

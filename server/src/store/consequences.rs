@@ -44,7 +44,7 @@ pub(super) fn carry(
             requests::admit(tx, chain.number, &RequestId::from(request.hash()), purpose, now)
         }
         (Body::Deny(deny), _) => requests::deny(tx, chain.number, deny, now),
-        (Body::Veto(Veto { of: VetoOf::Reset, hash }), _) => resets::veto(tx, chain.number, *hash),
+        (Body::Veto(Veto { of: VetoOf::Reset, hash }), _) => resets::stop(tx, chain.number, *hash),
         (Body::Close(close), _) => end(tx, chain, close, now),
         _ => Ok(()),
     }

@@ -46,8 +46,18 @@ pub enum Giver {
     Member(DeviceId),
 }
 
-/// [`record::gate`] or [`record::gate_refill`].
-type Gate = fn(&Roster, Line, Option<Hash>, &Verified<Record>, Option<&[u8]>) -> Result<Line, RecordRefusal>;
+impl Giver {
+    /// [`record::gate`] or [`record::gate_refill`].
+    fn gate(&self, roster: &Roster, line: Line, current: Option<Hash>, incoming: &Incoming) -> Gated {
+        let (record, ciphertext) = (&incoming.record, incoming.ciphertext.as_deref());
+        match self {
+            Self::Writer => record::gate(roster, line, current, record, ciphertext),
+            Self::Member(by) => record::gate_refill((roster, by), line, current, record, ciphertext),
+        }
+    }
+}
+
+type Gated = Result<Line, RecordRefusal>;
 
 /// Stores records of one signer: all, or none. The gate runs on the roster of the head that this same transaction sees.
 ///
@@ -57,19 +67,16 @@ type Gate = fn(&Roster, Line, Option<Hash>, &Verified<Record>, Option<&[u8]>) ->
 /// [`Refusal::ChainClosed`], or a [`Failure`] of the store.
 pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming], giver: Giver) -> Result<Put, Failure> {
     let refused = |index| move |refusal| Refusal::Record { index, refusal };
-    let (chain, roster, gate) = match giver {
+    let (chain, roster) = match giver {
         Giver::Writer => {
             let chain = chains::find(tx, id)?.ok_or_else(|| refused(0)(RecordRefusal::NotAMember))?;
             let roster = chains::roster(tx, &chain)?;
             if roster.is_closed() && roster.member(signer).is_some() {
                 return Err(Refusal::ChainClosed.into());
             }
-            (chain, roster, record::gate as Gate)
+            (chain, roster)
         }
-        Giver::Member(device) => {
-            let (chain, roster) = chains::for_acting_member(tx, id, &device)?;
-            (chain, roster, record::gate_refill as Gate)
-        }
+        Giver::Member(device) => chains::for_acting_member(tx, id, &device)?,
     };
     let mut writer = writer(tx, &chain, signer)?;
     let (mut last, mut collection) = (chain.records, None);
@@ -91,7 +98,7 @@ pub fn put(tx: Tx<'_>, id: &ChainId, signer: &DeviceId, batch: &[Incoming], give
             Some((blinded, number)) if blinded == record.collection => number,
             _ => collection.insert((record.collection, self::collection(tx, &chain, record)?)).1,
         };
-        let judge = |current| gate(&roster, writer.line, current, record, incoming.ciphertext.as_deref());
+        let judge = |current| giver.gate(&roster, writer.line, current, incoming);
         writer.line =
             insert(tx, collection, writer.number, incoming, (&chain, last), judge)?.map_err(refused(index))?;
         numbers.push(last);
@@ -149,8 +156,6 @@ fn fill(tx: Tx<'_>, writer: i64, Incoming { record, ciphertext }: &Incoming) -> 
     }
     Ok(())
 }
-
-type Gated = Result<Line, RecordRefusal>;
 
 fn insert(
     tx: Tx<'_>,

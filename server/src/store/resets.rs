@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::chains::{self, Chain, Change, JoinKeyRow};
 use super::waits::{self, What};
 use super::{Tx, int};
-use crate::clock::Moment;
+use crate::clock::{Moment, millis};
 use crate::failure::{Failure, Refusal};
 
 /// What became of the wish to reset a chain.
@@ -24,7 +24,7 @@ pub struct Announced {
     pub change: Change,
 }
 
-/// Stores a reset, once, and begins its wait.
+/// Stores a reset, once, and begins its wait. One that ends earlier than the one that stands takes its place.
 ///
 /// # Errors
 ///
@@ -56,13 +56,18 @@ pub fn announce(tx: Tx<'_>, reset: &Verified<Reset>, now: Moment) -> Result<Anno
                 if reset.wait < least {
                     return Err(Refusal::WaitTooShort { least }.into());
                 }
-                if standing(tx, &chain, now)?.is_some() {
-                    return Err(Refusal::ResetStands.into());
+                let wait = Duration::from_secs(reset.wait);
+                if let Some((other, standing)) = standing(tx, &chain, now)? {
+                    // Of two that have the code neither keeps the other from the least wait: a thief could announce one of a year.
+                    if millis(wait) >= standing.remaining {
+                        return Err(Refusal::ResetStands.into());
+                    }
+                    stop(tx, chain.number, other)?;
                 }
                 tx.sql
                     .prepare_cached("INSERT INTO resets (chain, hash, form) VALUES (?1, ?2, ?3)")?
                     .execute(params![chain.number, hash.as_bytes(), &reset.bytes()[..]])?;
-                waits::begin(tx, chain.number, (What::Reset, hash), Duration::from_secs(reset.wait), now)?;
+                waits::begin(tx, chain.number, (What::Reset, hash), wait, now)?;
                 Change::Fresh
             }
         };
@@ -113,8 +118,8 @@ pub fn standing(tx: Tx<'_>, chain: &Chain, now: Moment) -> Result<Option<(Hash, 
     Ok(Some((Hash(hash), ResetStanding { reset: form.into(), remaining })))
 }
 
-/// A member stops a reset: for good, also if the same bytes come again.
-pub(super) fn veto(tx: Tx<'_>, chain: i64, hash: Hash) -> Result<(), Failure> {
+/// A member stops a reset, or another one takes its place: for good, also if the same bytes come again.
+pub(super) fn stop(tx: Tx<'_>, chain: i64, hash: Hash) -> Result<(), Failure> {
     tx.sql
         .prepare_cached("INSERT OR REPLACE INTO resets (chain, hash, form) VALUES (?1, ?2, NULL)")?
         .execute(params![chain, hash.as_bytes()])?;

@@ -144,7 +144,7 @@ CREATE TABLE waits (
 CREATE TABLE resets (
   chain INTEGER NOT NULL,
   hash  BLOB NOT NULL,
-  form  BLOB,                       -- NULL: a member stopped it
+  form  BLOB,                       -- NULL: a member stopped it, or another one took its place
   PRIMARY KEY (chain, hash)
 ) WITHOUT ROWID;
 

@@ -16,6 +16,7 @@ use rusqlite::params;
 
 use super::chains::Chain;
 use super::requests::Decided;
+use super::waits::{self, What};
 use super::{Tx, consequences, int, requests, resets};
 use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
@@ -58,6 +59,8 @@ impl<'a> Settling<'a> {
             .prepare_cached("DELETE FROM entries WHERE chain = ?1 AND seq > ?2")?
             .execute(params![chain.number, int(self.common)])?;
         undecide(tx, chain, &base)?;
+        // Whoever saw the fork could stop no closing, and whoever knew the veto of the other branch had no reason to.
+        waits::end_others(tx, chain.number, What::Closing, None)?;
         let mut after = base;
         for (index, entry) in (index..).zip(fresh) {
             after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;

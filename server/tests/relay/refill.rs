@@ -1,15 +1,17 @@
 //! Records that a relay lost, given back by a member.
 
-use protocol::change::CodeChange;
+use protocol::approval::RoleSubject;
+use protocol::change::{self, CodeChange};
 use protocol::cut::CutAt;
 use protocol::keys::DeviceKeys;
+use protocol::policy::Role;
 use protocol::record::Record;
 use protocol::refill::{Refill, hash_of};
 use protocol::wire::{Purpose, Put, RecordRow, SealedRecord, Stored, ToDevice};
 use protocol::{ChainId, VERSION, Verified};
 
 use crate::harness::{Answer, House, Member, rng};
-use crate::members::{phone_of, put};
+use crate::members::{cut, phone_of, put};
 
 /// Records of one writer, with a member's word for them.
 fn vouched(by: &DeviceKeys, chain: ChainId, records: &[SealedRecord]) -> Put {
@@ -125,4 +127,26 @@ async fn a_version_comes_back_without_its_content_and_gets_it_from_whoever_has_i
         assert_eq!(gives(&empty, &given).await.status, 200);
     }
     assert_eq!(laptop.feed(&empty).await, feed);
+}
+
+/// It holds an old head, and could sign records under it for as long as any word of a member's brings them in.
+#[tokio::test]
+async fn a_writer_that_was_made_a_reader_overwrites_nothing_with_a_refill() {
+    let house = House::start().await;
+    let mut laptop = Member::founds(&house).await;
+    let mut phone = phone_of(&house, &mut laptop).await;
+    assert_eq!(phone.puts(&house, "a").await.status, 200);
+    let subject =
+        RoleSubject { device: phone.keys.id(), role: Role::Reader, cut: Some(cut(phone.line, CutAt::Earlier)) };
+    let demoted = change::change_role(laptop.acting(), subject, Vec::new(), 3).unwrap();
+    assert_eq!(house.append(&demoted).await.status, 200);
+    laptop.follows(&demoted);
+    let last = phone.line.last;
+    let late = [phone.writes("a", Some(b"2"), last)];
+    let own = gives(&house, &vouched(&phone.keys, laptop.chain(), &late)).await;
+    assert_eq!((own.status, own.code().as_str()), (409, "past-cut"));
+    assert_eq!(laptop.feed(&house).await.len(), 1, "nothing was stored");
+    // What was lost and stood past the cut comes back by whoever writes, as before.
+    let given = gives(&house, &vouched(&laptop.keys, laptop.chain(), &late)).await;
+    assert_eq!(given.decode::<Stored>().numbers, [2]);
 }

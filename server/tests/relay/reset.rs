@@ -64,6 +64,20 @@ async fn who_has_only_the_code_announces_a_reset_and_every_member_hears_of_it_at
 }
 
 #[tokio::test]
+async fn members_are_told_of_a_reset_that_takes_anothers_place() {
+    let house = House::start().await;
+    let laptop = Member::founds(&house).await;
+    let code = laptop.keyring.code().clone();
+    let known = known(&house, &code).await;
+    let mut screen = laptop.connects(&house, None).await;
+    for wait in [31_536_000, 604_800] {
+        let form = reset(&known, wait, &code.join_key());
+        assert_eq!(house.post("/v1/resets", form.bytes()).await.status, 202);
+        assert!(matches!(screen.next().await, ToDevice::Reset(standing) if *standing.reset == **form.bytes()));
+    }
+}
+
+#[tokio::test]
 async fn strangers_learn_nothing_and_too_short_a_wait_is_refused_with_the_least() {
     let house = House::start().await;
     let laptop = Member::founds(&house).await;

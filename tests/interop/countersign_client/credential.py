@@ -77,11 +77,19 @@ class Proven:
         return Known(self.chain, (self.head, self.seq))
 
 
-class NotAMember(Problem):
+class NotBorneOut(Problem):
+    """The log holds, and does not bear the device out: what to know the next time."""
+
+    def __init__(self, code: str, newest: Known) -> None:
+        super().__init__(code)
+        self.newest = newest
+
+
+class NotAMember(NotBorneOut):
     """The device is no member at the head; it may have been one."""
 
-    def __init__(self, former: Former | None) -> None:
-        super().__init__("not-a-member")
+    def __init__(self, former: Former | None, newest: Known) -> None:
+        super().__init__("not-a-member", newest)
         self.former = former
 
 
@@ -114,11 +122,12 @@ def prove(data: bytes, known: Known) -> Proven:
             consents[device] = tuple(open_form(Approval, form).signer for form in body.approvals)
     assert roster is not None
     _check_head(roster, known)
+    newest = Known(roster.chain, (roster.head, roster.seq))
     if roster.closed:
-        raise Problem("chain-closed")
+        raise NotBorneOut("chain-closed", newest)
     member = roster.members.get(credential.device)
     if member is None:
-        raise NotAMember(roster.former.get(credential.device))
+        raise NotAMember(roster.former.get(credential.device), newest)
     return Proven(
         chain=roster.chain,
         founder=founder,

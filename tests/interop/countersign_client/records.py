@@ -172,6 +172,9 @@ def check_refill(roster: Roster, refill: Signed[Refill], records: Sequence[Signe
 class Refilled(Gate):
     """The gate for what a relay lost: of those who wrote it, and of the epoch, is asked what was, and not what is."""
 
+    by: bytes = b""
+    """Who gives it back."""
+
     def _check_content(self, held: Held) -> None:
         """A version that was replaced comes back without its content: nobody may have it any more."""
 
@@ -179,7 +182,11 @@ class Refilled(Gate):
         return None
 
     def _check_cut(self, roster: Roster, record: Signed[Record]) -> None:
+        """Past an earlier cut the word of another device that writes is asked for: its writer could sign such records for ever."""
         check_last_cut(roster, record)
+        now = Position(roster.seq, roster.epoch)
+        if cut_before(roster, record) and (self.by == record.signer or not roster.may_write(self.by, now)):
+            raise Problem("past-cut")
 
     def _check_epoch(self, roster: Roster, record: Signed[Record]) -> None:
         return None

@@ -83,4 +83,14 @@ def test_a_refill_past_a_cut(family: Family, line: Line, which: int, answer: str
     removal = Removal(family.writer.id, line.cut(3, which))
     family.add(family.author(family.laptop).remove((removal,), 0, family.fresh_code()))
     assert posted(family, late) == "not-a-member"
-    assert posted(family, late, refill_of(family, late)) == answer
+    assert posted(family, late, refill_of(family, late)) == "past-cut"
+    assert posted(family, late, refill_of(family, late, family.laptop)) == answer
+
+
+def test_who_was_made_a_reader_gives_back_nothing_past_its_cut(family: Family, line: Line) -> None:
+    late = line.write("d", feed=line.feed)
+    family.add(family.author(family.laptop).change_role(family.writer.id, READER, line.cut(3, EARLIER)))
+    assert posted(family, late, refill_of(family, late, family.writer)) == "past-cut"
+    family.add(family.author(family.laptop).change_role(family.writer.id, WRITER))
+    assert posted(family, late, refill_of(family, late, family.writer)) == "past-cut"
+    assert posted(family, late, refill_of(family, late, family.laptop)) == "ok"

@@ -12,7 +12,7 @@ from vectors_of import Case, load, visit
 
 from countersign_client import cbor, vectors
 from countersign_client.credential import (
-    LIMIT, MOST_ENTRIES, Credential, Known, NotAMember, Proven, make_credential, prove,
+    LIMIT, MOST_ENTRIES, Credential, Known, NotAMember, NotBorneOut, Proven, make_credential, prove,
 )
 from countersign_client.problems import Problem
 from countersign_client.roster import Former
@@ -75,6 +75,9 @@ def credential(document: Json, case: Case) -> None:
         assert (problem.code, problem.place) == (case["error"], case["index"])
         if isinstance(problem, NotAMember):
             assert departure(problem.former) == case["former"]
+        if isinstance(problem, NotBorneOut):
+            newest = problem.newest
+            assert vectors_of.refusal(lambda: prove(data, newest)) == case["error"]
         return
     assert case["error"] is None and case["index"] is None
     assert told(proven) == case["proven"]

@@ -64,7 +64,7 @@ def records(document: Document, case: Case) -> None:
     reader, name_key = Feed(), bytes.fromhex(document["name_key"])
     assert verdict(Gate(), roster, rows) == case["relay"]
     if refill := case.get("refill"):
-        assert verdict(Refilled(), roster, rows) == refill
+        assert verdict(Refilled(by=roster.founded.founder.signing), roster, rows) == refill
     read = verdict(reader, roster, rows)
     assert case["reader"] in (None, read)
     if case["reader"] and read["error"] is None:

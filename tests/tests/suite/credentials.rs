@@ -89,7 +89,19 @@ fn a_removed_device_is_refused_by_whoever_was_shown_a_newer_head() {
     founder.appends(&entry);
     let newer = Credential::of(founder.keys.id(), &founder.log).unwrap().to_bytes();
     let file = stranger.state().with_file_name("founder.credential");
-    std::fs::write(&file, newer).unwrap();
+    std::fs::write(&file, &newer).unwrap();
+    // The same log, naming the phone: it bears the phone out no more, and its head is told with the refusal.
+    let named = [&newer[..6], &device.parse::<DeviceId>().unwrap().0, &newer[38..]].concat();
+    let honest = file.with_file_name("honest.credential");
+    std::fs::write(&honest, named).unwrap();
+    let honest = honest.to_str().unwrap();
+    let refused = stranger.types(&["credential", "verify", honest, "--json"]);
+    let said: Value = serde_json::from_str(&refused.stdout).unwrap();
+    let head = founder.log.last().unwrap().hash().to_string();
+    assert_eq!((refused.code(), &said["code"]), (3, &"not-a-member".into()));
+    assert_eq!((&said["proven"]["head"], &said["proven"]["seq"]), (&head.as_str().into(), &2.into()));
+    assert!(refused.stderr.contains(&format!("--head {head}@2")), "{}", refused.stderr);
+    assert_eq!(stranger.fails(&["credential", "verify", &old, "--newer", honest]), (3, "behind".to_owned()));
     let newer = file.to_str().unwrap();
     assert_eq!(stranger.fails(&["credential", "verify", &old, "--newer", newer]), (3, "behind".to_owned()));
     assert_eq!(stranger.reads(&["credential", "verify", newer, "--newer", &old])["seq"], 2);

@@ -368,6 +368,44 @@ fn an_empty_relay_is_filled_with_records_of_who_is_gone_and_of_epochs_that_are_o
     assert_eq!(laptop.fails(&["record", "list"]).0, 6);
 }
 
+/// Past a cut that says earlier a reader's word brings nothing back. It gives the relay the rest, and whoever writes the remainder.
+#[test]
+fn a_reader_fills_an_empty_relay_with_all_but_what_is_disputed_and_a_writer_adds_that() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = joined(&relay, "phone", &laptop);
+    let tablet = joined(&relay, "tablet", &laptop);
+    let _ = laptop.reads(&["devices", "role", "tablet", "reader"]);
+    assert_eq!(phone.puts("before", "good").code(), 0);
+    assert_eq!(phone.puts("after", "bad").code(), 0);
+    assert_eq!(laptop.puts("own", "of the laptop").code(), 0);
+    let version = laptop.reads(&["record", "get", COLLECTION, "after"])["version"].clone();
+    assert_eq!(laptop.puts("after", "good again").code(), 0);
+    assert_eq!(laptop.puts("last", "later in its line").code(), 0);
+    let _ = laptop.reads(&["devices", "remove", "phone", "--from", version.as_str().unwrap()]);
+    assert_eq!(tablet.gets("last"), "later in its line");
+    let address = relay.address();
+    drop(relay);
+    let relay = Setup::default().on_address(address).start();
+    let filled = |home: &Home| {
+        let ended = home.types(&["record", "list"]);
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let stderr = filled(&tablet);
+    assert!(stderr.contains("given=2 refused=3"), "what stands on the disputed one waits with it: {stderr}");
+    assert!(!filled(&tablet).contains("given="), "it is not tried for ever");
+    let stderr = filled(&laptop);
+    assert!(stderr.contains("given=3 refused=0"), "{stderr}");
+    let watch = joined(&relay, "watch", &laptop);
+    for (id, value) in
+        [("before", "good"), ("after", "good again"), ("own", "of the laptop"), ("last", "later in its line")]
+    {
+        assert_eq!(watch.gets(id), value);
+    }
+    let _ = watch.reads(&["log", "verify"]);
+}
+
 #[test]
 fn a_device_that_left_fills_no_relay() {
     let relay = Relay::start();

@@ -17,7 +17,8 @@ use crate::told::Exit;
 /// Check a credential, and say what it proves
 ///
 /// It needs no membership and no network. Without --head or --newer, a device that was removed can show the log as it was before: keep
-/// the head that is told here, and give it the next time. What no credential proves: that whoever shows it holds the device's key.
+/// the head that is told here, also with a refusal, and give it the next time. What no credential proves: that whoever shows it holds
+/// the device's key.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign credential verify phone.credential\n  \
     countersign credential verify phone.credential --newer laptop.credential\n  \
@@ -46,7 +47,7 @@ fn head(text: &str) -> Result<(Hash, u64), String> {
 pub(in crate::commands) fn run(args: &Args, output: Output) -> Result<Exit, AgentError> {
     let known = match &args.newer {
         None => Known { chain: args.chain, head: args.head },
-        Some(newer) => proven(newer, &read(newer)?, &Known { chain: args.chain, head: None })?.newest(),
+        Some(newer) => newest(newer, &Known { chain: args.chain, head: None })?,
     };
     let bytes = if args.file.as_os_str() == "-" { stdin()? } else { read(&args.file)? };
     let proven = proven(&args.file, &bytes, &known)?;
@@ -60,6 +61,15 @@ pub(in crate::commands) fn run(args: &Args, output: Output) -> Result<Exit, Agen
 fn proven(path: &Path, bytes: &[u8], known: &Known) -> Result<Proven, AgentError> {
     let what = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     verify(bytes, known).map_err(|error| AgentError::NotProven { what, error })
+}
+
+/// The head of another credential, also where its own device is no member any more.
+fn newest(path: &Path, known: &Known) -> Result<Known, AgentError> {
+    match proven(path, &read(path)?, known) {
+        Ok(proven) => Ok(proven.newest()),
+        Err(AgentError::NotProven { what, error }) => error.newest().ok_or(AgentError::NotProven { what, error }),
+        Err(other) => Err(other),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, AgentError> {

@@ -34,7 +34,7 @@ fn devices_that_are_gone_or_never_were_have_no_credential() {
     laptop.takes(&entry);
     let refused = laptop.core.credential(Some(&phone.keys.id().to_string())).unwrap_err();
     assert!(
-        matches!(&refused, AgentError::NotProven { error: CredentialError::NotAMember { former: Some(_) }, .. }),
+        matches!(&refused, AgentError::NotProven { error: CredentialError::NotAMember { former: Some(_), .. }, .. }),
         "{refused}"
     );
     assert!(matches!(laptop.core.credential(Some("zz")), Err(AgentError::NotFound { .. })));

@@ -323,7 +323,7 @@ fn case_json(ring: &Ring, pool: &mut Pool, case: &Case) -> Json {
     json.push("bytes", hex(&bytes));
     match verdict {
         Ok(proven) => json.push("proven", proven_json(&proven)),
-        Err(CredentialError::NotAMember { former }) => json.push("former", former.as_ref().map(departure)),
+        Err(CredentialError::NotAMember { former, .. }) => json.push("former", former.as_ref().map(departure)),
         Err(_) => {}
     }
     json

@@ -20,14 +20,14 @@ impl Desk {
         Acting { keys: &self.keys, roster: &self.roster, keyring: &self.keyring }
     }
 
-    async fn announces(&mut self, now: Moment) -> Hash {
+    pub(super) async fn announces(&mut self, now: Moment) -> Hash {
         let closing = change::closing(self.acting(), Vec::new(), 3).unwrap();
         self.appends(&closing, now).await;
         closing.hash()
     }
 
     /// Milliseconds that are left, by the refusal of a close; nothing once it is taken.
-    async fn closes(&mut self, closing: Hash, purpose: Purpose, now: Moment) -> Option<u64> {
+    pub(super) async fn closes(&mut self, closing: Hash, purpose: Purpose, now: Moment) -> Option<u64> {
         let (chain, close) = (self.chain(), change::close(self.acting(), closing, 4).unwrap());
         let entries = vec![close];
         match self.store.change(move |tx| log::append(tx, &chain, &entries, purpose, now)).await {

@@ -120,6 +120,36 @@ async fn a_veto_that_names_it_a_new_sync_code_and_the_end_of_the_chain_each_end_
     assert!(desk.ticks(at(10 * WEEK)).await.is_empty());
 }
 
+/// A thief with the sync code could announce one of a year, and keep the owner waiting for it.
+#[tokio::test]
+async fn a_reset_that_ends_earlier_takes_the_place_of_the_one_that_stands() {
+    let desk = desk().await;
+    let head = desk.roster.head();
+    let [long, short, later] = [52 * WEEK, WEEK, WEEK + 1].map(|wait| desk.reset(head, wait));
+    desk.announces_reset(&long, at(0)).await.unwrap();
+    assert_eq!(desk.announces_reset(&short, at(DAY)).await.unwrap(), WEEK * 1000);
+    assert_eq!(refusal(desk.announces_reset(&long, at(DAY)).await), Refusal::ResetOver, "for good");
+    assert_eq!(refusal(desk.announces_reset(&later, at(DAY)).await), Refusal::ResetStands);
+    let desk = desk.reopen(at(DAY));
+    assert_eq!(desk.announces_reset(&short, at(2 * DAY)).await.unwrap(), (WEEK - DAY) * 1000);
+    assert_eq!(desk.ticks(at(WEEK + DAY)).await, [desk.chain()]);
+    assert_eq!(
+        refusal(desk.announces_reset(&long, at(WEEK + DAY)).await),
+        Refusal::Reset { form: short.bytes().to_vec() }
+    );
+}
+
+/// It would take longer than what is left of the other one, not than its whole wait.
+#[tokio::test]
+async fn a_reset_whose_wait_ends_later_stands_behind_a_longer_one_that_began_before() {
+    let desk = desk().await;
+    let head = desk.roster.head();
+    let (first, second) = (desk.reset(head, 2 * WEEK), desk.reset(head, WEEK));
+    desk.announces_reset(&first, at(0)).await.unwrap();
+    assert_eq!(refusal(desk.announces_reset(&second, at(WEEK)).await), Refusal::ResetStands, "both end then");
+    assert_eq!(desk.announces_reset(&first, at(WEEK)).await.unwrap(), WEEK * 1000);
+}
+
 #[tokio::test]
 async fn a_reset_is_taken_from_the_current_join_key_on_the_terms_in_force_only() {
     let mut desk = desk().await;

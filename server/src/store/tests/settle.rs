@@ -2,9 +2,9 @@
 
 use protocol::Hash;
 use protocol::change::{self, CodeChange, RecoveryChange};
-use protocol::entry::{Body, Settle};
+use protocol::entry::{Body, Settle, VetoOf};
 
-use super::closing::WEEK;
+use super::closing::{DAY, WEEK};
 use super::requests::Decided;
 use super::*;
 
@@ -31,8 +31,12 @@ impl Desk {
     }
 
     async fn sends(&self, entries: &[&Verified<Entry>]) -> Result<log::Extended, Failure> {
+        self.sends_at(entries, at(9)).await
+    }
+
+    async fn sends_at(&self, entries: &[&Verified<Entry>], now: Moment) -> Result<log::Extended, Failure> {
         let (chain, entries): (_, Vec<_>) = (self.chain(), entries.iter().map(|entry| (*entry).clone()).collect());
-        self.store.change(move |tx| log::append(tx, &chain, &entries, Purpose::New, at(9))).await
+        self.store.change(move |tx| log::append(tx, &chain, &entries, Purpose::New, now)).await
     }
 
     /// Hashes of the log, and rows of the feed with where their reader stands.
@@ -145,6 +149,30 @@ async fn an_item_that_only_the_abandoned_branch_had_is_new_again() {
     assert_eq!(desk.item(&one.record).await, None);
     let fresh = desk.record("a", Some(b"3"), None);
     assert_eq!(desk.puts(vec![fresh]).await.unwrap().stored.numbers, [3]);
+}
+
+/// A veto can be settled away by one approver; whoever relied on it, or could do nothing while the log was forked, has the whole delay again.
+#[tokio::test]
+async fn the_delay_of_a_closing_begins_anew_with_a_settle() {
+    for vetoed in [true, false] {
+        let mut desk = desk().await;
+        let closing = desk.announces(at(0)).await;
+        let (roster, keyring) = fork(&desk);
+        let first = if vetoed {
+            change::veto(desk.acting(), VetoOf::Closing, closing, 4).unwrap()
+        } else {
+            desk.next(CodeChange::Keep)
+        };
+        desk.sends_at(&[&first], at(DAY)).await.unwrap();
+        (desk.roster, desk.keyring) = (roster, keyring);
+        let settle = desk.settles(first.hash());
+        desk.sends_at(&[&settle], at(5 * WEEK)).await.unwrap();
+        desk.follows(&settle);
+        desk.sends_at(&[&settle], at(5 * WEEK + DAY)).await.unwrap();
+        let left = desk.closes(closing, Purpose::Heal, at(5 * WEEK + DAY)).await;
+        assert_eq!(left, Some((WEEK - DAY) * 1000), "from the settle on, once");
+        assert_eq!(desk.closes(closing, Purpose::New, at(6 * WEEK)).await, None);
+    }
 }
 
 /// A request outlived the rotation that muted it, and a reset the join key that had signed it.

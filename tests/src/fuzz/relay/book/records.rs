@@ -39,7 +39,7 @@ impl Chain {
         let line = self.line(&record.signer());
         if record.counter <= line.counter {
             let known = self.feed.iter().position(|kept| kept.record.hash() == record.hash())?;
-            let fills = matches!(given, Given::ByMember) && self.current(&record) == Some(known);
+            let fills = matches!(given, Given::ByMember(_)) && self.current(&record) == Some(known);
             if fills && self.feed[known].ciphertext.is_none() && record.carries(ciphertext.as_deref()) {
                 self.feed[known].ciphertext = ciphertext;
             }
@@ -48,7 +48,9 @@ impl Chain {
         let base = self.base(&record);
         match given {
             Given::ByWriter => record::gate(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
-            Given::ByMember => record::gate_refill(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
+            Given::ByMember(by) => {
+                record::gate_refill((&self.roster, &by), line, base, &record, ciphertext.as_deref()).ok()?
+            }
         };
         if let Some(replaced) = self.current(&record) {
             self.feed[replaced].ciphertext = None;
@@ -62,7 +64,7 @@ impl Chain {
 #[derive(Clone, Copy)]
 enum Given {
     ByWriter,
-    ByMember,
+    ByMember(DeviceId),
 }
 
 impl Book {
@@ -82,11 +84,11 @@ impl Book {
             None => Given::ByWriter,
             Some(refill) => {
                 let named = refill::hash_of(batch.iter().map(|(record, _)| record));
-                refill.filter(|refill| {
+                let refill = refill.filter(|refill| {
                     let is_member = chain.roster.member(&refill.signer()).is_some();
                     refill.chain == id && refill.records == named && is_member
                 })?;
-                Given::ByMember
+                Given::ByMember(refill.signer())
             }
         };
         let before = chain.feed.clone();
