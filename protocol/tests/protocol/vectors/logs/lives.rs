@@ -135,7 +135,7 @@ impl Chain {
 }
 
 /// A family in which two decide together.
-fn two_of_two() -> Chain {
+pub(super) fn two_of_two() -> Chain {
     let mut chain = family();
     let quorums = Quorums { admit: 2, remove: 2, policy: 2, closing: 2 };
     let policy = Policy { quorums, reset_delay: 86_400, ..Policy::default() };
@@ -157,14 +157,14 @@ fn together_removed(chain: &Chain) -> Verified<Entry> {
     chain.removes_together(&chain.laptop, removals(&["reader"]), vec![agreed])
 }
 
-fn settled() -> Chain {
+pub(super) fn settled() -> Chain {
     let mut chain = family();
     chain.append(&chain.settles(&chain.laptop, Hash([9; 32])));
     chain
 }
 
 /// A founding with a recovery device, which then lets a tablet in and puts the laptop out.
-fn with_recovery() -> Chain {
+pub(super) fn with_recovery() -> Chain {
     let mut chain = Chain::founded();
     let found = crate::forms::forms().found_with_recovery;
     chain.roster = protocol::roster::Roster::found(&found).unwrap();
@@ -220,7 +220,7 @@ fn by_recovery(all: &mut Cases, ring: &Ring) {
 }
 
 /// A good entry with its rotation changed, signed and proven again.
-fn rotation_with(ring: &Ring, good: &Verified<Entry>, change: impl FnOnce(&mut Rotation)) -> Made {
+pub(super) fn rotation_with(ring: &Ring, good: &Verified<Entry>, change: impl FnOnce(&mut Rotation)) -> Made {
     let mut form = (**good).clone();
     let rotation = match &mut form.body {
         Body::Remove(remove) => &mut remove.rotation,

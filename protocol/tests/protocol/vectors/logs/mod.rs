@@ -5,6 +5,8 @@ mod foundings;
 mod lives;
 mod pairs;
 mod places;
+mod quorums;
+mod rules;
 
 use protocol::Verified;
 use protocol::cbor;
@@ -110,6 +112,8 @@ pub(crate) fn cases(ring: &Ring) -> Vec<Case> {
     foundings::all(&mut all);
     pairs::all(&mut all);
     lives::all(&mut all, ring);
+    rules::all(&mut all, ring);
+    quorums::all(&mut all, ring);
     all.0
 }
 
