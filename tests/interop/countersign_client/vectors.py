@@ -21,7 +21,8 @@ from .cose import Envelope, Sign1, sig_structure
 from .credential import make_credential
 from .entries import Entry
 from .forms import (
-    DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reveal, Signed, Withdrawal, open_form, sign_form,
+    DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reset, Reveal, Signed, Withdrawal, open_form,
+    sign_form,
 )
 from .http import SignedRead
 from .joiner import believe
@@ -29,11 +30,12 @@ from .keyring import Keyring
 from .keys import SealingKey, SigningKey, hkdf
 from .member import replay
 from .messages import (
-    BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, Ask, Frame, LogPage, OpenRequests, Put,
-    RecordPage, RecordRow, SealedRecord, Standing, Stored,
+    BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, ApprovalsKept, Ask, ChainOfKey, Frame,
+    LogPage, OpenRequests, Put, RecordPage, RecordRow, ResetStanding, SealedRecord, Standing, Stored, Whereabouts,
 )
 from .play import Join
 from .problems import Problem
+from .reset import check_reset
 from .records import Feed, Held, blind, open_record
 from .roster import Roster
 from .policy import ways_named
@@ -52,6 +54,7 @@ FORMS: dict[str, type[Body]] = {
     "connect": Connect,
     "approval": Approval,
     "refill": Refill,
+    "reset": Reset,
 }
 # The rule of a field's map, or of the maps in its array, where it has another name than the field.
 _RULES = {
@@ -452,6 +455,30 @@ def credentials(document: Json) -> Json:
     return {"entries": entries, "cases": cases}
 
 
+# Resets
+
+
+def resets(document: Json) -> Json:
+    """resets.json: the good cases, with logs and resets that are signed again."""
+    keys = signing_keys(document)
+    made: Json = {"entries": {}, "resets": {}}
+
+    def named(members: str, name: str) -> Json:
+        made[members][name] = document[members][name] | signed(keys, document[members][name])
+        return made[members][name]
+
+    def reset(given: Json) -> Json:
+        roster = replay(tuple(bytes.fromhex(named("entries", name)["bytes"]) for name in given["log"]))
+        stands = given["stands"] and open_form(Reset, bytes.fromhex(named("resets", given["stands"])["bytes"]))
+        check_reset(roster, open_form(Reset, bytes.fromhex(named("resets", given["reset"])["bytes"])), stands)
+        return {"least_s": None}
+
+    cases = [
+        only(case, "least_s", "log", "stands", "reset") | reset(case) for case in document["cases"] if not case["error"]
+    ]
+    return made | {"cases": cases}
+
+
 # Rounds
 
 
@@ -527,10 +554,16 @@ MESSAGES: dict[str, tuple[type[Shape], int]] = {
     "stored": (Stored, BODY_LIMIT),
     "record-row": (RecordRow, BODY_LIMIT),
     "record-page": (RecordPage, BODY_LIMIT),
+    "whereabouts": (Whereabouts, BODY_LIMIT),
+    "chain-of-key": (ChainOfKey, BODY_LIMIT),
+    "approvals-kept": (ApprovalsKept, BODY_LIMIT),
+    "reset-standing": (ResetStanding, BODY_LIMIT),
     "to-device": (Frame, TO_DEVICE_LIMIT),
     "from-device": (Answer, FROM_DEVICE_LIMIT),
 }
-_TO_DEVICE = ("challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing")
+_TO_DEVICE = (
+    "challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing", "approved", "reset-standing",
+)
 
 
 def message_of(names: Json, rule: str, fields: Any) -> Raw:
@@ -582,12 +615,15 @@ def everything(folder: Path) -> dict[str, Json]:
     told["join"]["names"] = told["forms"]["names"] | told["join"]["names"]
     keys = {name: key for file in ("forms", "logs", "epochs", "records") for name, key in told[file]["keys"].items()}
     world = World(told["derivations"], told["sealing"], keys)
-    makers = (derivations, sealing, forms, messages, reads, credentials)
+    makers = (derivations, sealing, forms, messages, reads, credentials, resets)
     made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
     return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, epochs, records, rounds, join)}
 
 
-FILES = ("derivations", "sealing", "forms", "logs", "epochs", "credentials", "records", "rounds", "reads", "messages", "join")
+FILES = (
+    "derivations", "sealing", "forms", "logs", "epochs", "credentials", "resets", "records", "rounds", "reads", "messages",
+    "join",
+)
 
 
 def main() -> None:
