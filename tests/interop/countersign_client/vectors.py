@@ -68,13 +68,18 @@ _RULES = {
     "rotation/recovery": "device",
 }
 # The rule of what stands beside a kind: of an entry, and of what is approved. An array there has the field's name.
-_KINDS = {
+KINDS = {
     "body": {
         1: "found", 2: "admit", 3: "deny", 4: "remove", 5: "rotate", 6: "leave", 7: "change-role", 8: "change-policy",
         9: "closing", 10: "veto", 11: "close", 12: "settle",
     },
     "subject": {2: "admit-subject", 4: "removals", 7: "role-subject", 8: "policy", 9: "closing-subject"},
 }
+
+
+def rule_of(form: str, name: str) -> str:
+    """The rule of what a field of a map holds, if it has one: else its own name."""
+    return _RULES.get(f"{form}/{name}") or _RULES.get(name, name)
 
 
 def only(case: Json, *members: str) -> Json:
@@ -213,9 +218,9 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
 
     def value(name: str, given: Any) -> Raw:
         if isinstance(given, dict):
-            return raw_of(names, _RULES.get(f"{form}/{name}") or _RULES.get(name, name), given)
-        if name in _KINDS:
-            return [given[0], value(_KINDS[name][given[0]], given[1])]
+            return raw_of(names, rule_of(form, name), given)
+        if name in KINDS:
+            return [given[0], value(KINDS[name][given[0]], given[1])]
         if isinstance(given, list):
             return [value(name, item) for item in given]
         is_bytes = isinstance(given, str) and given.startswith("h'")
@@ -561,7 +566,7 @@ MESSAGES: dict[str, tuple[type[Shape], int]] = {
     "to-device": (Frame, TO_DEVICE_LIMIT),
     "from-device": (Answer, FROM_DEVICE_LIMIT),
 }
-_TO_DEVICE = (
+TO_DEVICE = (
     "challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing", "approved", "reset-standing",
 )
 
@@ -570,7 +575,7 @@ def message_of(names: Json, rule: str, fields: Any) -> Raw:
     """The CBOR of a message that a case names field by field."""
     if rule in ("to-device", "from-device"):
         kind, body = fields
-        return [kind, raw_of(names, _TO_DEVICE[kind] if rule == "to-device" else "ack", body)]
+        return [kind, raw_of(names, TO_DEVICE[kind] if rule == "to-device" else "ack", body)]
     return raw_of(names, rule, fields)
 
 
