@@ -142,6 +142,10 @@ def _check_code(given: Json) -> Json:
     return {"secret": (value + nonce).hex(), "info": info.hex(), "out": out.hex(), "check_code": digits}
 
 
+def _refill(given: Json) -> Json:
+    return {"out": Refill.of(bytes(32), map(bytes.fromhex, given["records"])).records.hex()}
+
+
 def _payload(given: Json) -> Json:
     code = SyncCode(*unhex(given, "sync_code"))
     return {"checksum": code.checksum().hex(), "payload": code.payload(given["relay"])}
@@ -162,6 +166,7 @@ def derivations(document: Json) -> Json:
         "epoch_keys": _each(document["epoch_keys"], _epoch_key, "epoch_key", "epoch"),
         "blinded_names": _each(document["blinded_names"], _blinded_name, "name_key", "collection", "id"),
         "check_codes": _each(document["check_codes"], _check_code, "c", "nonce", "request", "nonce_hash"),
+        "refills": _each(document["refills"], _refill, "records"),
         "payloads": _each(document["payloads"], _payload, "relay", "sync_code"),
         "texts": _each(document["texts"], _text, "kind", "text"),
     }

@@ -8,6 +8,7 @@ from vectors_of import Case, load, refusal, visit
 
 from countersign_client.code import EpochKey, RecoveryCode, SyncCode
 from countersign_client.entries import Description
+from countersign_client.forms import Refill
 from countersign_client.keyring import totp_place
 from countersign_client.keys import SealingKey, SigningKey, hkdf
 from countersign_client.problems import Problem
@@ -74,6 +75,11 @@ def check_code(_: dict[str, Any], case: Case) -> None:
     assert out == case.bytes("out") and f"{int.from_bytes(out) % 1_000_000:06}" == case["check_code"]
 
 
+def refill(_: dict[str, Any], case: Case) -> None:
+    records = [bytes.fromhex(value) for value in case["records"]]
+    assert Refill.of(bytes(32), records).records == case.bytes("out")
+
+
 def payload(_: dict[str, Any], case: Case) -> None:
     code = SyncCode(case.bytes("sync_code"))
     assert code.payload(case["relay"]) == case["payload"]
@@ -121,7 +127,7 @@ def randomness(case: Case) -> None:
 def test_derivations() -> None:
     checks = {
         "sync_codes": sync_code, "recovery_codes": recovery_code, "one_time_codes": one_time_code, "epoch_keys": epoch_key, "blinded_names": blinded_name, "commitments": commitments,
-        "check_codes": check_code, "payloads": payload, "texts": text,
+        "check_codes": check_code, "refills": refill, "payloads": payload, "texts": text,
     }
     visit("derivations", set(), checks)
 
