@@ -180,10 +180,8 @@ impl Policy {
         if u64::from(self.closing_delay) > delay_max || u64::from(self.reset_delay) > delay_max {
             return Err(PolicyError::Invalid("a delay is above 365 days"));
         }
-        let mode = self.totp.as_ref().map(|totp| totp.mode);
-        if self.ways.contains(&How::Totp) && mode.is_none()
-            || mode == Some(TotpMode::Way) && !self.ways.contains(&How::Totp)
-        {
+        let is_way = self.totp.as_ref().is_some_and(|totp| totp.mode == TotpMode::Way);
+        if self.ways.contains(&How::Totp) != is_way {
             return Err(PolicyError::Invalid("the way totp and the mode way each ask for the other"));
         }
         let sealed =

@@ -33,8 +33,8 @@ code_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Append {
-    /// Signed entries in order, at most [`limits::APPEND_ENTRIES_MAX`]. All are taken, or none.
-    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, ENTRIES>")]
+    /// Signed entries in order, one to [`limits::APPEND_ENTRIES_MAX`]. All are taken, or none.
+    #[cbor(n(0), decode_with = "cbor::some::<_, _, ENTRIES>")]
     pub entries: Vec<Blob>,
     /// Why they are appended.
     #[n(1)]
@@ -256,8 +256,8 @@ pub struct SealedRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Put {
-    /// Records in order, of one chain and one signer, at most [`limits::BATCH_RECORDS_MAX`]. All are taken, or none.
-    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, RECORDS>")]
+    /// Records in order, of one chain and one signer, one to [`limits::BATCH_RECORDS_MAX`]. All are taken, or none.
+    #[cbor(n(0), decode_with = "cbor::some::<_, _, RECORDS>")]
     pub records: Vec<SealedRecord>,
     /// A signed [`Refill`](crate::refill::Refill) of a member that gives back what the relay lost. Absent where the writer writes.
     #[n(1)]
@@ -269,7 +269,7 @@ pub struct Put {
 #[cbor(map)]
 pub struct Stored {
     /// The place of each record in the chain's feed, in the order of the put.
-    #[cbor(n(0), decode_with = "cbor::at_most::<_, _, RECORDS>")]
+    #[cbor(n(0), decode_with = "cbor::some::<_, _, RECORDS>")]
     pub numbers: Vec<u64>,
 }
 

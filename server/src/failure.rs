@@ -3,6 +3,7 @@
 use protocol::error::FormError;
 use protocol::http_signature::ReadRefusal;
 use protocol::record::RecordRefusal;
+use protocol::reset::ResetRefusal;
 use protocol::roster;
 use protocol::round::RoundError;
 use protocol::{DeviceId, Hash};
@@ -123,21 +124,9 @@ pub enum Refusal {
         /// The signed form.
         form: Vec<u8>,
     },
-    /// The reset was stopped.
-    #[error("this reset is over: a member stopped it, or one that ends earlier took its place")]
-    ResetOver,
-    /// Another reset stands.
-    #[error("another reset of this chain stands, and does not end later than this one would")]
-    ResetStands,
-    /// The reset cites a head of an older policy.
-    #[error("the policy has changed since the head that the reset names: ask for the chain of the sync code again")]
-    StaleTerms,
-    /// The reset waits shorter than the policy asks for.
-    #[error("the policy asks for a wait of {least} seconds at least")]
-    WaitTooShort {
-        /// Seconds that it asks for.
-        least: u64,
-    },
+    /// A reset is not taken.
+    #[error(transparent)]
+    Announcement(#[from] ResetRefusal),
     /// An approval would count in no entry.
     #[error("the approval does not count: made before the chain changed, or by a device that has no voice in it")]
     ApprovalVoid,
@@ -183,6 +172,12 @@ pub enum Failure {
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         Self::NotDurable(error.to_string())
+    }
+}
+
+impl From<ResetRefusal> for Failure {
+    fn from(refusal: ResetRefusal) -> Self {
+        Self::Refused(refusal.into())
     }
 }
 

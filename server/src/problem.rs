@@ -5,6 +5,7 @@ use data_encoding::BASE64;
 use http::{HeaderValue, StatusCode, header};
 use protocol::error::FormError;
 use protocol::record::RecordRefusal;
+use protocol::reset::ResetRefusal;
 use protocol::roster::Refusal as LogRefusal;
 use serde_json::{Map, Value, json};
 
@@ -109,7 +110,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::ClosingTooEarly { left } => problem.with("left", json!(left)),
             Refusal::Reset { form } => problem.with("form", json!(BASE64.encode(&form))),
-            Refusal::WaitTooShort { least } => problem.with("least", json!(least)),
+            Refusal::Announcement(ResetRefusal::WaitTooShort { least }) => problem.with("least", json!(least)),
             // Nobody knows when; a person decides.
             Refusal::TooManyApprovals => problem.retry_after(60_000),
             _ => problem,
@@ -147,10 +148,8 @@ fn outside(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::ClosingTooEarly { .. } => (StatusCode::CONFLICT, "closing-too-early"),
         Refusal::ChainClosed => (StatusCode::CONFLICT, "chain-closed"),
         Refusal::Reset { .. } => (StatusCode::GONE, "reset"),
-        Refusal::ResetOver => (StatusCode::CONFLICT, "reset-over"),
-        Refusal::ResetStands => (StatusCode::CONFLICT, "reset-stands"),
-        Refusal::StaleTerms => (StatusCode::CONFLICT, "stale-terms"),
-        Refusal::WaitTooShort { .. } => (StatusCode::CONFLICT, "wait-too-short"),
+        Refusal::Announcement(error @ ResetRefusal::NotAMember) => (StatusCode::FORBIDDEN, error.code()),
+        Refusal::Announcement(error) => (StatusCode::CONFLICT, error.code()),
         Refusal::ApprovalVoid => (StatusCode::CONFLICT, "approval-void"),
         Refusal::TooManyApprovals => (StatusCode::TOO_MANY_REQUESTS, "too-many-approvals"),
         Refusal::NotFound => (StatusCode::NOT_FOUND, "not-found"),

@@ -2,7 +2,7 @@
 
 use super::{Admission, Decision, Departure, Former, Member, Outcome, Refusal, Roster, Why};
 use crate::approval::{AdmitSubject, RoleSubject, Subject};
-use crate::cut::{Cut, CutAt, Removal};
+use crate::cut::{Cut, CutAt};
 use crate::entry::{Admit, ChangeRole, Deny, Entry, Leave, Remove};
 use crate::id::{DeviceId, RequestId};
 use crate::policy::{How, Role};
@@ -84,16 +84,14 @@ impl Roster {
     }
 
     pub(super) fn remove(&mut self, entry: &Verified<Entry>, remove: &Remove) -> Result<(), Refusal> {
-        for Removal { device, .. } in &remove.removals {
-            if !self.members.contains_key(device) {
-                return Err(Refusal::NoSuchMember);
-            }
-            if *device == entry.signer() {
-                return Err(Refusal::SelfRemoval);
-            }
+        let gone: Vec<DeviceId> = remove.removals.iter().map(|removal| removal.device).collect();
+        if !gone.iter().all(|device| self.members.contains_key(device)) {
+            return Err(Refusal::NoSuchMember);
+        }
+        if gone.contains(&entry.signer()) {
+            return Err(Refusal::SelfRemoval);
         }
         let by_recovery = self.approver(&entry.signer()).is_none();
-        let gone: Vec<DeviceId> = remove.removals.iter().map(|removal| removal.device).collect();
         self.check_approvers_left(&gone, if by_recovery { 1 } else { self.policy.quorums.most() })?;
         self.check_rotation(entry, &remove.rotation, &gone)?;
         let subject = Subject::Remove(remove.removals.clone());

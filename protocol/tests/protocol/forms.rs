@@ -1,6 +1,6 @@
 //! Every signed form once, from one world: what the vectors, the broken forms and the oracles begin with.
 
-use protocol::approval::{Approval, Subject};
+use protocol::approval::{AdmitSubject, Approval, RoleSubject, Subject};
 use protocol::change;
 use protocol::connect::{Connect, Cursor, Standing};
 use protocol::cut::{Cut, CutAt, Removal};
@@ -11,6 +11,7 @@ use protocol::policy::{Policy, Quorums, Role};
 use protocol::record::{self, Draft, Line, Record};
 use protocol::refill::{self, Refill};
 use protocol::request::{JoinRequest, Withdrawal};
+use protocol::reset::Reset;
 use protocol::round::{Nonce, Reveal};
 use protocol::seal;
 use protocol::{Hash, SUBPROTOCOL, VERSION, Verified, cbor::Blob, id::Random};
@@ -51,6 +52,9 @@ pub(crate) struct Later {
     pub(crate) settle: Verified<Entry>,
     pub(crate) approval: Verified<Approval>,
     pub(crate) refill: Verified<Refill>,
+    pub(crate) reset: Verified<Reset>,
+    /// An approval of each kind of entry that a quorum is asked for, in the order of the kinds.
+    pub(crate) approvals: Vec<Verified<Approval>>,
 }
 
 fn later(chain: &Chain, put: &Verified<Record>) -> Later {
@@ -71,7 +75,28 @@ fn later(chain: &Chain, put: &Verified<Record>) -> Later {
         settle: chain.settles(laptop, Hash([9; 32])),
         approval: change::approve(chain.acting(laptop), Subject::Remove(gone)).unwrap(),
         refill: Verified::sign(refill, &phone.signing, &[]).unwrap(),
+        reset: reset(chain),
+        approvals: approvals(chain, cut),
     }
+}
+
+/// Whoever has the sync code wants the chain deleted, after the wait that the policy asks for.
+fn reset(chain: &Chain) -> Verified<Reset> {
+    let wait = u64::from(chain.roster.policy().reset_delay);
+    let form = Reset { version: VERSION, chain: chain.roster.chain(), head: chain.log[0].hash(), wait };
+    Verified::sign(form, &chain.founding.code.join_key(), &[]).unwrap()
+}
+
+fn approvals(chain: &Chain, cut: Cut) -> Vec<Verified<Approval>> {
+    let (phone, tablet) = (keys("phone"), chain.asks("tablet"));
+    let subjects = [
+        Subject::Admit(AdmitSubject { request: tablet.request.id(), role: Role::Writer }),
+        Subject::Remove(vec![Removal { device: phone.id(), cut }]),
+        Subject::Role(RoleSubject { device: phone.id(), role: Role::Reader, cut: Some(cut) }),
+        Subject::Policy(Box::new(Policy { members_max: 9, ..Policy::default() })),
+        Subject::Closing,
+    ];
+    subjects.map(|subject| change::approve(chain.acting(&chain.laptop), subject).unwrap()).into()
 }
 
 pub(crate) fn forms() -> Forms {

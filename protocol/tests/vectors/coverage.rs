@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::reading::{file, repository};
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "credentials.json",
     "derivations.json",
     "epochs.json",
@@ -16,6 +16,7 @@ const FILES: [&str; 11] = [
     "messages.json",
     "reads.json",
     "records.json",
+    "resets.json",
     "rounds.json",
     "sealing.json",
 ];

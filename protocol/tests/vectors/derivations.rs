@@ -1,11 +1,14 @@
 //! `derivations.json`.
 
+use protocol::Verified;
 use protocol::code::{RecoveryCode, SyncCode};
 use protocol::id::Commitment;
 use protocol::keys::{EpochKey, NameKey};
-use protocol::record::{blind_collection, blind_id};
+use protocol::record::{Record, blind_collection, blind_id};
+use protocol::refill;
 use protocol::round::{Commitments, commit, links};
 use protocol::totp::TotpSecret;
+use serde_json::Value;
 
 use crate::reading::{Disagreements, bytes, error, file, id, items, number, text};
 
@@ -92,6 +95,20 @@ fn payloads_name_code_and_relay() {
         let code = SyncCode::from_bytes(id(case, "sync_code"));
         assert_eq!(*code.payload(text(case, "relay")), text(case, "payload"));
         assert_eq!(SyncCode::from_payload(text(case, "payload")), Ok((code, text(case, "relay").to_owned())));
+    }
+}
+
+#[test]
+fn refills_name_the_records_beside_them() {
+    let (file, forms) = (file("derivations.json"), crate::reading::file("forms.json"));
+    for case in items(&file, "refills") {
+        let record = |hash: &Value| {
+            let made =
+                items(&forms, "cases").iter().find(|form| form["hash"] == *hash && form["error"].is_null()).unwrap();
+            Verified::<Record>::from_bytes(&bytes(made, "bytes")).unwrap()
+        };
+        let records: Vec<Verified<Record>> = items(case, "records").iter().map(record).collect();
+        assert_eq!(refill::hash_of(&records).0, id(case, "out"));
     }
 }
 

@@ -6,6 +6,7 @@ use protocol::entry::Entry;
 use protocol::record::Record;
 use protocol::refill::Refill;
 use protocol::request::{JoinRequest, Withdrawal};
+use protocol::reset::Reset;
 use protocol::round::{Nonce, Reveal};
 use protocol::{Form, FormError, Verified, cbor};
 use serde_json::Value;
@@ -35,6 +36,7 @@ pub(crate) fn take(rule: &str, bytes: &[u8]) -> Result<Accepted, FormError> {
         "connect" => of::<Connect>(bytes),
         "approval" => of::<Approval>(bytes),
         "refill" => of::<Refill>(bytes),
+        "reset" => of::<Reset>(bytes),
         other => panic!("no form {other}"),
     }
 }

@@ -24,4 +24,5 @@ mod reads;
 mod messages;
 mod join;
 mod credentials;
+mod resets;
 mod coverage;

@@ -2,7 +2,8 @@
 
 use minicbor::{Decode, Encode};
 use protocol::wire::{
-    Append, Appended, Ask, FromDevice, LogPage, OpenRequests, Put, RecordPage, RecordRow, Standing, Stored, ToDevice,
+    Append, Appended, Approvals, Ask, ChainOfKey, FromDevice, LogPage, OpenRequests, Put, RecordPage, RecordRow,
+    ResetStanding, Standing, Stored, ToDevice, Whereabouts,
 };
 use protocol::{FormError, cbor, limits};
 
@@ -26,6 +27,10 @@ fn take(rule: &str, bytes: &[u8]) -> Result<Vec<u8>, FormError> {
         "stored" => body::<Stored>(bytes),
         "record-row" => body::<RecordRow>(bytes),
         "record-page" => body::<RecordPage>(bytes),
+        "whereabouts" => body::<Whereabouts>(bytes),
+        "chain-of-key" => body::<ChainOfKey>(bytes),
+        "approvals-kept" => body::<Approvals>(bytes),
+        "reset-standing" => body::<ResetStanding>(bytes),
         other => panic!("no message {other}"),
     }
 }

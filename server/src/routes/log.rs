@@ -55,9 +55,6 @@ pub(super) async fn append(State(relay): State<Arc<Relay>>, request: Request) ->
 async fn append_inner(relay: &Relay, request: Request) -> Result<Extended, Failure> {
     let bytes = body::read(relay, request, limits::BODY_BYTES_MAX).await?;
     let append: Append = protocol::cbor::decode("append", &bytes, limits::BODY_BYTES_MAX)?;
-    if append.entries.is_empty() || append.entries.len() > limits::APPEND_ENTRIES_MAX {
-        return Err(Refusal::BadRequest("an append has 1 to 64 entries").into());
-    }
     let purpose = append.purpose;
     let (chain, entries) = if append.entries.len() <= VERIFIED_IN_PLACE_MAX {
         verify(relay.store.rosters(), append)?

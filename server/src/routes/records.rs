@@ -34,9 +34,6 @@ async fn put_inner(relay: &Relay, request: Request) -> Result<Stored, Failure> {
     let bytes = body::read(relay, request, limits::BODY_BYTES_MAX).await?;
     let put: Put = protocol::cbor::decode("put", &bytes, limits::BODY_BYTES_MAX)?;
     drop(bytes);
-    if put.records.is_empty() || put.records.len() > limits::BATCH_RECORDS_MAX {
-        return Err(Refusal::BadRequest("a put has 1 to 256 records").into());
-    }
     let (batch, giver) = if put.records.len() <= VERIFIED_IN_PLACE_MAX {
         verify(put)?
     } else {

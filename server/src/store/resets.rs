@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::entry::Entry;
-use protocol::reset::Reset;
+use protocol::reset::{self, Before, Reset, ResetRefusal};
 use protocol::roster::Roster;
 use protocol::wire::{ChainOfKey, ResetStanding};
 use protocol::{ChainId, Hash, JoinKey, Signed, Verified};
@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::chains::{self, Chain, Change, JoinKeyRow};
 use super::waits::{self, What};
 use super::{Tx, int};
-use crate::clock::{Moment, millis};
+use crate::clock::Moment;
 use crate::failure::{Failure, Refusal};
 
 /// What became of the wish to reset a chain.
@@ -28,51 +28,42 @@ pub struct Announced {
 ///
 /// # Errors
 ///
-/// A [`Refusal`] naming what does not hold: for any key but the current join key that of a stranger. Or a [`Failure`] of the store.
+/// A [`ResetRefusal`] naming what does not hold: for any key but the current join key that of a stranger. Or a [`Failure`] of the store.
 pub fn announce(tx: Tx<'_>, reset: &Verified<Reset>, now: Moment) -> Result<Announced, Failure> {
-    let chain = chains::find(tx, &reset.chain)?.ok_or(Refusal::NotAMember)?;
+    let chain = chains::find(tx, &reset.chain)?.ok_or(ResetRefusal::NotAMember)?;
     let roster = chains::roster(tx, &chain)?;
-    if roster.join_key() != reset.join_key() {
-        return Err(Refusal::NotAMember.into());
-    }
-    if roster.is_closed() {
-        return Err(Refusal::ChainClosed.into());
-    }
     let hash = reset.hash();
+    let before = before(tx, &chain, &hash, now)?;
+    reset::gate(&roster, before, reset)?;
+    let change = if before == Before::Same { Change::Replay } else { Change::Fresh };
+    if change.is_fresh() {
+        if let Some((other, _)) = standing(tx, &chain, now)? {
+            stop(tx, chain.number, other)?;
+        }
+        tx.sql.prepare_cached("INSERT INTO resets (chain, hash, form) VALUES (?1, ?2, ?3)")?.execute(params![
+            chain.number,
+            hash.as_bytes(),
+            &reset.bytes()[..]
+        ])?;
+        waits::begin(tx, chain.number, (What::Reset, hash), Duration::from_secs(reset.wait), now)?;
+    }
+    let (_, standing) = standing(tx, &chain, now)?.ok_or(Failure::Broken("a reset that was just stored"))?;
+    Ok(Announced { standing, change })
+}
+
+/// What is known here of the resets of a chain, as a reset with this hash sees it.
+fn before(tx: Tx<'_>, chain: &Chain, hash: &Hash, now: Moment) -> Result<Before, Failure> {
     let mut statement = tx.sql.prepare_cached("SELECT form IS NULL FROM resets WHERE chain = ?1 AND hash = ?2")?;
     let over: Option<bool> =
         statement.query_row(params![chain.number, hash.as_bytes()], |row| row.get(0)).optional()?;
-    let change =
-        match over {
-            Some(true) => return Err(Refusal::ResetOver.into()),
-            Some(false) => Change::Replay,
-            None => {
-                let cited = roster.position(&reset.head).ok_or(Refusal::UnknownHead)?;
-                // Of an older policy its signer knew other terms than its members agreed to.
-                if cited.seq < roster.policy_seq() {
-                    return Err(Refusal::StaleTerms.into());
-                }
-                let least = u64::from(roster.policy().reset_delay);
-                if reset.wait < least {
-                    return Err(Refusal::WaitTooShort { least }.into());
-                }
-                let wait = Duration::from_secs(reset.wait);
-                if let Some((other, standing)) = standing(tx, &chain, now)? {
-                    // Of two that have the code neither keeps the other from the least wait: a thief could announce one of a year.
-                    if millis(wait) >= standing.remaining {
-                        return Err(Refusal::ResetStands.into());
-                    }
-                    stop(tx, chain.number, other)?;
-                }
-                tx.sql
-                    .prepare_cached("INSERT INTO resets (chain, hash, form) VALUES (?1, ?2, ?3)")?
-                    .execute(params![chain.number, hash.as_bytes(), &reset.bytes()[..]])?;
-                waits::begin(tx, chain.number, (What::Reset, hash), wait, now)?;
-                Change::Fresh
-            }
-        };
-    let (_, standing) = standing(tx, &chain, now)?.ok_or(Failure::Broken("a reset that was just stored"))?;
-    Ok(Announced { standing, change })
+    Ok(match over {
+        Some(true) => Before::Over,
+        Some(false) => Before::Same,
+        None => match standing(tx, chain, now)? {
+            Some((_, other)) => Before::Another { remaining: other.remaining },
+            None => Before::Nothing,
+        },
+    })
 }
 
 /// What whoever has only the sync code must know of its chain. It changes with the policy and the code alone: a head that moved with

@@ -263,6 +263,33 @@ class Refill(Plain):
         return cls(field(fields, 1, an_id), field(fields, 2, an_id))
 
 
+_LONGEST_WAIT = 31_536_000
+
+
+@dataclass(frozen=True)
+class Reset(Plain):
+    """Whoever has the sync code wants the chain deleted. The join key signs."""
+
+    LABEL: ClassVar[bytes] = b"countersign/v1/reset"
+    LIMIT: ClassVar[int] = 1024
+
+    chain: bytes
+    head: bytes
+    wait: int
+
+    def to_raw(self) -> Raw:
+        return {0: 1, 1: self.chain, 2: self.head, 3: self.wait}
+
+    @classmethod
+    def from_raw(cls, raw: Raw) -> Self:
+        fields = a_map(raw)
+        return cls(field(fields, 1, an_id), field(fields, 2, an_id), field(fields, 3, a_uint))
+
+    def check(self, signer: bytes) -> None:
+        if self.wait > _LONGEST_WAIT:
+            raise Problem("bad-field", "members have at most 365 days")
+
+
 PUT, DELETE = 0, 1
 
 

@@ -262,7 +262,9 @@ def _change_policy(roster: Roster, entry: Signed[Entry], change: ChangePolicy) -
         raise Problem("nothing-changes")
     if roster.counted > change.policy.most_members:
         raise Problem("chain-full")
-    after = replace(roster, in_force=InForce(change.policy, roster.epoch, roster.chain))
+    after = replace(
+        roster, in_force=InForce(change.policy, roster.epoch, roster.chain), policy_since=entry.body.seq
+    )
     check_enough_approvers(after)
     check_quorum(roster, entry, TO_CHANGE, change.approvals, Subject(8, change.policy))
     return after
@@ -286,7 +288,7 @@ def _closing(roster: Roster, entry: Signed[Entry], closing: Closing) -> Roster:
 
 def _veto(roster: Roster, veto: Veto) -> Roster:
     if veto.of != OF_CLOSING:
-        return roster
+        return replace(roster, vetoed_resets=roster.vetoed_resets | {veto.hash})
     _check_stands(roster, veto.hash)
     return replace(roster, closing=None)
 

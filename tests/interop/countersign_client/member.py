@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 
 from . import cbor
+from .approval import Approval, Subject
 from .entries import Entry
-from .forms import PUT, Cursor, Refill, Signed, open_form, sign_form
+from .forms import PUT, Cursor, Refill, Reset, Signed, open_form, sign_form
 from .http import Relay
 from .keyring import Keyring
+from .lifecycle import Author
 from .log import apply
 from .messages import (
-    HEAL, Append, Appended, LogPage, OpenRequest, OpenRequests, Put, Ready, RecordPage, RecordRow, SealedRecord,
-    Stored,
+    HEAL, NEW, Append, Appended, ApprovalsKept, LogPage, OpenRequest, OpenRequests, Push, Put, Ready, RecordPage,
+    RecordRow, ResetStanding, SealedRecord, Stored,
 )
 from .problems import Alarm, Problem
 from .records import Content, Feed, Held, Writer, blind, open_record
+from .reset import told_of
 from .roster import Roster
 from .socket import Session, Whom
 from .store import Store
@@ -35,6 +38,7 @@ _REFUSALS = frozenset(
         "unknown-head",
     }
 )
+_PATIENCE = 20  # seconds for a message that the relay owes
 _FAILURES = 20  # sockets in a row that end without a record
 
 
@@ -129,6 +133,44 @@ class Member:
     def open_requests(self) -> tuple[OpenRequest, ...]:
         """The requests that wait for a member."""
         return self.relay.get(f"{self._chain}/requests", self.store.state.signing, OpenRequests).requests
+
+    # What approvers and the holder of the sync code say
+
+    def author(self) -> Author:
+        """Signs at the head that this device has pinned."""
+        return Author(self.roster, self.keyring, self.store.state.signing, milliseconds())
+
+    def approvals(self) -> list[Signed[Approval]]:
+        """Those that would count in the next entry. The relay's word: an entry with them is checked by everybody."""
+        kept = self.relay.get(f"{self._chain}/approvals", self.store.state.signing, ApprovalsKept)
+        return [open_form(Approval, form) for form in kept.approvals]
+
+    def approve(self, subject: Subject) -> Signed[Approval]:
+        """Agrees to what another approver will sign."""
+        approval = self.author().approve(subject)
+        self.relay.post_for_nothing("/v1/approvals", approval.raw)
+        return approval
+
+    def carry_out(self, entry: Signed[Entry]) -> None:
+        """Appends an entry of this device's own, and follows it."""
+        self.append((entry.raw,), NEW)
+        self.sync_log()
+
+    def told(self, *what: type[Push]) -> Push:
+        """The first message of a fresh session that is one of these."""
+        with self._session() as session:
+            while True:
+                push = session.receive(_PATIENCE)
+                if isinstance(push, what):
+                    return push
+                if isinstance(push, LogPage | RecordPage):
+                    session.acknowledge(self.roster.seq, self._watched_number())
+
+    def reset_told(self) -> Signed[Reset]:
+        """The reset that stands: the relay tells of it at every connect."""
+        push = self.told(ResetStanding)
+        assert isinstance(push, ResetStanding)
+        return told_of(self.roster, push)
 
     # The feed
 

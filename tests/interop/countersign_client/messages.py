@@ -8,7 +8,7 @@ from typing import Self
 from .cbor import Raw
 from .forms import Cursor
 from .problems import Problem
-from .shape import a_bool, a_bytes, a_list, a_text, a_uint, an_id, up_to
+from .shape import a_bool, a_bytes, a_list, a_text, a_u32, a_uint, an_id, up_to
 from .wire import Wire, many
 
 BODY_LIMIT = 4 * 1024 * 1024
@@ -115,6 +115,44 @@ class OpenRequests(Wire):
 
 
 @dataclass(frozen=True)
+class ApprovalsKept(Wire):
+    """The approvals that would count in the next entry."""
+
+    READS = (many(a_bytes, 64),)
+    approvals: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Whereabouts(Wire):
+    """The chain of a recovery device, and where its log stands."""
+
+    READS = (an_id, an_id, a_uint)
+    chain: bytes
+    head: bytes
+    seq: int
+
+
+@dataclass(frozen=True)
+class ChainOfKey(Wire):
+    """The chain of a join key, the entry that brought its policy, and the least wait of a reset in seconds."""
+
+    READS = (an_id, an_id, a_uint, a_u32)
+    chain: bytes
+    head: bytes
+    seq: int
+    wait: int
+
+
+@dataclass(frozen=True)
+class ResetStanding(Wire):
+    """A reset that stands."""
+
+    READS = (a_bytes, a_uint)
+    reset: bytes
+    milliseconds_left: int
+
+
+@dataclass(frozen=True)
 class SealedRecord(Wire):
     """A record's signed header and its ciphertext."""
 
@@ -193,6 +231,14 @@ class Ended(Wire):
 
 
 @dataclass(frozen=True)
+class Approved(Wire):
+    """An approval that would count."""
+
+    READS = (a_bytes,)
+    approval: bytes
+
+
+@dataclass(frozen=True)
 class Ack(Wire):
     """The device's seq and the number of its last record."""
 
@@ -201,8 +247,10 @@ class Ack(Wire):
     number: int
 
 
-Push = Challenge | Ready | LogPage | RecordPage | OpenRequest | Ended | Standing
-_PUSHES: tuple[type[Push], ...] = (Challenge, Ready, LogPage, RecordPage, OpenRequest, Ended, Standing)
+Push = Challenge | Ready | LogPage | RecordPage | OpenRequest | Ended | Standing | Approved | ResetStanding
+_PUSHES: tuple[type[Push], ...] = (
+    Challenge, Ready, LogPage, RecordPage, OpenRequest, Ended, Standing, Approved, ResetStanding,
+)
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,8 @@ class Roster:
     totp_step: int = -1  # the highest that was used
     closing: StandingClosing | None = None
     closed: bool = False
+    policy_since: int = 0  # seq of the entry that brought the policy in force
+    vetoed_resets: frozenset[bytes] = frozenset()
 
     @property
     def epoch(self) -> int:

@@ -21,7 +21,8 @@ from .cose import Envelope, Sign1, sig_structure
 from .credential import make_credential
 from .entries import Entry
 from .forms import (
-    DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reveal, Signed, Withdrawal, open_form, sign_form,
+    DELETE, Body, Connect, JoinRequest, Nonce, Record, Refill, Reset, Reveal, Signed, Withdrawal, open_form,
+    sign_form,
 )
 from .http import SignedRead
 from .joiner import believe
@@ -29,11 +30,12 @@ from .keyring import Keyring
 from .keys import SealingKey, SigningKey, hkdf
 from .member import replay
 from .messages import (
-    BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, Ask, Frame, LogPage, OpenRequests, Put,
-    RecordPage, RecordRow, SealedRecord, Standing, Stored,
+    BODY_LIMIT, FROM_DEVICE_LIMIT, TO_DEVICE_LIMIT, Answer, Append, Appended, ApprovalsKept, Ask, ChainOfKey, Frame,
+    LogPage, OpenRequests, Put, RecordPage, RecordRow, ResetStanding, SealedRecord, Standing, Stored, Whereabouts,
 )
 from .play import Join
 from .problems import Problem
+from .reset import check_reset
 from .records import Feed, Held, blind, open_record
 from .roster import Roster
 from .policy import ways_named
@@ -52,6 +54,7 @@ FORMS: dict[str, type[Body]] = {
     "connect": Connect,
     "approval": Approval,
     "refill": Refill,
+    "reset": Reset,
 }
 # The rule of a field's map, or of the maps in its array, where it has another name than the field.
 _RULES = {
@@ -65,13 +68,18 @@ _RULES = {
     "rotation/recovery": "device",
 }
 # The rule of what stands beside a kind: of an entry, and of what is approved. An array there has the field's name.
-_KINDS = {
+KINDS = {
     "body": {
         1: "found", 2: "admit", 3: "deny", 4: "remove", 5: "rotate", 6: "leave", 7: "change-role", 8: "change-policy",
         9: "closing", 10: "veto", 11: "close", 12: "settle",
     },
     "subject": {2: "admit-subject", 4: "removals", 7: "role-subject", 8: "policy", 9: "closing-subject"},
 }
+
+
+def rule_of(form: str, name: str) -> str:
+    """The rule of what a field of a map holds, if it has one: else its own name."""
+    return _RULES.get(f"{form}/{name}") or _RULES.get(name, name)
 
 
 def only(case: Json, *members: str) -> Json:
@@ -134,6 +142,10 @@ def _check_code(given: Json) -> Json:
     return {"secret": (value + nonce).hex(), "info": info.hex(), "out": out.hex(), "check_code": digits}
 
 
+def _refill(given: Json) -> Json:
+    return {"out": Refill.of(bytes(32), map(bytes.fromhex, given["records"])).records.hex()}
+
+
 def _payload(given: Json) -> Json:
     code = SyncCode(*unhex(given, "sync_code"))
     return {"checksum": code.checksum().hex(), "payload": code.payload(given["relay"])}
@@ -154,6 +166,7 @@ def derivations(document: Json) -> Json:
         "epoch_keys": _each(document["epoch_keys"], _epoch_key, "epoch_key", "epoch"),
         "blinded_names": _each(document["blinded_names"], _blinded_name, "name_key", "collection", "id"),
         "check_codes": _each(document["check_codes"], _check_code, "c", "nonce", "request", "nonce_hash"),
+        "refills": _each(document["refills"], _refill, "records"),
         "payloads": _each(document["payloads"], _payload, "relay", "sync_code"),
         "texts": _each(document["texts"], _text, "kind", "text"),
     }
@@ -210,9 +223,9 @@ def raw_of(names: Json, form: str, fields: Json) -> Raw:
 
     def value(name: str, given: Any) -> Raw:
         if isinstance(given, dict):
-            return raw_of(names, _RULES.get(f"{form}/{name}") or _RULES.get(name, name), given)
-        if name in _KINDS:
-            return [given[0], value(_KINDS[name][given[0]], given[1])]
+            return raw_of(names, rule_of(form, name), given)
+        if name in KINDS:
+            return [given[0], value(KINDS[name][given[0]], given[1])]
         if isinstance(given, list):
             return [value(name, item) for item in given]
         is_bytes = isinstance(given, str) and given.startswith("h'")
@@ -452,6 +465,30 @@ def credentials(document: Json) -> Json:
     return {"entries": entries, "cases": cases}
 
 
+# Resets
+
+
+def resets(document: Json) -> Json:
+    """resets.json: the good cases, with logs and resets that are signed again."""
+    keys = signing_keys(document)
+    made: Json = {"entries": {}, "resets": {}}
+
+    def named(members: str, name: str) -> Json:
+        made[members][name] = document[members][name] | signed(keys, document[members][name])
+        return made[members][name]
+
+    def reset(given: Json) -> Json:
+        roster = replay(tuple(bytes.fromhex(named("entries", name)["bytes"]) for name in given["log"]))
+        stands = given["stands"] and open_form(Reset, bytes.fromhex(named("resets", given["stands"])["bytes"]))
+        check_reset(roster, open_form(Reset, bytes.fromhex(named("resets", given["reset"])["bytes"])), stands, given["left_s"])
+        return {"least_s": None}
+
+    cases = [
+        only(case, "least_s", "log", "stands", "left_s", "reset") | reset(case) for case in document["cases"] if not case["error"]
+    ]
+    return made | {"cases": cases}
+
+
 # Rounds
 
 
@@ -527,17 +564,23 @@ MESSAGES: dict[str, tuple[type[Shape], int]] = {
     "stored": (Stored, BODY_LIMIT),
     "record-row": (RecordRow, BODY_LIMIT),
     "record-page": (RecordPage, BODY_LIMIT),
+    "whereabouts": (Whereabouts, BODY_LIMIT),
+    "chain-of-key": (ChainOfKey, BODY_LIMIT),
+    "approvals-kept": (ApprovalsKept, BODY_LIMIT),
+    "reset-standing": (ResetStanding, BODY_LIMIT),
     "to-device": (Frame, TO_DEVICE_LIMIT),
     "from-device": (Answer, FROM_DEVICE_LIMIT),
 }
-_TO_DEVICE = ("challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing")
+TO_DEVICE = (
+    "challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing", "approved", "reset-standing",
+)
 
 
 def message_of(names: Json, rule: str, fields: Any) -> Raw:
     """The CBOR of a message that a case names field by field."""
     if rule in ("to-device", "from-device"):
         kind, body = fields
-        return [kind, raw_of(names, _TO_DEVICE[kind] if rule == "to-device" else "ack", body)]
+        return [kind, raw_of(names, TO_DEVICE[kind] if rule == "to-device" else "ack", body)]
     return raw_of(names, rule, fields)
 
 
@@ -582,12 +625,15 @@ def everything(folder: Path) -> dict[str, Json]:
     told["join"]["names"] = told["forms"]["names"] | told["join"]["names"]
     keys = {name: key for file in ("forms", "logs", "epochs", "records") for name, key in told[file]["keys"].items()}
     world = World(told["derivations"], told["sealing"], keys)
-    makers = (derivations, sealing, forms, messages, reads, credentials)
+    makers = (derivations, sealing, forms, messages, reads, credentials, resets)
     made = {maker.__name__: maker(told[maker.__name__]) for maker in makers}
     return made | {maker.__name__: maker(told[maker.__name__], world) for maker in (logs, epochs, records, rounds, join)}
 
 
-FILES = ("derivations", "sealing", "forms", "logs", "epochs", "credentials", "records", "rounds", "reads", "messages", "join")
+FILES = (
+    "derivations", "sealing", "forms", "logs", "epochs", "credentials", "resets", "records", "rounds", "reads", "messages",
+    "join",
+)
 
 
 def main() -> None:

@@ -83,7 +83,8 @@ class World:
             return self.again(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
         asked = open_form(JoinRequest, told.body.request).body
         name = self.names[asked.device.signing]
-        if not self._tells(f"{name}/admit-description", told.body.description):
+        borrowed = asked.device.sealing != self.sealing[name].public
+        if borrowed or not self._tells(f"{name}/admit-description", told.body.description):
             return self.again(Entry(roster.chain, roster.seq + 1, roster.head, told.at, told.body), signer)
         request = self.request(asked)
         with drawn(*self.draws(f"{name}/admit-description", f"{name}/welcome")):

@@ -164,6 +164,19 @@ class Agent:
         return requests[0]["id"] if requests else None
 
     @contextmanager
+    def running(self) -> Iterator[Lines]:
+        """Its daemon. Yields what it tells."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+        process = subprocess.Popen([*self._command, "run", "--plain"], text=True, **pipes)
+        assert process.stdout
+        try:
+            yield Lines(process.stdout)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+            process.stdout.close()
+
+    @contextmanager
     def joining(self, payload: Path) -> Iterator[Lines]:
         """A join under way; at the end it must succeed. Yields its standard error."""
         command = [*self._command, "join", "--name", "phone", "--code-file", str(payload)]
@@ -188,23 +201,32 @@ class World:
         self.agent = Agent(agent, folder / "agent")
         self._state = folder / "client"
 
-    def member(self) -> Member:
+    def member(self, name: str = "client") -> Member:
         """This client as a member, from its durable state."""
-        return Member(Store.load(self._state), Relay(self.relay.url))
+        return Member(Store.load(self.folder / name), Relay(self.relay.url))
 
     def client_joins(self) -> None:
         """The reference agent founds and approves; this client joins."""
         self.agent("init", "--no-recovery", "--relay", self.relay.url, "--name", "laptop")
+        self._joins(self._state, "python")
+
+    def another_client_joins(self, name: str, meanwhile: Callable[[bytes], object] = bytes) -> Member:
+        """One more device of this client, with a state of its own. Something may be done with its request before the agent approves."""
+        self._joins(self.folder / name, name, meanwhile)
+        return self.member(name)
+
+    def _joins(self, state: Path, name: str, meanwhile: Callable[[bytes], object] = bytes) -> None:
         code = SyncCode.from_words(self.agent("code", "show"))
-        joiner = Joiner.start(self._state, Relay(self.relay.url), code, "python")
+        joiner = Joiner.start(state, Relay(self.relay.url), code, name)
         shown: queue.Queue[tuple[int, str]] = queue.Queue()
         join = InBackground(lambda: joiner.run(lambda number, digits: shown.put((number, digits))))
         request = eventually(self.agent.open_request, "the request")
+        meanwhile(bytes.fromhex(request))
         self.agent("requests", "show", request)
         number, digits = shown.get(timeout=PATIENCE)
         assert number == 1
         self.agent("approve", request, "--check-code", digits)
-        assert join.result() == self.member().roster.chain
+        assert join.result() == self.member(state.name).roster.chain
 
     def agent_joins(self) -> None:
         """This client founds and approves; the reference agent joins."""

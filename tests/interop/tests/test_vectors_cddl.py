@@ -61,6 +61,54 @@ def test_every_name_is_defined() -> None:
     assert len(rules) == len(set(rules)) and set(re.findall(r"[A-Za-z][\w-]*", text)) - {*rules} == prelude
 
 
+# Rules that name no map of their own: each is part of every case, or of those that are named here.
+OF_NO_MAP = {
+    "id", "millis", "sealed", "form", "header", "sign1", "Sig_structure", "with-proofs", "role", "how", "quorum", "approvals",
+    "body", "subject", "to-device", "from-device", "credential",
+}
+
+
+KINDS_OF = vectors.KINDS | {"to-device": dict(enumerate(vectors.TO_DEVICE)), "from-device": {0: "ack"}}
+
+
+def told_rules() -> dict[str, set[int]]:
+    """The rules of which some file of the vectors has a good value; for those with kinds, the kinds."""
+    told: dict[str, set[int]] = {}
+
+    def tell(rule: str, value: Any) -> None:
+        if isinstance(value, dict):
+            told.setdefault(rule, set())
+            for name, inner in value.items():
+                tell(vectors.rule_of(rule, name), inner)
+        elif isinstance(value, list) and rule in KINDS_OF:
+            told.setdefault(rule, set()).add(value[0])
+            tell(KINDS_OF[rule][value[0]], value[1])
+        elif isinstance(value, list):
+            for inner in value:
+                tell(rule, inner)
+
+    for name in ("forms", "messages"):
+        for case in load(name)["cases"]:
+            if case["error"] is None:
+                tell(case["cddl"], case["fields"])
+    if any(case["name"].endswith("description") for case in load("sealing")["cases"]):
+        tell("description", {})
+    if any("content" in record for case in load("records")["cases"] for record in case["records"]):
+        tell("content", {})
+    return told
+
+
+def test_every_rule_stands_in_a_vector() -> None:
+    """Of each map of the page there is a good one, of each kind that the page numbers too; and no kind but those."""
+    told, text = told_rules(), "\n".join(BLOCKS)
+    rules = set(re.findall(r"^([\w-]+) *=", text, re.MULTILINE))
+    assert rules - OF_NO_MAP - told.keys() == set()
+    for rule in ("body", "subject", "to-device", "from-device"):
+        (written,) = re.findall(rf"^{rule} *=((?:.*\n)(?:\s+/.*\n)*)", text, re.MULTILINE)
+        kinds = {int(number) for number in re.findall(r"\[(\d+), ", written)}
+        assert kinds and told[rule] == kinds, rule
+
+
 def test_what_the_client_makes_of_each_kind() -> None:
     family = three_approvers(Family(1))
     policies = [family.policy, replace(family.policy, ways=(3,), totp=(1, family.policy.totp[1]))]

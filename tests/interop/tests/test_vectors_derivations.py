@@ -7,12 +7,15 @@ from typing import Any
 from vectors_of import Case, load, refusal, visit
 
 from countersign_client.code import EpochKey, RecoveryCode, SyncCode
+from countersign_client.entries import Description
+from countersign_client.forms import Refill
+from countersign_client.keyring import totp_place
 from countersign_client.keys import SealingKey, SigningKey, hkdf
 from countersign_client.problems import Problem
 from countersign_client.records import blind
 from countersign_client.rounds import commitment_before
 from countersign_client.seal import open_sealed, unwrap
-from countersign_client.totp import right_step
+from countersign_client.totp import one_time_code as code_of_step, right_step
 
 NUMBER = 8
 
@@ -72,6 +75,11 @@ def check_code(_: dict[str, Any], case: Case) -> None:
     assert out == case.bytes("out") and f"{int.from_bytes(out) % 1_000_000:06}" == case["check_code"]
 
 
+def refill(_: dict[str, Any], case: Case) -> None:
+    records = [bytes.fromhex(value) for value in case["records"]]
+    assert Refill.of(bytes(32), records).records == case.bytes("out")
+
+
 def payload(_: dict[str, Any], case: Case) -> None:
     code = SyncCode(case.bytes("sync_code"))
     assert code.payload(case["relay"]) == case["payload"]
@@ -119,7 +127,7 @@ def randomness(case: Case) -> None:
 def test_derivations() -> None:
     checks = {
         "sync_codes": sync_code, "recovery_codes": recovery_code, "one_time_codes": one_time_code, "epoch_keys": epoch_key, "blinded_names": blinded_name, "commitments": commitments,
-        "check_codes": check_code, "payloads": payload, "texts": text,
+        "check_codes": check_code, "refills": refill, "payloads": payload, "texts": text,
     }
     visit("derivations", set(), checks)
 
@@ -128,10 +136,35 @@ def test_sealing() -> None:
     visit("sealing", set(), {"cases": sealed})
 
 
+def test_what_one_time_codes_seal() -> None:
+    """The secret opens in the place of its own entry alone; the code is read by who has the sync code."""
+    cases = {case["name"]: Case(case) for case in load("sealing")["cases"] if case["error"] is None}
+    given = {name: next(case for case in load("derivations")[name] if case["name"] == "world") for name in ("sync_codes", "epoch_keys")}
+    code = SyncCode(bytes.fromhex(given["sync_codes"]["sync_code"]))
+    wrap_key = EpochKey(bytes.fromhex(given["epoch_keys"]["epoch_key"]), 1).wrap_key
+    places = {"found": code.join_key.public, "change-policy": forms_chain()}
+    for kind, place in places.items():
+        case = cases[f"{kind}/totp-secret"]
+        assert unwrap(wrap_key, case.bytes("sealed"), totp_place(place)) == case.bytes("plaintext")
+        assert code_of_step(case.bytes("plaintext"), 0) == "755224"  # RFC 4226, appendix D
+        (other,) = places.keys() - {kind}
+        assert refusal(lambda: unwrap(wrap_key, case.bytes("sealed"), totp_place(places[other]))) == "does-not-open"  # noqa: B023
+    asked = cases["tablet/totp-request-description"]
+    device = bytes.fromhex(load("forms")["keys"]["tablet"]["signing"])
+    opened = unwrap(code.description_key, asked.bytes("sealed"), b"countersign/v1/description" + device)
+    described = Description.decoded(opened)
+    assert described.one_time_code == "755224" and described.without_code().one_time_code is None
+
+
+def forms_chain() -> bytes:
+    """The chain of the world: the hash of `found`."""
+    return bytes.fromhex(next(case["hash"] for case in load("forms")["cases"] if case["name"] == "found"))
+
+
 def test_keys() -> None:
     """Every file that lists keys lists the same, and each public half belongs to its secret."""
     seen: dict[str, Any] = {}
-    for name in ("forms", "logs", "epochs", "records", "rounds"):
+    for name in ("forms", "logs", "epochs", "records", "resets", "rounds"):
         for who, key in load(name)["keys"].items():
             assert seen.setdefault(who, key) == key
     for key in map(Case, seen.values()):

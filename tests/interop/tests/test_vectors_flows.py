@@ -1,4 +1,4 @@
-"""docs/vectors/records.json, rounds.json, reads.json and messages.json: what happens after a form has verified."""
+"""docs/vectors/records.json, epochs.json, resets.json, rounds.json, reads.json and messages.json: what happens after a form has verified."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from vectors_of import Case, load, refusal, visit
 from countersign_client import cbor, vectors
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Entry
-from countersign_client.forms import JoinRequest, Nonce, Record, Signed, open_form, sign_form
+from countersign_client.forms import JoinRequest, Nonce, Record, Reset, Signed, open_form, sign_form
 from countersign_client.http import SignedRead
 from countersign_client.joiner import believe
 from countersign_client.keys import SealingKey, SigningKey
 from countersign_client.log import apply
 from countersign_client.messages import RecordRow, SealedRecord
 from countersign_client.records import Feed, Gate, Refilled
+from countersign_client.reset import check_reset
 from countersign_client.roster import Roster
 from countersign_client.policy import ways_named
 from countersign_client.rounds import JoinerRounds, check_code, open_reveal, typed_code
@@ -87,6 +88,23 @@ def epoch_keys(document: Document, case: Case) -> None:
 
 def test_epochs() -> None:
     visit("epochs", {"keys", "entries"}, {"cases": epoch_keys})
+
+
+# Resets
+
+
+def reset(document: Document, case: Case) -> None:
+    def named(name: str | None) -> Signed[Reset] | None:
+        return name and open_form(Reset, bytes.fromhex(document["resets"][name]["bytes"]))
+
+    roster = roster_after(document, case["log"])
+    stands, asked = named(case["stands"]), named(case["reset"])
+    assert refusal(lambda: check_reset(roster, asked, stands, case["left_s"])) == case["error"]
+    assert case["least_s"] == (roster.policy.reset_delay if case["error"] == "wait-too-short" else None)
+
+
+def test_resets() -> None:
+    visit("resets", {"keys", "entries", "resets"}, {"cases": reset})
 
 
 # Rounds

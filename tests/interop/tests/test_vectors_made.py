@@ -35,7 +35,7 @@ def test_the_same_bytes(name: str) -> None:
         wanted = [case for case in cases if good(name, case)]
         made = MADE[name][member]
         assert made == wanted and made, member
-    for member in ("entries", "records", "forms"):
+    for member in ("entries", "records", "forms", "resets"):
         if member in MADE[name]:
             assert MADE[name][member].items() <= document[member].items()
 

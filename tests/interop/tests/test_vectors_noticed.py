@@ -25,6 +25,8 @@ CHANGES: list[tuple[Callable[[], object], str, Callable[[dict[str, Any]], object
     (test_vectors_forms.test_logs, "another roster", lambda d: d["cases"][0]["roster"].update(seq=1)),
     (test_vectors_derivations.test_sealing, "another plaintext", lambda d: d["cases"][0].update(plaintext="00")),
     (test_vectors_flows.test_records, "another item", lambda d: d["cases"][0]["items"][0].update(value="00")),
+    (test_vectors_flows.test_resets, "another code", lambda d: d["cases"][-1].update(error="reset-over")),
+    (test_vectors_flows.test_resets, "another wait", lambda d: d["cases"][4].update(least_s=1)),
     (test_vectors_flows.test_rounds, "another code", lambda d: d["answers"][0]["answers"][0].update(check_code="000000")),
     (test_vectors_flows.test_reads, "another base", lambda d: d["cases"][0].update(base="x")),
     (test_vectors_flows.test_messages, "another field", lambda d: d["cases"][0]["fields"].update(purpose=1)),

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "docs" / "vectors"
 _FOR_PEOPLE = {"name", "comment"}
 
 # Where signed forms stand that cases name: the file, and its member.
-NAMED = [("logs", "entries"), ("epochs", "entries"), ("records", "entries"), ("records", "records"), ("rounds", "entries"), ("rounds", "forms")]
+NAMED = [("logs", "entries"), ("epochs", "entries"), ("records", "entries"), ("records", "records"), ("rounds", "entries"), ("rounds", "forms"), ("resets", "entries"), ("resets", "resets")]
 
 
 def load(name: str) -> dict[str, Any]:

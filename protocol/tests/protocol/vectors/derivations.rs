@@ -1,15 +1,18 @@
 //! `docs/vectors/derivations.json`: everything that follows from a secret by a formula of `docs/protocol.md`.
 
 use hkdf::Hkdf;
+use protocol::Verified;
 use protocol::code::{RecoveryCode, SyncCode};
 use protocol::keys::EpochKey;
-use protocol::record;
+use protocol::record::{self, Record};
+use protocol::refill;
 use protocol::round::{Commitments, commit};
 use protocol::totp::TotpSecret;
 use sha2::{Digest as _, Sha256};
 
 use super::json::{Json, hex, list, object};
 use super::{compare, note};
+use crate::forms::forms;
 use crate::world::{Chain, keys};
 
 /// HKDF-SHA256 without salt, written down a second time: the formula of the page, not the function of the crate.
@@ -231,6 +234,20 @@ fn of_texts() -> Json {
     list(texts.map(|(name, text)| text_case(name, kind(&text), &text)))
 }
 
+/// What a refill names the records beside it by.
+fn of_refills() -> Json {
+    let all = forms();
+    let (put, delete) = (all.put, all.delete);
+    let of = |name: &str, records: &[&Verified<Record>]| {
+        let joined: Vec<u8> = records.iter().flat_map(|record| *record.hash().as_bytes()).collect();
+        let out = Sha256::digest(&joined);
+        assert_eq!(refill::hash_of(records.iter().copied()).as_bytes()[..], out[..]);
+        let hashes = records.iter().map(|record| hex(record.hash().0));
+        object! { "name": name, "records": list(hashes), "out": hex(out) }
+    };
+    list([of("one", &[&put]), of("two", &[&put, &delete]), of("two in another order", &[&delete, &put])])
+}
+
 #[test]
 fn derivations_are_the_same_as_ever() {
     let file = object! {
@@ -242,6 +259,7 @@ fn derivations_are_the_same_as_ever() {
         "blinded_names": of_name_keys(),
         "commitments": of_commitments(),
         "check_codes": of_check_codes(),
+        "refills": of_refills(),
         "payloads": of_payloads(),
         "texts": of_texts(),
     };

@@ -6,8 +6,9 @@ use protocol::connect::Cursor;
 use protocol::id::Random;
 use protocol::limits;
 use protocol::wire::{
-    Ack, Append, Appended, Ask, Challenge, Ended, Ending, FromDevice, LogPage, OpenRequest, OpenRequests, Purpose, Put,
-    Ready, RecordPage, RecordRow, Round, SealedRecord, Seen, Stage, Standing, Stored, ToDevice,
+    Ack, Append, Appended, Approvals, Approved, Ask, ChainOfKey, Challenge, Ended, Ending, FromDevice, LogPage,
+    OpenRequest, OpenRequests, Purpose, Put, Ready, RecordPage, RecordRow, ResetStanding, Round, SealedRecord, Seen,
+    Stage, Standing, Stored, ToDevice, Whereabouts,
 };
 
 use super::json::{Json, hex, list, object};
@@ -98,7 +99,47 @@ fn good(cases: &mut Cases) {
         &ToDevice::Ended(Ended { request, ending: Ending::Withdrawn }),
     );
     cases.good("standing-pushed", "to-device", "to a joiner", &ToDevice::Standing(standing));
+    let expired = Ended { request, ending: Ending::Expired };
+    cases.good("ended-expired", "to-device", "a request expired", &ToDevice::Ended(expired));
+    let decided = Ended { request, ending: Ending::Decided };
+    cases.good("ended-decided", "to-device", "a request was decided", &ToDevice::Ended(decided));
     cases.good("ack", "from-device", "up to entry 1 and record 300", &FromDevice::Ack(Ack { seq: 1, number: 300 }));
+}
+
+/// What few devices ever see: the holder of a sync code or of recovery words, several approvers, a relay that lost its store.
+fn good_and_rare(cases: &mut Cases) {
+    let all = forms();
+    let (roster, request) = (&all.chain.roster, all.request.id());
+    let (chain, head) = (roster.chain(), roster.head());
+    let admitted = Standing {
+        request,
+        stage: Stage::Admitted,
+        remaining: 0,
+        online: true,
+        nonces: Vec::new(),
+        chain: Some(chain),
+    };
+    let expired = Standing { stage: Stage::Expired, online: false, chain: None, ..admitted.clone() };
+    let withdrawn = Standing { stage: Stage::Withdrawn, ..expired.clone() };
+    cases.good("standing-admitted", "standing", "by a one-time code: no nonce told the chain", &admitted);
+    cases.good("standing-expired", "standing", "its lifetime is over", &expired);
+    cases.good("standing-withdrawn", "standing", "it was taken back", &withdrawn);
+    let whereabouts = Whereabouts { chain, head, seq: 1 };
+    cases.good("whereabouts", "whereabouts", "to the holder of recovery words", &whereabouts);
+    let terms = ChainOfKey { chain, head: all.found.hash(), seq: 0, reset_delay: 604_800 };
+    cases.good("chain-of-key", "chain-of-key", "to the holder of the sync code", &terms);
+    let approvals: Vec<Blob> = all.later.approvals.iter().map(|approval| blob(approval.bytes())).collect();
+    let none = Approvals { approvals: Vec::new() };
+    cases.good("approvals-kept", "approvals-kept", "one of each kind", &Approvals { approvals: approvals.clone() });
+    cases.good("approvals-kept-none", "approvals-kept", "none", &none);
+    let reset = ResetStanding { reset: blob(all.later.reset.bytes()), remaining: 604_799_999 };
+    cases.good("reset-standing", "reset-standing", "a reset, and a week less a millisecond", &reset);
+    let record = SealedRecord { record: blob(all.put.bytes()), ciphertext: Some(all.ciphertext.clone()) };
+    let given_back = Put { records: vec![record], refill: Some(blob(all.later.refill.bytes())) };
+    cases.good("put-refill", "put", "a member gives back what the relay lost", &given_back);
+    let approved = Approved { approval: approvals[4].clone() };
+    cases.good("approved", "to-device", "somebody agrees to the end of the chain", &ToDevice::Approved(approved));
+    cases.good("reset-pushed", "to-device", "a reset stands", &ToDevice::Reset(reset));
 }
 
 /// What can be broken in every message.
@@ -125,7 +166,10 @@ fn broken(cases: &mut Cases) {
 
 fn shapes(cases: &mut Cases) {
     let mut bad = |name: &str, rule, says: &str, bytes| cases.bad(name.to_owned(), rule, says, "malformed", bytes);
-    bad("to-device/kind-7", "to-device", "a kind that does not exist", vec![0x82, 0x07, 0xa0]);
+    bad("to-device/kind-9", "to-device", "a kind that does not exist", vec![0x82, 0x09, 0xa0]);
+    bad("to-device/kind-256", "to-device", "a kind of more than eight bits", vec![0x82, 0x19, 0x01, 0x00, 0xa0]);
+    bad("to-device/kind-7-empty", "to-device", "an approval that is not there", vec![0x82, 0x07, 0xa0]);
+    bad("to-device/kind-8-bare", "to-device", "the bytes without their map", vec![0x82, 0x08, 0x40]);
     bad("from-device/kind-1", "from-device", "a kind that does not exist", vec![0x82, 0x01, 0xa0]);
     bad(
         "from-device/three",
@@ -144,6 +188,22 @@ fn shapes(cases: &mut Cases) {
     bad("stored/257-numbers", "stored", "more numbers than a put has records", numbers);
     let head = [&[0xa2, 0x00, 0x58, 0x1f], [0x01; 31].as_slice(), &[0x01, 0x01]].concat();
     bad("appended/head-31", "appended", "31 bytes of head", head);
+    bad("append/no-entries", "append", "nothing to append", vec![0xa2, 0x00, 0x80, 0x01, 0x00]);
+    bad("put/no-records", "put", "nothing to store", vec![0xa1, 0x00, 0x80]);
+    bad("put/refill-alone", "put", "a refill of nothing", vec![0xa2, 0x00, 0x80, 0x01, 0x41, 0x00]);
+    bad("stored/no-numbers", "stored", "no put was without records", vec![0xa1, 0x00, 0x80]);
+    let records = [&[0xa1, 0x00, 0x99, 0x01, 0x01], [0xa1, 0x00, 0x40].repeat(257).as_slice()].concat();
+    bad("put/257-records", "put", "more records than allowed", records);
+    let approvals = [&[0xa1, 0x00, 0x98, 65], [0x40; 65].as_slice()].concat();
+    bad("approvals-kept/65", "approvals-kept", "more approvals than are kept", approvals);
+    let ids = [[0x58, 0x20].as_slice(), &[0x01; 32]].concat();
+    let chain =
+        |seq: &[u8], delay: &[u8]| [&[0xa4, 0x00], &ids[..], &[0x01], &ids, &[0x02], seq, &[0x03], delay].concat();
+    bad("chain-of-key/seq-negative", "chain-of-key", "no position", chain(&[0x20], &[0x00]));
+    let wide = [0x1b, 0, 0, 0, 1, 0, 0, 0, 0];
+    bad("chain-of-key/delay-of-33-bits", "chain-of-key", "a delay of more than 32 bits", chain(&[0x00], &wide));
+    let null = [&[0xa3, 0x00], &ids[..], &[0x01], &ids, &[0x02, 0xf6]].concat();
+    bad("whereabouts/null", "whereabouts", "null for a position", null);
     let request = forms().request.id();
     let nonces = [&[0x89], [0x40; 9].as_slice()].concat();
     let standing =
@@ -192,6 +252,7 @@ fn fills() -> Vec<Json> {
 fn messages_are_the_same_as_ever() {
     let mut cases = Cases(Vec::new());
     good(&mut cases);
+    good_and_rare(&mut cases);
     broken(&mut cases);
     shapes(&mut cases);
     let rules = [
@@ -214,6 +275,11 @@ fn messages_are_the_same_as_ever() {
         "ready",
         "ended",
         "ack",
+        "approved",
+        "whereabouts",
+        "approvals-kept",
+        "reset-standing",
+        "chain-of-key",
     ];
     let file = object! {
         "about": note("What travels unsigned around the forms: bodies of HTTP, messages of the socket."),

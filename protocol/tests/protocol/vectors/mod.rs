@@ -17,6 +17,7 @@ mod rounds;
 mod reads;
 mod messages;
 mod credentials;
+mod resets;
 mod join;
 
 use std::path::PathBuf;

@@ -7,9 +7,9 @@ use super::json::Json;
 
 /// The fields of each map, in the order of their numbers, by the CDDL rule of `docs/protocol.md` or, where the page gives a map no
 /// rule of its own, by the name of the field that holds it. `name=rule` says what a field holds.
-pub(crate) const FIELDS: [(&str, &str); 52] = [
+pub(crate) const FIELDS: [(&str, &str); 58] = [
     ("device", "signing sealing"),
-    ("description", "name platform version"),
+    ("description", "name platform version totp"),
     ("join-request", "version join_key device=device description_hash commitment at"),
     ("withdrawal", "version request"),
     ("nonce", "version chain request round head epoch nonce"),
@@ -36,6 +36,7 @@ pub(crate) const FIELDS: [(&str, &str); 52] = [
     ("admit-subject", "request role"),
     ("role-subject", "device role cut=cut"),
     ("refill", "version chain records"),
+    ("reset", "version chain head wait"),
     ("policy", "ways quorums=quorums request_lifetime members_max closing_delay reset_delay totp=totp"),
     ("quorums", "admit remove policy closing"),
     ("totp", "mode secret"),
@@ -47,19 +48,24 @@ pub(crate) const FIELDS: [(&str, &str); 52] = [
     ("appended", "head seq"),
     ("log-page", "entries head seq"),
     ("ask", "request description"),
-    ("standing", "request stage remaining online nonces"),
+    ("standing", "request stage remaining online nonces chain"),
     ("seen", "address proxy at"),
     ("open-request", "request description seen=seen remaining rounds=round"),
     ("round", "nonce reveal"),
     ("open-requests", "requests=open-request"),
     ("sealed-record", "record ciphertext"),
-    ("put", "records=sealed-record"),
+    ("put", "records=sealed-record refill"),
     ("stored", "numbers"),
     ("record-row", "number sealed=sealed-record"),
     ("record-page", "rows=record-row cursor=cursor last"),
     ("challenge", "nonce at"),
     ("ready", "head seq knows_your_head"),
     ("ended", "request ending"),
+    ("approved", "approval"),
+    ("whereabouts", "chain head seq"),
+    ("approvals-kept", "approvals"),
+    ("reset-standing", "reset remaining"),
+    ("chain-of-key", "chain head seq reset_delay"),
 ];
 
 /// What the second item of `[kind, {…}]` is, by the first.
@@ -83,7 +89,20 @@ pub(crate) const KINDS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("subject", &["", "", "admit-subject", "", "removal", "", "", "role-subject", "policy", ""]),
-    ("to-device", &["challenge", "ready", "log-page", "record-page", "open-request", "ended", "standing"]),
+    (
+        "to-device",
+        &[
+            "challenge",
+            "ready",
+            "log-page",
+            "record-page",
+            "open-request",
+            "ended",
+            "standing",
+            "approved",
+            "reset-standing",
+        ],
+    ),
     ("from-device", &["ack"]),
 ];
 

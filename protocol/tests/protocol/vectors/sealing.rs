@@ -6,6 +6,7 @@ use protocol::cbor::{self, Blob};
 use protocol::entry::{Admit, Body, Entry, Found};
 use protocol::keys::{DerivedKey, DeviceKeys, EpochKey, SealingSecret};
 use protocol::record::{Content, Record};
+use protocol::request::Description;
 use protocol::seal::{open_under, open_with, seal_to, seal_under};
 use protocol::{Verified, policy::Role};
 use rand_core::Rng as _;
@@ -244,6 +245,37 @@ pub(super) fn of_joiner(chain: &Chain, joiner: &Joiner, admit: &Verified<Entry>)
     vec![asked.to_json(), kept.to_json(), welcome.to_json()]
 }
 
+/// What one-time codes seal: their secret in each kind of entry that brings a policy, and a code beside a join request.
+fn of_one_time_codes(chain: &Chain, tablet: &Joiner) -> Vec<Json> {
+    let (chain_id, join_key) = (chain.roster.chain(), found_body(&chain.log[0]).join_key);
+    let sealed = |name: &str, says, key: [u8; 32], key_of, aad: Vec<(&str, &[u8])>, plaintext: Vec<u8>| {
+        let mut rng = SeededRng::new(&format!("sealed {name}"));
+        let blob = seal_under(&DerivedKey::from_bytes(key), &joined(&aad), &plaintext, &mut rng).unwrap();
+        Wrapped { name: name.to_owned(), says, key, key_of, aad, plaintext, blob: &blob }.to_json()
+    };
+    let (wrap, text) = (of_epoch_key(chain, "countersign/v1/wrap-key"), label("countersign/v1/wrapped-totp"));
+    // The secret of RFC 6238's appendix B.
+    let secret = b"12345678901234567890".to_vec();
+    let founding = vec![text, ("founding join key", join_key.0.as_slice())];
+    let later = vec![text, ("chain", chain_id.0.as_slice())];
+    let told = Description { totp: Some("755224".to_owned()), ..tablet.description.clone() };
+    let device = ("device", tablet.request.device.signing.0.as_slice());
+    let key = *chain.founding.code.description_key().expose();
+    let asked = vec![label("countersign/v1/description"), device];
+    vec![
+        sealed("found/totp-secret", "in the policy of found", wrap, WRAP_KEY, founding, secret.clone()),
+        sealed("change-policy/totp-secret", "in the policy of change-policy", wrap, WRAP_KEY, later, secret),
+        sealed(
+            "tablet/totp-request-description",
+            "beside a join request, with the one-time code that was typed",
+            key,
+            "description key",
+            asked,
+            told.to_bytes(),
+        ),
+    ]
+}
+
 /// A removal in the family: the new epoch key for those who stay, and what it wraps.
 fn of_rotation(chain: &Chain) -> Vec<Json> {
     let entry = chain.removes(&chain.laptop, &["phone", "reader"]);
@@ -419,6 +451,7 @@ fn sealed_values_are_the_same_as_ever() {
     }
     let tablet = chain.asks("tablet");
     cases.extend(of_joiner(&chain, &tablet, &chain.admits(&chain.laptop, &tablet, Role::Approver)));
+    cases.extend(of_one_time_codes(&chain, &tablet));
     cases.push(of_recovery());
     cases.extend(of_rotation(&chain));
     let all = forms();

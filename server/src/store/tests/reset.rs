@@ -2,7 +2,7 @@
 
 use protocol::change::{self, CodeChange, RecoveryChange};
 use protocol::entry::VetoOf;
-use protocol::reset::Reset;
+use protocol::reset::{Reset, ResetRefusal};
 use protocol::{Hash, JoinKey};
 
 use super::closing::{DAY, WEEK, clocks};
@@ -93,19 +93,23 @@ async fn a_veto_that_names_it_a_new_sync_code_and_the_end_of_the_chain_each_end_
     let head = desk.roster.head();
     let (first, second) = (desk.reset(head, WEEK), desk.reset(head, WEEK + 1));
     desk.announces_reset(&first, at(0)).await.unwrap();
-    assert_eq!(refusal(desk.announces_reset(&second, at(0)).await), Refusal::ResetStands);
+    assert_eq!(refusal(desk.announces_reset(&second, at(0)).await), ResetRefusal::Stands.into());
     let other = change::veto(desk.acting(), VetoOf::Reset, Hash([7; 32]), 3).unwrap();
     desk.appends(&other, at(1)).await;
     assert!(desk.announces_reset(&first, at(1)).await.is_ok(), "another was named");
     let veto = change::veto(desk.acting(), VetoOf::Reset, first.hash(), 3).unwrap();
     desk.appends(&veto, at(2)).await;
-    assert_eq!(refusal(desk.announces_reset(&first, at(3)).await), Refusal::ResetOver, "for good");
+    assert_eq!(refusal(desk.announces_reset(&first, at(3)).await), ResetRefusal::Over.into(), "for good");
     assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
     desk.announces_reset(&second, at(4)).await.unwrap();
     let rotate = change::rotate(desk.acting(), CodeChange::Draw, RecoveryChange::Keep, 4, &mut rng()).unwrap();
     desk.appends(&rotate, at(5)).await;
     assert!(!desk.store.read(waits::is_any_counted).await.unwrap());
-    assert_eq!(refusal(desk.announces_reset(&second, at(6)).await), Refusal::NotAMember, "the old code has no word");
+    assert_eq!(
+        refusal(desk.announces_reset(&second, at(6)).await),
+        ResetRefusal::NotAMember.into(),
+        "the old code has no word"
+    );
     desk.keyring = Keyring::follow(&desk.roster, &desk.keys, desk.keyring.epoch_key()).unwrap();
     let third = desk.reset(head, 2 * WEEK);
     desk.announces_reset(&third, at(7)).await.unwrap();
@@ -116,7 +120,7 @@ async fn a_veto_that_names_it_a_new_sync_code_and_the_end_of_the_chain_each_end_
     desk.appends(&closing, at(9)).await;
     let close = change::close(desk.acting(), closing.hash(), 4).unwrap();
     desk.appends(&close, at(9 + WEEK)).await;
-    assert_eq!(refusal(desk.announces_reset(&third, at(10 + WEEK)).await), Refusal::ChainClosed);
+    assert_eq!(refusal(desk.announces_reset(&third, at(10 + WEEK)).await), ResetRefusal::ChainClosed.into());
     assert!(desk.ticks(at(10 * WEEK)).await.is_empty());
 }
 
@@ -128,8 +132,8 @@ async fn a_reset_that_ends_earlier_takes_the_place_of_the_one_that_stands() {
     let [long, short, later] = [52 * WEEK, WEEK, WEEK + 1].map(|wait| desk.reset(head, wait));
     desk.announces_reset(&long, at(0)).await.unwrap();
     assert_eq!(desk.announces_reset(&short, at(DAY)).await.unwrap(), WEEK * 1000);
-    assert_eq!(refusal(desk.announces_reset(&long, at(DAY)).await), Refusal::ResetOver, "for good");
-    assert_eq!(refusal(desk.announces_reset(&later, at(DAY)).await), Refusal::ResetStands);
+    assert_eq!(refusal(desk.announces_reset(&long, at(DAY)).await), Refusal::from(ResetRefusal::Over), "for good");
+    assert_eq!(refusal(desk.announces_reset(&later, at(DAY)).await), Refusal::from(ResetRefusal::Stands));
     let desk = desk.reopen(at(DAY));
     assert_eq!(desk.announces_reset(&short, at(2 * DAY)).await.unwrap(), (WEEK - DAY) * 1000);
     assert_eq!(desk.ticks(at(WEEK + DAY)).await, [desk.chain()]);
@@ -146,7 +150,11 @@ async fn a_reset_whose_wait_ends_later_stands_behind_a_longer_one_that_began_bef
     let head = desk.roster.head();
     let (first, second) = (desk.reset(head, 2 * WEEK), desk.reset(head, WEEK));
     desk.announces_reset(&first, at(0)).await.unwrap();
-    assert_eq!(refusal(desk.announces_reset(&second, at(WEEK)).await), Refusal::ResetStands, "both end then");
+    assert_eq!(
+        refusal(desk.announces_reset(&second, at(WEEK)).await),
+        Refusal::from(ResetRefusal::Stands),
+        "both end then"
+    );
     assert_eq!(desk.announces_reset(&first, at(WEEK)).await.unwrap(), WEEK * 1000);
 }
 
@@ -163,20 +171,20 @@ async fn a_reset_is_taken_from_the_current_join_key_on_the_terms_in_force_only()
     let foreign = SyncCode::draw(&mut rng()).join_key();
     let form = (*desk.reset(founding, WEEK)).clone();
     let stranger = Verified::sign(form.clone(), &foreign, &[]).unwrap();
-    assert_eq!(refusal(desk.announces_reset(&stranger, at(0)).await), Refusal::NotAMember);
+    assert_eq!(refusal(desk.announces_reset(&stranger, at(0)).await), ResetRefusal::NotAMember.into());
     let nowhere = Reset { chain: ChainId([7; 32]), ..form };
     let nowhere = Verified::sign(nowhere, &desk.keyring.code().join_key(), &[]).unwrap();
-    assert_eq!(refusal(desk.announces_reset(&nowhere, at(0)).await), Refusal::NotAMember);
+    assert_eq!(refusal(desk.announces_reset(&nowhere, at(0)).await), ResetRefusal::NotAMember.into());
     assert_eq!(refusal(desk.chain_of_key(foreign.join_key()).await), Refusal::UnknownJoinKey);
     let unknown = desk.reset(Hash([7; 32]), WEEK);
-    assert_eq!(refusal(desk.announces_reset(&unknown, at(0)).await), Refusal::UnknownHead);
+    assert_eq!(refusal(desk.announces_reset(&unknown, at(0)).await), ResetRefusal::UnknownHead.into());
     let short = desk.reset(founding, WEEK - 1);
-    assert_eq!(refusal(desk.announces_reset(&short, at(0)).await), Refusal::WaitTooShort { least: WEEK });
+    assert_eq!(refusal(desk.announces_reset(&short, at(0)).await), ResetRefusal::WaitTooShort { least: WEEK }.into());
     let longer = Policy { reset_delay: 700_000, ..Policy::default() };
     let policy = change::change_policy(desk.acting(), longer, Vec::new(), 3).unwrap();
     desk.appends(&policy, at(1)).await;
     let stale = desk.reset(deny.hash(), 800_000);
-    assert_eq!(refusal(desk.announces_reset(&stale, at(1)).await), Refusal::StaleTerms);
+    assert_eq!(refusal(desk.announces_reset(&stale, at(1)).await), ResetRefusal::StaleTerms.into());
     let known = desk.chain_of_key(key).await.unwrap();
     assert_eq!((known.head, known.seq, known.reset_delay), (policy.hash(), 2, 700_000));
     let good = desk.reset(known.head, 700_000);

@@ -2,6 +2,7 @@
 
 mod broken;
 mod faults;
+mod later;
 mod pairs;
 
 use protocol::{Form, Verified};
@@ -44,6 +45,13 @@ impl Cases {
             error: None,
             content,
         });
+    }
+
+    /// Another good form of a specimen's shape.
+    fn also_good(&mut self, specimen: &Specimen, what: &str, says: &str, made: Made) {
+        let content = Content::Signed(Box::new(made));
+        let name = format!("{}-{what}", specimen.name);
+        self.0.push(Case { name, says: says.to_owned(), rule: specimen.rule, error: None, content });
     }
 
     /// A fault of a specimen.
@@ -137,6 +145,10 @@ fn specimens(all: &Forms, ring: &Ring) -> Vec<(Specimen, &'static str)> {
         (Specimen::new(ring, "settle", "entry", &all.later.settle, false), "a fork ends"),
         (Specimen::new(ring, "approval", "approval", &all.later.approval, false), "the laptop agrees to a removal"),
         (Specimen::new(ring, "refill", "refill", &all.later.refill, false), "the phone gives a record back"),
+        (
+            Specimen::new(ring, "reset", "reset", &all.later.reset, false),
+            "whoever has the sync code wants the chain gone",
+        ),
         (Specimen::new(ring, "join-request", "join-request", &all.request, true), "the phone asks"),
         (Specimen::new(ring, "withdrawal", "withdrawal", &all.withdrawal, false), "the tablet takes its request back"),
         (Specimen::new(ring, "nonce", "nonce", &all.nonce, false), "the laptop opens the prompt: round 1"),
@@ -151,8 +163,20 @@ fn specimens(all: &Forms, ring: &Ring) -> Vec<(Specimen, &'static str)> {
     ]
 }
 
+/// What an approver can agree to besides a removal.
+fn approvals(all: &Forms, ring: &Ring) -> Vec<(Specimen, &'static str)> {
+    let [admit, _, role, policy, closing] = &all.later.approvals[..] else { panic!("one of each kind") };
+    let specimen = |name, form| Specimen::new(ring, name, "approval", form, false);
+    vec![
+        (specimen("approval-admit", admit), "the laptop agrees to the tablet"),
+        (specimen("approval-change-role", role), "to another role"),
+        (specimen("approval-change-policy", policy), "to another policy"),
+        (specimen("approval-closing", closing), "to the end of the chain"),
+    ]
+}
+
 /// Forms of which another one of the same shape is broken in every way.
-const OF_A_SHAPE_SEEN: [&str; 12] = [
+const OF_A_SHAPE_SEEN: [&str; 16] = [
     "found",
     "admit",
     "leave",
@@ -165,11 +189,16 @@ const OF_A_SHAPE_SEEN: [&str; 12] = [
     "rotate",
     "record-delete",
     "connect-joiner",
+    "approval-admit",
+    "approval-change-role",
+    "approval-change-policy",
+    "approval-closing",
 ];
 
 fn cases(ring: &Ring) -> Vec<Case> {
     let all = forms();
-    let specimens = specimens(&all, ring);
+    let mut specimens = specimens(&all, ring);
+    specimens.extend(approvals(&all, ring));
     let mut cases = Cases(Vec::new());
     for (specimen, says) in &specimens {
         cases.good(specimen, says);
@@ -181,6 +210,7 @@ fn cases(ring: &Ring) -> Vec<Case> {
     }
     let named = |name: &str| specimens.iter().find(|specimen| specimen.name == name).unwrap();
     faults::all(&mut cases, &named);
+    later::all(&mut cases, &named);
     pairs::all(&mut cases, &named);
     cases.0
 }
@@ -252,6 +282,7 @@ fn forms_are_the_same_as_ever() {
         "admit-subject",
         "role-subject",
         "refill",
+        "reset",
     ];
     let file = object! {
         "about": note("Signed forms, good and bad. The first check that fails names the error."),

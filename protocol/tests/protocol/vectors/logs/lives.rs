@@ -157,7 +157,7 @@ fn together_removed(chain: &Chain) -> Verified<Entry> {
     chain.removes_together(&chain.laptop, removals(&["reader"]), vec![agreed])
 }
 
-fn settled() -> Chain {
+pub(super) fn settled() -> Chain {
     let mut chain = family();
     chain.append(&chain.settles(&chain.laptop, Hash([9; 32])));
     chain
@@ -220,7 +220,7 @@ fn by_recovery(all: &mut Cases, ring: &Ring) {
 }
 
 /// A good entry with its rotation changed, signed and proven again.
-fn rotation_with(ring: &Ring, good: &Verified<Entry>, change: impl FnOnce(&mut Rotation)) -> Made {
+pub(super) fn rotation_with(ring: &Ring, good: &Verified<Entry>, change: impl FnOnce(&mut Rotation)) -> Made {
     let mut form = (**good).clone();
     let rotation = match &mut form.body {
         Body::Remove(remove) => &mut remove.rotation,

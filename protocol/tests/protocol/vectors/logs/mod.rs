@@ -6,6 +6,8 @@ mod alone;
 mod lives;
 mod pairs;
 mod places;
+mod quorums;
+mod rules;
 
 use protocol::Verified;
 use protocol::cbor;
@@ -112,6 +114,8 @@ pub(crate) fn cases(ring: &Ring) -> Vec<Case> {
     pairs::all(&mut all);
     lives::all(&mut all, ring);
     alone::all(&mut all, ring);
+    rules::all(&mut all, ring);
+    quorums::all(&mut all, ring);
     all.0
 }
 
