@@ -1,16 +1,23 @@
 //! Every decoder that takes a stranger's bytes. The first byte says which.
 
 use minicbor::{Decode, Encode};
-use protocol::code::SyncCode;
+use protocol::approval::Approval;
+use protocol::code::{RecoveryCode, SyncCode};
 use protocol::connect::Connect;
 use protocol::credential::{self, Known};
 use protocol::entry::Entry;
 use protocol::keys::SigningKey;
+use protocol::policy::Policy;
 use protocol::record::{Content, Record};
+use protocol::refill::Refill;
 use protocol::request::{Description, JoinRequest, Withdrawal};
+use protocol::reset::Reset;
 use protocol::roster::Roster;
 use protocol::round::{Nonce, Reveal};
-use protocol::wire::{Append, Ask, FromDevice, LogPage, OpenRequests, Put, RecordPage, Standing, ToDevice};
+use protocol::wire::{
+    Append, Appended, Approvals, Ask, ChainOfKey, FromDevice, LogPage, OpenRequests, Put, RecordPage, RecordRow,
+    ResetStanding, Standing, Stored, ToDevice, Whereabouts,
+};
 use protocol::{Form, Signed, Verified, cbor, http_signature, limits};
 
 /// Decodes bytes as what the first byte says.
@@ -41,6 +48,22 @@ pub fn decoders(data: &[u8]) {
         21 => message(bytes),
         22 => text(bytes),
         24 => credential(bytes),
+        25 => form::<Approval>(bytes),
+        26 => form::<Refill>(bytes),
+        27 => form::<Reset>(bytes),
+        28 => payload::<Approval>(bytes),
+        29 => payload::<Refill>(bytes),
+        30 => payload::<Reset>(bytes),
+        31 => payload::<Withdrawal>(bytes),
+        32 => payload::<Reveal>(bytes),
+        33 => value::<Approvals>(bytes),
+        34 => value::<ChainOfKey>(bytes),
+        35 => value::<ResetStanding>(bytes),
+        36 => value::<Whereabouts>(bytes),
+        37 => value::<Appended>(bytes),
+        38 => value::<Stored>(bytes),
+        39 => value::<RecordRow>(bytes),
+        40 => policy(bytes),
         _ => read(bytes),
     }
 }
@@ -83,6 +106,16 @@ fn value<T: Encode<()> + for<'b> Decode<'b, ()>>(bytes: &[u8]) {
     }
 }
 
+/// A policy: one that may be in force asks for no more approvers than there may be members.
+fn policy(bytes: &[u8]) {
+    value::<Policy>(bytes);
+    let Ok(policy) = cbor::decode::<Policy>("policy", bytes, limits::ENTRY_BYTES_MAX) else { return };
+    if policy.check().is_ok() {
+        let most = usize::from(policy.members_max);
+        assert!((1..=limits::MEMBERS_MAX).contains(&most) && usize::from(policy.quorums.most()) <= most);
+    }
+}
+
 fn message(bytes: &[u8]) {
     if let Ok(message) = ToDevice::from_bytes(bytes) {
         assert_eq!(message.to_bytes(), bytes);
@@ -96,6 +129,8 @@ fn text(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(code) = SyncCode::from_words(&text) {
         assert_eq!(SyncCode::from_words(&code.words()).expect("its own words"), code);
+        let recovery = RecoveryCode::from_words(&text).expect("words of the same kind");
+        assert_eq!(recovery.words(), code.words());
     }
     if let Ok((code, relay)) = SyncCode::from_payload(&text) {
         let (again, address) = SyncCode::from_payload(&code.payload(&relay)).expect("its own payload");

@@ -3,7 +3,8 @@
 //! The bytes are read as a list of operations by a few devices of three chains: honest ones, broken ones, replayed ones, forms of one
 //! chain sent to another. They go to the real relay, in this process, and to [`book::Book`], a small relay of lists. Promises:
 //!
-//! - the relay takes what the book takes, refuses what it refuses, and answers and serves the same, after a restart as before;
+//! - the relay takes what the book takes, refuses what it refuses by the same code, and answers and serves the same, after a restart
+//!   as before, also where time has carried out a reset, or one branch of a fork took the place of the other;
 //! - what it serves verifies from the founding entry on, entry by entry and record by record, by the protocol crate alone;
 //! - nobody but members reads a chain, nobody but its device a request; a denied request looks as if nobody had looked at it;
 //! - every refusal is one that `docs/protocol.md` names, none is a defect, and the same bytes get the same answer.
@@ -14,22 +15,33 @@ mod cast;
 mod house;
 mod posts;
 mod forms;
+mod rotations;
+mod subjects;
+mod acts;
+mod wishes;
+mod branches;
+mod writes;
 mod reads;
+mod asked_for;
 mod served;
 mod client;
 mod told;
+mod connects;
 mod sockets;
 
 use std::net::IpAddr;
 
 use protocol::Verified;
+use protocol::approval::Approval;
 use protocol::entry::Entry;
-use protocol::id::Random;
+use protocol::id::{Hash, KeyId, Random};
+use protocol::keys::EpochKey;
 use protocol::round::Nonce;
 use rand_core::Rng as _;
 
 use self::book::{Book, Route};
-use self::cast::{Cast, cast};
+use self::branches::Branch;
+use self::cast::{Cast, Chain, cast};
 use self::client::Client;
 use self::house::House;
 use super::{Choices, seeded};
@@ -47,6 +59,12 @@ struct World {
     rng: chacha20::ChaCha20Rng,
     nonces: Vec<Verified<Nonce>>,
     entries: Vec<Verified<Entry>>,
+    approvals: Vec<Verified<Approval>>,
+    /// The reset that was signed last.
+    reset: Option<Hash>,
+    /// The key of every epoch that anybody began.
+    epoch_keys: Vec<(KeyId, EpochKey)>,
+    branch: Option<Branch>,
     sent: Vec<(Route, Vec<u8>, IpAddr)>,
     clients: Vec<Client>,
 }
@@ -61,6 +79,10 @@ impl World {
             rng: seeded("what devices draw"),
             nonces: Vec::new(),
             entries: cast.chains.iter().map(|chain| chain.entry.clone()).collect(),
+            approvals: Vec::new(),
+            reset: None,
+            epoch_keys: cast.chains.iter().map(Chain::epoch_key).collect(),
+            branch: None,
             sent: Vec::new(),
             clients: Vec::new(),
         }
@@ -74,7 +96,7 @@ impl World {
 
     /// One operation; `None` once the bytes are used up.
     fn step(&mut self, choices: &mut Choices<'_>) -> Option<()> {
-        match choices.next()? % 16 {
+        match choices.next()? % 22 {
             0 => self.founds(choices.next()?),
             1 => self.asks(choices.next()?, choices.next()?),
             2 => self.withdraws(choices.next()?, choices.next()?),
@@ -90,13 +112,19 @@ impl World {
             12 => self.restarts(),
             13 => self.connects(choices.next()?, choices.next()?, choices.next()?),
             14 => self.says(choices.next()?, choices.next()?),
-            _ => self.hears(choices.next()?),
+            15 => self.hears(choices.next()?),
+            16 => self.acts(choices.next()?, choices.next()?, choices.next()?, choices.next()?),
+            17 => self.approves(choices.next()?, choices.next()?, choices.next()?, choices.next()?),
+            18 => self.wants_reset(choices.next()?, choices.next()?),
+            19 => self.forks(choices.next()?, choices.next()?, choices.next()?, choices.next()?),
+            20 => self.ends_fork(choices.next()?, choices.next()?, choices.next()?),
+            _ => self.asks_for(choices.next()?, choices.next()?),
         }
         Some(())
     }
 
     /// Time passes, or the machine's clock is set.
-    fn waits(&self, how: u8) {
+    fn waits(&mut self, how: u8) {
         let span = SPANS[usize::from(how % 8)];
         let signed = i64::try_from(span).expect("some days");
         match how / 8 % 4 {
@@ -104,12 +132,13 @@ impl World {
             3 => self.house.sets_clock(-signed),
             _ => self.house.pass(span),
         }
+        self.ticks();
     }
 
     /// Another relay takes over the store.
     fn restarts(&mut self) {
         let mut clients = std::mem::take(&mut self.clients);
-        clients.iter_mut().for_each(|client| client.cut_off = self.is_cut_off(client));
+        let before = self.house.now();
         self.house.stop(async {
             for client in &mut clients {
                 client.is_told_of_a_restart().await;
@@ -117,7 +146,8 @@ impl World {
         });
         drop(clients);
         self.house.start();
-        self.book.restarts(self.house.now());
+        self.book.restarts(before, self.house.now());
+        self.ticks();
         self.check_served();
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     /// The code of a problem.
     pub(super) code: Option<String>,
+    /// The problem whole.
+    pub(super) problem: serde_json::Value,
 }
 
 impl Answer {
@@ -21,7 +23,7 @@ impl Answer {
     pub(super) fn new(status: u16, headers: &http::HeaderMap, body: Vec<u8>) -> Self {
         assert!(headers.contains_key("countersign-time"), "every answer carries the relay's clock");
         assert!(status < 500, "{status}: {}", String::from_utf8_lossy(&body));
-        let code = (status >= 400).then(|| {
+        let problem = (status >= 400).then(|| {
             assert_eq!(headers.get("content-type").expect("a type"), "application/problem+json");
             let problem: serde_json::Value = serde_json::from_slice(&body).expect("a problem is JSON");
             let code = problem["code"].as_str().expect("a problem has a code").to_owned();
@@ -31,9 +33,10 @@ impl Answer {
             if status == 429 {
                 assert!(headers.contains_key("retry-after"), "{code} says when to come back");
             }
-            code
+            (code, problem)
         });
-        Self { status, body, code }
+        let (code, problem) = problem.unzip();
+        Self { status, body, code, problem: problem.unwrap_or_default() }
     }
 
     pub(super) fn is_success(&self) -> bool {

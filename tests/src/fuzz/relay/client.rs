@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::cbor::Blob;
 use protocol::wire::{ToDevice, close};
 use protocol::{ChainId, DeviceId, RequestId};
 use tokio::net::TcpStream;
@@ -22,22 +23,28 @@ pub(super) struct Client {
     pub(super) socket: WebSocketStream<TcpStream>,
     pub(super) who: Who,
     pub(super) device: DeviceId,
-    /// Entries and records that it has.
+    /// Forks that its chain had ended when it connected.
+    pub(super) branch: usize,
+    /// Entries that it has, and the number of its last record.
     pub(super) log: usize,
-    pub(super) feed: usize,
+    pub(super) feed: u64,
+    /// Approvals and resets that it was told of.
+    pub(super) told: Vec<Blob>,
     pub(super) unacknowledged: usize,
     /// Whether it said something that no device says: then the relay may close.
     pub(super) at_fault: bool,
-    /// Whether it is a member no more: then the relay closes.
-    pub(super) cut_off: bool,
+    /// The codes with which the relay may have closed by now.
+    pub(super) may_close: Vec<u16>,
     pub(super) closed: bool,
 }
 
 impl Client {
     /// A device after its Connect.
     pub(super) fn new(socket: WebSocketStream<TcpStream>, who: Who, device: DeviceId) -> Self {
-        let (at_fault, cut_off, closed) = (false, false, false);
-        Self { socket, who, device, log: 0, feed: 0, unacknowledged: 0, at_fault, cut_off, closed }
+        let (branch, log, feed, unacknowledged) = (0, 0, 0, 0);
+        let (told, may_close) = (Vec::new(), Vec::new());
+        let (at_fault, closed) = (false, false);
+        Self { socket, who, device, branch, log, feed, told, unacknowledged, at_fault, may_close, closed }
     }
 
     /// The next message or close code; `None` for the answer to a ping.
@@ -73,8 +80,8 @@ impl Client {
         while !self.closed {
             if let Some(Err(code)) = self.next().await {
                 self.closed = true;
-                let cut_off = self.cut_off && code == close::NOT_A_MEMBER;
-                assert!(self.at_fault || cut_off || code == close::RESTART, "a relay that restarts says so: {code}");
+                let over = code == close::RESTART || self.may_close.contains(&code);
+                assert!(self.at_fault || over, "a relay that restarts says so: {code}");
             }
         }
     }

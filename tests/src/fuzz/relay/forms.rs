@@ -1,21 +1,21 @@
 //! What devices sign: right as a rule, wrong in one thing where a bit of the input says so.
 
-use protocol::cbor::{self, Blob};
+use protocol::approval::{AdmitSubject, Subject};
+use protocol::cbor::Blob;
 use protocol::cut::{Cut, CutAt};
-use protocol::entry::{Admit, Body, Deny, DenyReason, Entry, Leave, WelcomePlace, seal_welcome};
-use protocol::keyring::Acting;
-use protocol::policy::{How, Role};
-use protocol::record::{self, Draft, Line};
-use protocol::refill::{self, Refill};
+use protocol::entry::{Admit, Body, Deny, DenyReason, Leave, WelcomePlace, seal_welcome};
+use protocol::policy::How;
+use protocol::record::Line;
 use protocol::request::Withdrawal;
 use protocol::roster::Roster;
 use protocol::round::{Nonce, Reveal};
-use protocol::wire::{Append, Purpose, Put, SealedRecord};
+use protocol::wire::Purpose;
 use protocol::{VERSION, Verified};
 
 use super::World;
 use super::book::Route;
 use super::cast::{Asking, Chain};
+use super::subjects::role;
 use crate::fuzz::Choices;
 
 const DAY: u32 = 24 * 60 * 60;
@@ -23,18 +23,11 @@ const DAY: u32 = 24 * 60 * 60;
 const BLOCKS: [u32; 4] = [0, 60, DAY, 8 * DAY];
 
 impl World {
-    /// The chain that a request asks to join: the founded one with its join key.
+    /// The chain that a request asks to join: of those with its sync code the founded one.
     fn chain_of(&self, asking: &Asking) -> &'static Chain {
-        let same = |chain: &&Chain| chain.keyring.code().join_key().join_key() == asking.form.join_key;
-        let founded = |chain: &&Chain| self.book.chain(&chain.entry.hash().into()).is_some();
-        let mut chains = self.cast.chains.iter().filter(same);
+        let founded = |chain: &&Chain| self.book.known(&chain.entry.hash().into()).is_some();
+        let mut chains = self.cast.chains.iter().filter(|chain| chain.family == asking.family);
         chains.clone().find(founded).or_else(|| chains.next()).expect("a chain for every code")
-    }
-
-    /// The roster of a chain as its members know it, also where the relay does not.
-    fn roster(&self, chain: &Chain) -> Roster {
-        let known = self.book.chain(&chain.entry.hash().into()).map(|chain| chain.roster.clone());
-        known.unwrap_or_else(|| Roster::found(&chain.entry).expect("a roster"))
     }
 
     pub(super) fn withdraws(&mut self, which: u8, how: u8) {
@@ -96,87 +89,47 @@ impl World {
         let roster = self.roster(chain);
         let body = if who & 0xf0 == 0xe0 {
             // Of a cut that says *last* the tests know: healed, it would take records away.
-            let line = self.book.chain(&roster.chain()).map(|chain| chain.line(&keys.id())).unwrap_or_default();
+            let line = self.book.known(&roster.chain()).map(|chain| chain.line(&keys.id())).unwrap_or_default();
             let line = if how & 4 == 0 { line } else { Line::default() };
             Body::Leave(Leave { cut: Cut { counter: line.counter, last: line.last, at: CutAt::Earlier } })
         } else if how & 1 == 0 {
-            self.admit(asking, chain, &roster, keys.id(), how)
+            self.admit(asking, &roster, keys.id(), how)
         } else {
             let device = if how & 4 == 0 { asking.form.signer() } else { self.cast.device(how >> 4).keys.id() };
             let block = BLOCKS[usize::from(how >> 4) % 4];
             Body::Deny(Deny { request: asking.form.id(), device, reason: DenyReason::Denied, block })
         };
-        let (seq, prev) = (roster.seq() + 1, Some(roster.head()));
-        let form = Entry { version: VERSION, chain: Some(roster.chain()), seq, prev, at: u64::from(how), body };
-        let Ok(entry) = Verified::sign(form, &keys.signing, &[]) else { return };
-        self.entries.push(entry.clone());
+        let Some(entry) = self.signs(&roster, keys, (body, Vec::new()), how) else { return };
         if how & 0x80 == 0 {
-            let purpose = if how & 2 == 0 { Purpose::New } else { Purpose::Heal };
-            let append = Append { entries: vec![Blob(entry.bytes().to_vec())], purpose };
-            self.posts(Route::Log, &cbor::encode(&append));
+            self.posts_entries(&[entry], if how & 2 == 0 { Purpose::New } else { Purpose::Heal });
         }
     }
 
     /// An admission. Nobody typed a code: the relay cannot know, a member could have signed it all the same.
-    fn admit(
-        &mut self,
-        asking: &Asking,
-        chain: &Chain,
-        roster: &Roster,
-        approver: protocol::DeviceId,
-        how: u8,
-    ) -> Body {
+    pub(super) fn admit(&mut self, asking: &Asking, roster: &Roster, approver: protocol::DeviceId, how: u8) -> Body {
         let request = asking.form.id();
         let place =
             WelcomePlace { chain: roster.chain(), request, approver, epoch: roster.epoch(), prev: roster.head() };
-        let key = chain.keyring.epoch_key();
+        let keyring = self.keyring(roster);
+        let key = keyring.epoch_key();
         let welcome = seal_welcome(&asking.form.device.sealing, &place, key, &mut self.rng).expect("a welcome");
-        let role = [Role::Approver, Role::Writer, Role::Reader, Role::Recovery][usize::from(how >> 2) % 4];
+        let subject = Subject::Admit(AdmitSubject { request, role: role(how >> 2) });
+        let by_recovery = self.cast.papers.iter().any(|paper| paper.id() == approver);
+        let approvals = self.approvals_for(roster, approver, &subject, 0);
         Body::Admit(Box::new(Admit {
             request: Blob(asking.form.bytes().to_vec()),
-            role,
+            role: role(how >> 2),
             epoch: roster.epoch() + u64::from(how & 0x70 == 0x70),
-            how: if how & 0x70 == 0x60 { How::None } else { How::Typed },
+            how: match how & 0x70 {
+                0x60 => How::None,
+                _ if by_recovery => How::Recovery,
+                _ => How::Typed,
+            },
             description: Blob(vec![0; 32]),
             welcome,
-            approvals: if how & 0x70 == 0x50 { vec![Blob(vec![1])] } else { Vec::new() },
+            approvals: if how & 0x70 == 0x50 { vec![Blob(vec![1])] } else { approvals },
             ticket: None,
             totp_step: None,
         }))
-    }
-
-    /// A device writes one record or a few.
-    pub(super) fn writes(&mut self, who: u8, which: u8, how: u8) {
-        let (chain, device) = (self.cast.chain(which), self.cast.device(who));
-        let roster = self.roster(chain);
-        let book = self.book.chain(&roster.chain());
-        // Bits of `how`: an old line, no base, another ciphertext, an old head; then the item, and how many.
-        let mut line = book.filter(|_| how & 1 == 0).map_or(Line::default(), |chain| chain.line(&device.keys.id()));
-        let old = Roster::found(&chain.entry).expect("a roster");
-        let roster = if how & 8 == 0 { roster } else { old };
-        let acting = Acting { keys: &device.keys, roster: &roster, keyring: &chain.keyring };
-        let content = [how; 3];
-        let (mut records, mut signed) = (Vec::new(), Vec::new());
-        for step in 0..=(how >> 6) {
-            let id = if how & 0x10 == 0 { "first" } else { "second" };
-            let id = if step == 0 { id.to_owned() } else { format!("{id} {step}") };
-            let value = if how & 0x20 == 0 { Some(content.as_slice()) } else { None };
-            let mut draft = Draft { collection: "notes", id: &id, value, base: None, at: 0 };
-            let (bare, _) = record::write(acting, line, &draft, &mut self.rng).expect("a record");
-            draft.base = book.filter(|_| how & 2 == 0).and_then(|chain| chain.base(&bare));
-            let (record, mut ciphertext) = record::write(acting, line, &draft, &mut self.rng).expect("a record");
-            if how & 4 != 0 {
-                ciphertext = if which & 0x80 == 0 { Some(Blob(vec![how])) } else { None };
-            }
-            line = Line { counter: line.counter + 1, last: Some(record.hash()) };
-            records.push(SealedRecord { record: Blob(record.bytes().to_vec()), ciphertext });
-            signed.push(record);
-        }
-        // Somebody gives them back, who may be a member, and may name others.
-        let form = Refill { version: VERSION, chain: roster.chain(), records: refill::hash_of(&signed) };
-        let form = if which & 0x20 == 0 { form } else { Refill { records: roster.head(), ..form } };
-        let refill = Verified::sign(form, &self.cast.device(which >> 3).keys.signing, &[]).ok();
-        let refill = refill.filter(|_| which & 0x40 != 0).map(|refill| Blob(refill.bytes().to_vec()));
-        self.posts(Route::Records, &cbor::encode(&Put { records, refill }));
     }
 }

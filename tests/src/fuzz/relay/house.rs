@@ -17,7 +17,7 @@ use countersign_relay::store::{OpenError, Store, Synchronous};
 use http_body_util::BodyExt as _;
 use protocol::http_signature;
 use protocol::id::Random;
-use protocol::keys::DeviceKeys;
+use protocol::keys::{DeviceKeys, SigningKey};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -113,6 +113,11 @@ impl House {
         self.relay().store.identity()
     }
 
+    /// Lets the relay do what time asks for.
+    pub(super) fn tick(&self) {
+        self.runtime.block_on(self.relay().tick()).expect("nothing that waits is broken");
+    }
+
     /// Lets time pass.
     pub(super) fn pass(&self, millis: u64) {
         let mut moment = self.clock.lock().expect("nobody panics while it is held");
@@ -184,14 +189,14 @@ impl House {
         })
     }
 
-    /// A read that a device signed, `skew` seconds from the relay's clock.
-    pub(super) fn read_at(&mut self, keys: &DeviceKeys, path: &str, skew: i64) -> Answer {
+    /// A read that a key signed, `skew` seconds from the relay's clock.
+    pub(super) fn read_at(&mut self, key: &SigningKey, path: &str, skew: i64) -> Answer {
         self.reads += 1;
         let mut nonce = [0; 32];
         nonce[..8].copy_from_slice(&self.reads.to_be_bytes());
         let created = (self.now().wall / 1000).saturating_add_signed(skew);
         let uri = format!("{ORIGIN}{path}");
-        let headers = http_signature::sign(&keys.signing, "GET", &uri, created, Random(nonce));
+        let headers = http_signature::sign(key, "GET", &uri, created, Random(nonce));
         let request = http::Request::get(path)
             .header("signature-input", headers.input)
             .header("signature", headers.signature)
@@ -200,6 +205,6 @@ impl House {
     }
 
     pub(super) fn read(&mut self, keys: &DeviceKeys, path: &str) -> Answer {
-        self.read_at(keys, path, 0)
+        self.read_at(&keys.signing, path, 0)
     }
 }

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use protocol::cbor::{self, Blob};
-use protocol::wire::{Append, Appended, Purpose, Standing, Stored};
+use protocol::wire::{Append, Appended, Purpose, ResetStanding, Standing, Stored};
 
 use super::World;
 use super::answer::Answer;
-use super::book::{Route, Said};
+use super::book::{Refused, Route, Said};
 use crate::fuzz::Choices;
 
 /// Bodies kept for being sent again.
@@ -23,21 +23,41 @@ fn address(byte: u8) -> IpAddr {
     }
 }
 
+/// Compares a refusal with what the book says.
+pub(super) fn compare_refused(what: impl std::fmt::Debug, expected: &Refused, answer: &Answer) {
+    assert_eq!(answer.code.as_deref(), Some(expected.code), "{what:?}: {}", answer.problem);
+    for (name, value) in &expected.more {
+        assert_eq!(answer.problem[*name], *value, "{what:?}: {name} of {}", expected.code);
+    }
+}
+
 impl World {
     /// Posts bytes, and compares what becomes of them.
     pub(super) fn post(&mut self, route: Route, bytes: Vec<u8>, from: IpAddr) -> Answer {
         let expected = self.book.post(route, &bytes, from, self.house.now());
         let answer = self.house.post(route.path(), &bytes, from);
-        match (&expected, answer.is_success()) {
-            (Some(said), true) => self.compare(route, said, &answer),
-            (None, false) => {}
-            (Some(said), false) => panic!("{route:?} must be taken, with {said:?}, not refused: {:?}", answer.code),
-            (None, true) => panic!("{route:?} must be refused"),
+        match &expected {
+            Ok(said) => {
+                let status = (answer.status, answer.code.as_deref());
+                assert_eq!(status, (route.success(), None), "{route:?} must be taken, with {said:?}");
+                self.compare(route, said, &answer);
+            }
+            Err(refused) => compare_refused(route, refused, &answer),
         }
         if self.sent.len() < SENT_MAX {
             self.sent.push((route, bytes, from));
         }
+        self.ticks();
         answer
+    }
+
+    /// Does what time asks for. The relay does so by itself, now and then.
+    pub(super) fn ticks(&mut self) {
+        self.house.tick();
+        self.book.tick(self.house.now());
+        let mut clients = std::mem::take(&mut self.clients);
+        clients.iter_mut().for_each(|client| client.may_close.extend(self.endings(client)));
+        self.clients = clients;
     }
 
     fn compare(&self, route: Route, said: &Said, answer: &Answer) {
@@ -46,6 +66,7 @@ impl World {
             Said::Appended(appended) => assert_eq!(answer.cbor::<Appended>(), *appended, "{route:?}"),
             Said::Stored(stored) => assert_eq!(answer.cbor::<Stored>(), *stored),
             Said::Standing(standing) => self.compare_standing(standing, &answer.cbor()),
+            Said::Reset(standing) => assert_eq!(answer.cbor::<ResetStanding>(), *standing),
         }
     }
 

@@ -6,11 +6,13 @@ use protocol::refill::{self, Refill};
 use protocol::wire::{Put, Stored};
 use protocol::{DeviceId, Hash, Verified, limits};
 
-use super::{Book, Chain};
+use super::refused::ask;
+use super::{Book, Chain, Taken};
 
 /// A record that was taken.
 #[derive(Debug, Clone)]
 pub(in crate::fuzz::relay) struct Kept {
+    pub(in crate::fuzz::relay) number: u64,
     pub(in crate::fuzz::relay) record: Verified<Record>,
     /// Absent once the version is replaced.
     pub(in crate::fuzz::relay) ciphertext: Option<Blob>,
@@ -34,29 +36,52 @@ impl Chain {
         self.current(record).map(|at| self.feed[at].record.hash())
     }
 
+    /// The last number of the feed.
+    pub(in crate::fuzz::relay) fn last_number(&self) -> u64 {
+        if self.roster.is_closed() { 0 } else { self.numbered.len() as u64 }
+    }
+
     /// Takes one record: its number.
-    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given) -> Option<u64> {
+    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given) -> Taken<u64> {
         let line = self.line(&record.signer());
         if record.counter <= line.counter {
-            let known = self.feed.iter().position(|kept| kept.record.hash() == record.hash())?;
+            let known = self.feed.iter().position(|kept| kept.record.hash() == record.hash()).ok_or("replayed")?;
             let fills = matches!(given, Given::ByMember(_)) && self.current(&record) == Some(known);
             if fills && self.feed[known].ciphertext.is_none() && record.carries(ciphertext.as_deref()) {
                 self.feed[known].ciphertext = ciphertext;
             }
-            return Some(known as u64 + 1);
+            return Ok(self.feed[known].number);
         }
         let base = self.base(&record);
         match given {
-            Given::ByWriter => record::gate(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
+            Given::ByWriter => record::gate(&self.roster, line, base, &record, ciphertext.as_deref())?,
             Given::ByMember(by) => {
-                record::gate_refill((&self.roster, &by), line, base, &record, ciphertext.as_deref()).ok()?
+                record::gate_refill((&self.roster, &by), line, base, &record, ciphertext.as_deref())?
             }
         };
         if let Some(replaced) = self.current(&record) {
             self.feed[replaced].ciphertext = None;
         }
-        self.feed.push(Kept { record, ciphertext });
-        Some(self.feed.len() as u64)
+        self.numbered.push(Blob(record.bytes().to_vec()));
+        let number = self.numbered.len() as u64;
+        self.feed.push(Kept { number, record, ciphertext });
+        Ok(number)
+    }
+
+    /// What the log does not carry goes, with what comes later in its line and what replaced it.
+    pub(super) fn drop_records(&mut self) {
+        let (mut lines, mut gone) = (Vec::new(), Vec::new());
+        let roster = &self.roster;
+        self.feed.retain(|Kept { record, .. }| {
+            let stays = record::check_cited(roster, record).is_ok()
+                && !lines.contains(&record.signer())
+                && record.base.is_none_or(|base| !gone.contains(&base));
+            if !stays {
+                lines.push(record.signer());
+                gone.push(record.hash());
+            }
+            stays
+        });
     }
 }
 
@@ -68,35 +93,37 @@ enum Given {
 }
 
 impl Book {
-    pub(super) fn put(&mut self, bytes: &[u8]) -> Option<Stored> {
-        let put: Put = cbor::decode("put", bytes, limits::BODY_BYTES_MAX).ok()?;
-        let refill = put.refill.map(|refill| Verified::<Refill>::from_bytes(&refill).ok());
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Taken<Stored> {
+        let put: Put = cbor::decode("put", bytes, limits::BODY_BYTES_MAX)?;
+        ask((1..=limits::BATCH_RECORDS_MAX).contains(&put.records.len()), "malformed")?;
         let batch = put.records.into_iter();
-        let batch = batch.map(|sealed| Some((Verified::<Record>::from_bytes(&sealed.record).ok()?, sealed.ciphertext)));
-        let batch: Vec<(Verified<Record>, Option<Blob>)> = batch.collect::<Option<_>>()?;
-        let (first, _) = batch.first().filter(|_| batch.len() <= limits::BATCH_RECORDS_MAX)?;
-        let (id, signer) = (first.chain, first.signer());
-        if batch.iter().any(|(record, _)| record.chain != id || record.signer() != signer) {
-            return None;
+        let batch = batch.map(|sealed| Ok((Verified::<Record>::from_bytes(&sealed.record)?, sealed.ciphertext)));
+        let batch: Vec<(Verified<Record>, Option<Blob>)> = batch.collect::<Taken<_>>()?;
+        let giver = put.refill.map(|refill| vouched(&batch, &refill)).transpose()?;
+        let (id, signer) = (batch[0].0.chain, batch[0].0.signer());
+        for (record, _) in &batch {
+            ask(record.chain == id, "other-chain")?;
+            ask(record.signer() == signer, "malformed")?;
         }
-        let chain = self.chains.iter_mut().find(|chain| chain.roster.chain() == id)?;
-        let given = match refill {
-            None => Given::ByWriter,
-            Some(refill) => {
-                let named = refill::hash_of(batch.iter().map(|(record, _)| record));
-                let refill = refill.filter(|refill| {
-                    let is_member = chain.roster.member(&refill.signer()).is_some();
-                    refill.chain == id && refill.records == named && is_member
-                })?;
-                Given::ByMember(refill.signer())
+        let (at, given) = match giver {
+            Some(member) => (self.acting(&id, &member)?, Given::ByMember(member)),
+            None => {
+                let at = self.find(&id)?.ok_or("not-a-member")?;
+                let roster = &self.chains[at].roster;
+                ask(!roster.is_closed() || roster.member(&signer).is_none(), "chain-closed")?;
+                (at, Given::ByWriter)
             }
         };
-        let before = chain.feed.clone();
-        let numbers: Option<Vec<u64>> =
-            batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given)).collect();
-        if numbers.is_none() {
-            chain.feed = before;
-        }
-        numbers.map(|numbers| Stored { numbers })
+        let chain = &mut self.chains[at];
+        let numbers = batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given));
+        Ok(Stored { numbers: numbers.collect::<Taken<_>>()? })
     }
+}
+
+/// Who vouches for exactly these records.
+fn vouched(batch: &[(Verified<Record>, Option<Blob>)], refill: &[u8]) -> Taken<DeviceId> {
+    let refill = Verified::<Refill>::from_bytes(refill)?;
+    ask(batch.iter().all(|(record, _)| record.chain == refill.chain), "bad-field")?;
+    ask(refill::hash_of(batch.iter().map(|(record, _)| record)) == refill.records, "bad-field")?;
+    Ok(refill.signer())
 }

@@ -3,24 +3,27 @@
 use std::net::IpAddr;
 
 use countersign_relay::clock::Moment;
-use protocol::cbor::{self, Blob};
-use protocol::policy::Role;
+use protocol::cbor;
 use protocol::request::{JoinRequest, Withdrawal};
 use protocol::roster::Outcome;
-use protocol::round::{Nonce, Reveal, check_reveal};
 use protocol::wire::{Ask, Round, Stage, Standing};
 use protocol::{ChainId, RequestId, Verified, limits};
 
-use super::{Book, Chain, hash_of};
+use super::refused::ask;
+use super::{Book, Chain, Taken};
 
 /// A request that was taken.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::fuzz::relay) struct Asked {
     pub(in crate::fuzz::relay) form: Verified<JoinRequest>,
     pub(in crate::fuzz::relay) chain: ChainId,
     /// Whether no member is ever shown it.
     pub(in crate::fuzz::relay) muted: bool,
     pub(in crate::fuzz::relay) rounds: Vec<Round>,
+    /// Whether its sync code was replaced before anybody decided.
+    pub(in crate::fuzz::relay) dead: bool,
+    /// Whether it went with its chain. It is kept here, as members may still read of it.
+    pub(in crate::fuzz::relay) deleted: bool,
     pub(super) withdrawn: bool,
     pub(super) from: IpAddr,
     pub(super) begun: u64,
@@ -32,6 +35,11 @@ impl Asked {
     fn remaining(&self, now: Moment) -> u64 {
         self.lifetime.saturating_sub(now.steady.saturating_sub(self.begun))
     }
+
+    /// Whether its device still asks.
+    pub(super) fn is_kept(&self, now: Moment) -> bool {
+        !self.withdrawn && self.remaining(now) > 0
+    }
 }
 
 fn millis(duration: std::time::Duration) -> u64 {
@@ -40,16 +48,21 @@ fn millis(duration: std::time::Duration) -> u64 {
 
 impl Book {
     pub(in crate::fuzz::relay) fn asked(&self, id: &RequestId) -> Option<&Asked> {
-        self.asked.iter().find(|asked| asked.form.id() == *id)
+        self.index(id).map(|at| &self.asked[at])
     }
 
-    fn index(&self, id: &RequestId) -> Option<usize> {
-        self.asked.iter().position(|asked| asked.form.id() == *id)
+    pub(super) fn index(&self, id: &RequestId) -> Option<usize> {
+        self.asked.iter().position(|asked| asked.form.id() == *id && !asked.deleted)
+    }
+
+    /// A request that members of a chain may know of.
+    pub(super) fn visible(&self, chain: &ChainId, id: &RequestId) -> Option<&Asked> {
+        self.asked(id).filter(|asked| asked.chain == *chain && !asked.muted && !asked.dead)
     }
 
     /// What the log says of a request.
     pub(in crate::fuzz::relay) fn outcome(&self, asked: &Asked) -> Option<Outcome> {
-        let chain = self.chain(&asked.chain).expect("no request without its chain");
+        let chain = self.known(&asked.chain).expect("no request without its chain");
         chain.roster.decision(&asked.form.id()).map(|decision| decision.outcome)
     }
 
@@ -60,12 +73,12 @@ impl Book {
 
     /// Whether its joiner may believe it open: a denial changes nothing.
     pub(super) fn seems_open(&self, asked: &Asked, now: Moment) -> bool {
-        self.outcome(asked) != Some(Outcome::Admitted) && !asked.withdrawn && asked.remaining(now) > 0
+        self.outcome(asked) != Some(Outcome::Admitted) && asked.is_kept(now)
     }
 
     /// Whether members see it open.
     pub(in crate::fuzz::relay) fn is_open(&self, asked: &Asked, now: Moment) -> bool {
-        !asked.muted && self.outcome(asked).is_none() && self.seems_open(asked, now)
+        !asked.muted && !asked.dead && self.outcome(asked).is_none() && !asked.deleted && self.seems_open(asked, now)
     }
 
     /// What its joiner is told, whether a member is online aside.
@@ -84,36 +97,44 @@ impl Book {
         Standing { request: asked.form.id(), stage, remaining, online: false, nonces, chain }
     }
 
-    pub(super) fn ask(&mut self, bytes: &[u8], from: IpAddr, now: Moment) -> Option<Standing> {
+    pub(super) fn ask(&mut self, bytes: &[u8], from: IpAddr, now: Moment) -> Taken<Standing> {
         let limit = limits::REQUEST_BYTES_MAX + limits::DESCRIPTION_BYTES_MAX + 16;
-        let ask: Ask = cbor::decode("ask", bytes, limit).ok()?;
-        let form = Verified::<JoinRequest>::from_bytes(&ask.request).ok()?;
-        if !form.names(&ask.description) {
-            return None;
-        }
-        let chain = self.of_join_key(&form.join_key)?;
+        let body: Ask = cbor::decode("ask", bytes, limit)?;
+        let form = Verified::<JoinRequest>::from_bytes(&body.request)?;
+        ask(form.names(&body.description), "bad-field")?;
+        let chain = &self.chains[self.of_join_key(&form.join_key)?];
         if self.asked(&form.id()).is_none() {
-            if self.waiting(&form, now) >= limits::PENDING_PER_JOIN_KEY_MAX {
-                return None;
-            }
-            let (id, lifetime) = (chain.roster.chain(), millis(chain.roster.policy().lifetime()));
+            ask(chain.roster.join_key() == form.join_key, "unknown-join-key")?;
+            ask(!chain.roster.is_closed(), "chain-closed")?;
+            ask(self.waiting(&form, now) < limits::PENDING_PER_JOIN_KEY_MAX, "too-many-pending")?;
             let muted = self.is_quiet(chain, &form, from, now);
-            let (begun, seen) = (now.steady, now.wall);
-            let rounds = Vec::new();
-            let asked = Asked { form, chain: id, muted, rounds, withdrawn: false, from, begun, seen, lifetime };
-            // A healed log may have admitted the device, and let it go, before it asked here.
-            if self.is_gone(&asked) {
-                return None;
-            }
-            self.asked.push(asked);
-            return self.asked.last().map(|asked| self.standing(asked, now));
+            self.asked.push(Asked {
+                chain: chain.roster.chain(),
+                muted,
+                rounds: Vec::new(),
+                dead: false,
+                deleted: false,
+                withdrawn: false,
+                from,
+                begun: now.steady,
+                seen: now.wall,
+                lifetime: millis(chain.roster.policy().lifetime()),
+                form: form.clone(),
+            });
         }
-        self.asked(&form.id()).filter(|asked| !self.is_gone(asked)).map(|asked| self.standing(asked, now))
+        // A healed log may have admitted the device, and let it go, before it asked here.
+        self.answer(self.asked(&form.id()).expect("kept now, or before"), now)
+    }
+
+    /// What the joiner is answered.
+    fn answer(&self, asked: &Asked, now: Moment) -> Taken<Standing> {
+        ask(!self.is_gone(asked), "not-a-member")?;
+        Ok(self.standing(asked, now))
     }
 
     /// Requests with the same sync code that hold a slot.
     fn waiting(&self, form: &JoinRequest, now: Moment) -> usize {
-        let same = self.asked.iter().filter(|asked| asked.form.join_key == form.join_key);
+        let same = self.asked.iter().filter(|asked| asked.form.join_key == form.join_key && !asked.deleted);
         same.filter(|asked| self.seems_open(asked, now)).count()
     }
 
@@ -123,6 +144,7 @@ impl Book {
         let prompts = self.asked.iter().filter(|asked| {
             asked.form.join_key == form.join_key
                 && !asked.muted
+                && !asked.dead
                 && asked.begun > yesterday
                 && self.outcome(asked) != Some(Outcome::Admitted)
         });
@@ -138,54 +160,13 @@ impl Book {
             || self.asked.iter().any(denied)
     }
 
-    pub(super) fn withdraw(&mut self, bytes: &[u8], now: Moment) -> Option<Standing> {
-        let form = Verified::<Withdrawal>::from_bytes(bytes).ok()?;
-        let at = self.index(&form.request)?;
+    pub(super) fn withdraw(&mut self, bytes: &[u8], now: Moment) -> Taken<Standing> {
+        let form = Verified::<Withdrawal>::from_bytes(bytes)?;
+        let at = self.index(&form.request).ok_or("request-unknown")?;
         let asked = &self.asked[at];
-        if asked.form.signer() != form.signer() || !(asked.withdrawn || self.seems_open(asked, now)) {
-            return None;
-        }
+        ask(asked.form.signer() == form.signer(), "request-unknown")?;
+        ask(asked.withdrawn || self.seems_open(asked, now), "request-closed")?;
         self.asked[at].withdrawn = true;
-        Some(self.standing(&self.asked[at], now))
-    }
-
-    pub(super) fn nonce(&mut self, bytes: &[u8], now: Moment) -> Option<()> {
-        let nonce = Verified::<Nonce>::from_bytes(bytes).ok()?;
-        let roster = &self.chain(&nonce.chain)?.roster;
-        roster.member(&nonce.signer()).filter(|member| member.role == Role::Approver)?;
-        let at = self.index(&nonce.request)?;
-        let asked = &self.asked[at];
-        if asked.chain != nonce.chain || asked.muted {
-            return None;
-        }
-        let taken = asked.rounds.get(usize::from(nonce.round) - 1);
-        if taken.is_some_and(|round| hash_of::<Nonce>(&round.nonce) == nonce.hash()) {
-            return Some(());
-        }
-        let cited = roster.position(&nonce.head)?;
-        let right = self.is_open(asked, now) && cited.epoch == nonce.epoch && nonce.epoch == roster.epoch();
-        if !right || usize::from(nonce.round) != asked.rounds.len() + 1 {
-            return None;
-        }
-        self.asked[at].rounds.push(Round { nonce: Blob(bytes.to_vec()), reveal: None });
-        Some(())
-    }
-
-    pub(super) fn reveal(&mut self, bytes: &[u8], now: Moment) -> Option<()> {
-        let reveal = Verified::<Reveal>::from_bytes(bytes).ok()?;
-        let at = self.index(&reveal.request)?;
-        let asked = &self.asked[at];
-        let nonces = asked.rounds.iter().map(|round| Verified::<Nonce>::from_bytes(&round.nonce));
-        let nonces: Vec<Verified<Nonce>> = nonces.collect::<Result<_, _>>().expect("verified when they were taken");
-        let round = nonces.iter().position(|nonce| nonce.hash() == reveal.nonce)?;
-        check_reveal(&asked.form, &nonces[round], &reveal).ok()?;
-        match &asked.rounds[round].reveal {
-            Some(known) => (hash_of::<Reveal>(known) == reveal.hash()).then_some(()),
-            None if !self.seems_open(asked, now) || asked.form.signer() != reveal.signer() => None,
-            None => {
-                self.asked[at].rounds[round].reveal = Some(Blob(bytes.to_vec()));
-                Some(())
-            }
-        }
+        self.answer(&self.asked[at], now)
     }
 }
