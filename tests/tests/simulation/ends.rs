@@ -150,10 +150,17 @@ fn not_lost(world: &World, id: &str, found: Option<&str>) {
     assert!(lost.len() < ends.len(), "invariant 4: {id} is {found:?}, but later was acknowledged: {lost:?}");
 }
 
-/// Whether a write must be there: its writer was not removed while the relay had an older disk, and so had lost it.
+/// Whether a write must be there. A relay with an older disk may have lost that its writer was removed, or what it wrote before that.
 fn counts(world: &World, write: &Write) -> bool {
     let lives = world.desks.iter().position(|desk| desk.home() == write.home);
-    let still_member = lives.is_some_and(|number| members(world).iter().any(|last| last.number == number));
-    let lost = write.acknowledged.is_some_and(|at| world.disks_changed.iter().any(|changed| *changed > at));
-    still_member || !lost
+    let still_member = lives.is_some_and(|number| still_member(world, number));
+    still_member || world.disks_changed == 0
+}
+
+fn still_member(world: &World, number: usize) -> bool {
+    let relay = world.observed.at_relay(&world.relay_folder());
+    let kept = world.kept(number);
+    relay
+        .zip(kept)
+        .is_some_and(|(relay, kept)| relay.log.last().is_some_and(|last| last.roles.contains_key(&kept.device)))
 }

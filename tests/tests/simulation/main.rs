@@ -27,4 +27,5 @@ mod steps;
 mod invariants;
 mod ends;
 mod straight;
+mod restored;
 mod random;

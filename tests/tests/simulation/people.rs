@@ -61,6 +61,8 @@ pub(crate) enum Closing {
 
 /// Looks for a request that somebody waits for.
 const LOOKS: usize = 20;
+/// Codes that somebody types.
+const TRIES: usize = 4;
 
 pub(crate) async fn run(member: &Member, errand: Errand) -> Result<String, Failed> {
     match errand {
@@ -112,20 +114,40 @@ async fn decide(member: &Member, joiner: &Rc<Desk>, decision: Decision) -> Resul
         Decision::Admit | Decision::MistypeAndAdmit | Decision::Mistype => {}
     }
     member.call("/requests/open", Some(json!({ "id": id }))).await?;
+    type_codes(member, joiner, &id, decision).await
+}
+
+async fn type_codes(member: &Member, joiner: &Rc<Desk>, id: &str, decision: Decision) -> Result<String, Failed> {
+    let wrong = match decision {
+        Decision::Mistype => TRIES,
+        Decision::MistypeAndAdmit => 1,
+        _ => 0,
+    };
     let mut last = None;
-    let wrong = if decision == Decision::Admit { 0 } else { 1 };
-    for attempt in 0..4 {
-        let right = joiner.code.borrow().clone().unwrap_or_default();
-        let typed = if attempt < wrong || decision == Decision::Mistype { other_than(&right) } else { right };
+    for attempt in 0..TRIES {
+        let Some(right) = code_of(joiner).await else { return Ok("no code was shown".to_owned()) };
+        let typed = if attempt < wrong { other_than(&right) } else { right };
         match member.call("/requests/approve", Some(json!({ "id": id, "code": typed }))).await {
             Ok(view) => return Ok(if view.get("proposal").is_some() { "agreed" } else { "admitted" }.to_owned()),
-            // The relay may have shown another device's code meanwhile; the next one is on the screen.
+            // Another approver's code may be on the screen; the next one is on its way.
             Err(failed) if failed.code == "wrong-code" => last = Some(failed),
             Err(failed) => return Err(failed),
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     last.map_or_else(|| Ok("gave up".to_owned()), Err)
+}
+
+/// Waits until the new device shows a check code.
+async fn code_of(joiner: &Rc<Desk>) -> Option<String> {
+    for _ in 0..LOOKS {
+        let code = joiner.code.borrow().clone();
+        if code.is_some() {
+            return code;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    None
 }
 
 fn other_than(code: &str) -> String {

@@ -15,6 +15,7 @@ const ITEMS: usize = 3;
 
 impl World {
     pub(crate) fn step(&mut self) {
+        self.somebody_repairs();
         let who = self.dice.below(DEVICES);
         match self.dice.below(40) {
             0..=7 => self.invites(who),
@@ -29,13 +30,26 @@ impl World {
             22 => self.does(who, "rekeys", Errand::Call { route: "/records/rekey", body: Some(json!({ "after": 0 })) }),
             23..=29 => self.writes(who),
             30 => self.settles(who),
-            31..=33 => self.changes_link(who),
-            34..=36 => self.crashes_or_starts(who),
+            31..=34 => self.changes_link(who),
+            35 | 36 => self.crashes_or_starts(who),
             37 | 38 => self.relay_crashes_or_starts(),
             _ => self.starts_over(who),
         }
         let pause = self.dice.below(4000);
         self.pass(Duration::from_millis(pause as u64));
+    }
+
+    /// What broke does not stay so for long, or nothing would happen.
+    fn somebody_repairs(&mut self) {
+        if self.relay == Power::Off && self.dice.one_in(3) {
+            self.relay_crashes_or_starts();
+        }
+        let who = self.dice.below(DEVICES);
+        if self.power[who] == Power::Off {
+            self.start(who);
+        } else if self.links[who] != Link::Whole && self.dice.one_in(2) {
+            self.set_link(who, Link::Whole);
+        }
     }
 
     fn is_member(&self, who: usize) -> bool {

@@ -11,7 +11,7 @@ use crate::world::{World, Write};
 const SOON: Duration = Duration::from_secs(60);
 
 impl World {
-    fn done(&mut self, number: u64) -> String {
+    pub(crate) fn done(&mut self, number: u64) -> String {
         assert!(self.pass_until_idle(SOON), "{:?}", self.told);
         invariants::hold(self);
         self.answers.get(&number).cloned().unwrap_or_else(|| panic!("{:#?}", self.told))
@@ -23,7 +23,7 @@ impl World {
         self.pass(Duration::from_secs(1));
     }
 
-    fn lets_in(&mut self, by: usize, joiner: usize) {
+    pub(crate) fn lets_in(&mut self, by: usize, joiner: usize) {
         let number = self.number(joiner, "joins");
         let joiner = Rc::clone(&self.desks[joiner]);
         let invited = self.send(by, "invites", Errand::Invite { joiner, number, decision: Decision::Admit });
@@ -32,7 +32,7 @@ impl World {
         self.pass(Duration::from_secs(1));
     }
 
-    fn writes_down(&mut self, by: usize, value: &str) {
+    pub(crate) fn writes_down(&mut self, by: usize, value: &str) {
         let (id, value) = ("shopping".to_owned(), Some(value.to_owned()));
         let began = self.now();
         let errand = Errand::Write { id: id.clone(), value: value.clone(), queue: false };

@@ -70,7 +70,7 @@ pub(crate) struct World {
     next: u64,
     pub(crate) writes: Vec<Write>,
     /// How often the relay came back with another disk.
-    pub(crate) disks_changed: Vec<Duration>,
+    pub(crate) disks_changed: usize,
     pub(crate) observed: Observed,
     /// What was done, for whoever reads a failure.
     pub(crate) told: Vec<String>,
@@ -109,7 +109,7 @@ impl World {
             answers: BTreeMap::new(),
             next: 0,
             writes: Vec::new(),
-            disks_changed: Vec::new(),
+            disks_changed: 0,
             observed: Observed::default(),
             told: Vec::new(),
             folder,
@@ -250,7 +250,7 @@ impl World {
         let folder = self.relay_folder();
         std::fs::remove_dir_all(&folder).unwrap();
         copy_folder(&self.disks[number], &folder);
-        self.disks_changed.push(self.now());
+        self.disks_changed += 1;
     }
 
     /// What the disk of a device has.
