@@ -89,6 +89,8 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
+    /// Hash of the record at that place.
+    CursorRecord,
     /// There while a relay that lost its log was not given back its records.
     RefillOwed,
     /// Position of the last entry that a person was told of.
@@ -110,6 +112,7 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
+            Self::CursorRecord => "cursor-record",
             Self::RefillOwed => "refill-owed",
             Self::Told => "told",
             Self::Reset => "reset",
@@ -225,6 +228,11 @@ impl Store {
                     .map_err(|_| AgentError::Damaged { what: "the cursor is no cursor" })
             })
             .transpose()
+    }
+
+    /// The record at that place, where it is known.
+    pub(crate) fn cursor_record(&self) -> Result<Option<protocol::Hash>, AgentError> {
+        self.setting(Setting::CursorRecord)?.map(|bytes| id(&bytes)).transpose()
     }
 }
 

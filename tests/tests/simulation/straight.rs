@@ -32,8 +32,8 @@ impl World {
         self.pass(Duration::from_secs(1));
     }
 
-    pub(crate) fn writes_down(&mut self, by: usize, value: &str) {
-        let (id, value) = ("shopping".to_owned(), Some(value.to_owned()));
+    pub(crate) fn writes_down(&mut self, by: usize, id: &str, value: &str) {
+        let (id, value) = (id.to_owned(), Some(value.to_owned()));
         let began = self.now();
         let errand = Errand::Write { id: id.clone(), value: value.clone(), queue: false };
         let number = self.send(by, "writes", errand);
@@ -49,11 +49,11 @@ fn a_device_joins_writes_and_is_removed() {
     world.founds();
     world.lets_in(0, 1);
     world.lets_in(1, 2);
-    world.writes_down(1, "milk");
-    world.writes_down(2, "bread");
+    world.writes_down(1, "shopping", "milk");
+    world.writes_down(2, "shopping", "bread");
     let removed = world.send(0, "removes 1", Errand::Remove { name: "device-1".to_owned(), reason: "lost" });
     assert_eq!(world.done(removed), "landed");
-    world.writes_down(2, "cheese");
+    world.writes_down(2, "shopping", "cheese");
     let refused = world.send(1, "writes", Errand::Write { id: "note".to_owned(), value: None, queue: false });
     assert!(world.pass_until_idle(SOON) && !world.answers.contains_key(&refused), "{:#?}", world.told);
     ends::well(&mut world);
