@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use countersign::simulation::Kept;
-use protocol::cut::Cut;
+use protocol::cut::{Cut, CutAt};
 use protocol::entry::Body;
 use protocol::record::Record;
-use protocol::{DeviceId, Verified};
+use protocol::{DeviceId, Hash, Verified};
 
 use crate::observed::{AtRelay, Log};
 use crate::world::World;
@@ -29,14 +29,19 @@ pub(crate) fn hold(world: &World) {
 
 /// What the relay stored, its gate let in.
 fn the_relay(world: &World, relay: &AtRelay) {
-    let cuts = cuts(&relay.log);
     for record in &relay.records {
         assert!(relay.log.position(&record.head).is_some(), "invariant 3: a record of a head that the relay knows");
         stands(world, record);
-        let cut = cuts.get(&record.signer());
-        assert!(cut.is_none_or(|cut| record.counter <= cut.counter), "a removed device writes nothing more");
     }
     lines(&relay.records);
+    for (entry, device, cut) in cuts(&relay.log) {
+        let of_device = relay.records.iter().filter(|record| record.signer() == device);
+        let counter = of_device.map(|record| record.counter).max().unwrap_or_default();
+        // Where its line ended when it was cut, if what came after the cut was only distrusted.
+        let seen = *world.ends_of_lines.borrow_mut().entry(entry).or_insert(counter);
+        let end = if cut.at == CutAt::Last { cut.counter } else { seen };
+        assert!(counter <= end, "a removed device writes nothing more");
+    }
 }
 
 fn a_device(world: &World, number: usize, kept: &Kept) {
@@ -102,13 +107,15 @@ fn epoch_keys(world: &World, number: usize, kept: &Kept) {
     }
 }
 
-/// Where the lines of removed devices end.
-fn cuts(log: &Log) -> BTreeMap<DeviceId, Cut> {
-    let mut cuts = BTreeMap::new();
+/// Where the lines of removed devices end, by what entry.
+fn cuts(log: &Log) -> Vec<(Hash, DeviceId, Cut)> {
+    let mut cuts = Vec::new();
     for entry in &log.entries {
         match &entry.body {
-            Body::Remove(remove) => cuts.extend(remove.removals.iter().map(|removal| (removal.device, removal.cut))),
-            Body::Leave(leave) => drop(cuts.insert(entry.signer(), leave.cut)),
+            Body::Remove(remove) => {
+                cuts.extend(remove.removals.iter().map(|removal| (entry.hash(), removal.device, removal.cut)))
+            }
+            Body::Leave(leave) => cuts.push((entry.hash(), entry.signer(), leave.cut)),
             _ => {}
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::observed::Log;
 use crate::people::{Closing, Decision, Errand};
 use crate::world::{DEVICES, Link, Power, World, Write};
 
@@ -17,25 +18,27 @@ impl World {
     pub(crate) fn step(&mut self) {
         self.somebody_repairs();
         let who = self.dice.below(DEVICES);
-        match self.dice.below(40) {
-            0..=7 => self.invites(who),
-            8 | 9 => self.decides(who),
-            10..=12 => self.removes(who),
-            13 => self.calls(who, "rotates", "/code/rotate"),
-            14 => self.calls(who, "leaves", "/leave"),
-            15 | 16 => self.changes_role(who),
-            17 | 18 => self.changes_policy(who),
-            19 | 20 => self.does(who, "agrees", Errand::Agree { reason: "lost" }),
-            21 => self.closes(who),
-            22 => self.does(who, "rekeys", Errand::Call { route: "/records/rekey", body: Some(json!({ "after": 0 })) }),
-            23..=29 => self.writes(who),
-            30 => self.settles(who),
-            31..=34 => self.changes_link(who),
-            35 | 36 => self.crashes_or_starts(who),
-            37 | 38 => self.relay_crashes_or_starts(),
+        match self.dice.below(48) {
+            0..=8 => self.invites(who),
+            9 | 10 => self.decides(who),
+            11..=13 => self.removes(who),
+            14 | 15 => self.calls(who, "rotates", "/code/rotate"),
+            16 if self.dice.one_in(2) => self.calls(who, "leaves", "/leave"),
+            16..=18 => self.changes_role(who),
+            19 | 20 => self.changes_policy(who),
+            21..=24 => self.agrees(who),
+            25 => self.closes(who),
+            26 => self.does(who, "rekeys", Errand::Call { route: "/records/rekey", body: Some(json!({ "after": 0 })) }),
+            27..=35 => self.writes(who),
+            36 => self.settles(who),
+            37..=40 => self.changes_link(who),
+            41 | 42 => self.crashes_or_starts(who),
+            43..=45 => self.relay_crashes_or_starts(),
             _ => self.starts_over(who),
         }
-        let pause = self.dice.below(4000);
+        // Often the next thing happens while this one is under way.
+        let longest = self.dice.pick(&[60, 600, 6000]).unwrap();
+        let pause = self.dice.below(longest);
         self.pass(Duration::from_millis(pause as u64));
     }
 
@@ -47,7 +50,7 @@ impl World {
         let who = self.dice.below(DEVICES);
         if self.power[who] == Power::Off {
             self.start(who);
-        } else if self.links[who] != Link::Whole && self.dice.one_in(2) {
+        } else if self.links[who] != Link::Whole && self.dice.one_in(3) {
             self.set_link(who, Link::Whole);
         }
     }
@@ -79,7 +82,10 @@ impl World {
     fn invites(&mut self, who: usize) {
         let free = |at: &usize| self.power[*at] == Power::On && self.kept(*at).is_none() && self.busy(*at) == 0;
         let fresh: Vec<usize> = (0..DEVICES).filter(free).collect();
-        let Some(joiner) = self.dice.pick(&fresh) else { return };
+        let Some(joiner) = self.dice.pick(&fresh) else {
+            (0..DEVICES).for_each(|number| self.starts_over(number));
+            return;
+        };
         if !self.is_member(who) || self.busy(who) >= BUSY {
             return;
         }
@@ -109,6 +115,10 @@ impl World {
         }
     }
 
+    fn agrees(&mut self, who: usize) {
+        self.does(who, "agrees", Errand::Agree { reason: "lost" });
+    }
+
     fn changes_role(&mut self, who: usize) {
         let whose = self.dice.below(DEVICES);
         let role = self.dice.pick(&["approver", "approver", "approver", "writer", "reader"]).unwrap();
@@ -118,7 +128,7 @@ impl World {
 
     fn changes_policy(&mut self, who: usize) {
         let quorum = self.dice.below(2) + 1;
-        let field = self.dice.pick(&["quorum_admit", "quorum_remove", "quorum_policy"]).unwrap();
+        let field = self.dice.pick(&["quorum_admit", "quorum_remove", "quorum_policy", "quorum_closing"]).unwrap();
         let mut wish = json!({ "accepted": [] });
         wish[field] = json!(quorum);
         self.does(who, &format!("asks for {field} {quorum}"), Errand::Policy { wish });
@@ -184,13 +194,35 @@ impl World {
             self.change_disk(number);
         }
         self.start_relay();
+        if change && self.dice.one_in(2) {
+            self.all_but_one_are_away();
+        }
     }
 
-    /// A device that was a member, or whose join came to nothing, is wiped, and may join as another.
+    /// Whoever is left finds the older disk first. If it knows nothing of what was lost, it goes on there, and the log forks.
+    fn all_but_one_are_away(&mut self) {
+        let relay = self.observed.at_relay(&self.relay_folder());
+        let length = relay.map_or(0, |relay| relay.log.entries.len());
+        let knows_no_more = |at: &usize| self.kept(*at).is_some_and(|kept| kept.is_member && kept.log.len() <= length);
+        let behind: Vec<usize> = (0..DEVICES).filter(knows_no_more).collect();
+        let left = self.dice.pick(&behind).unwrap_or_else(|| self.dice.below(DEVICES));
+        for number in 0..DEVICES {
+            let link = if number == left { Link::Whole } else { Link::Cut };
+            if link != self.links[number] {
+                self.set_link(number, link);
+            }
+        }
+        self.writes(left);
+        self.calls(left, "rotates", "/code/rotate");
+    }
+
+    /// A device that is no member any more, or whose join came to nothing, is wiped, and may join as another.
     fn starts_over(&mut self, who: usize) {
-        let Some(kept) = self.kept(who) else { return };
+        let (Some(kept), Some(relay)) = (self.kept(who), self.observed.at_relay(&self.relay_folder())) else { return };
         let log = self.observed.log(kept.log);
-        let gone = log.last().is_none_or(|last| !last.roles.contains_key(&kept.device));
+        let is_member = |log: &Log| log.last().is_some_and(|last| last.roles.contains_key(&kept.device));
+        // By a relay that lost nothing: a device that it forgot still is one.
+        let gone = !is_member(&log) || (relay.log.entries.len() >= log.entries.len() && !is_member(&relay.log));
         if gone && self.busy(who) == 0 {
             self.tell(format!("{who} is wiped"));
             if self.power[who] == Power::On {

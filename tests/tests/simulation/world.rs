@@ -1,11 +1,13 @@
 //! The machines, the network between them, and what was asked of whom.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use countersign::simulation::Kept;
+use protocol::Hash;
 use tempfile::TempDir;
 
 use crate::dice::Dice;
@@ -72,6 +74,8 @@ pub(crate) struct World {
     /// How often the relay came back with another disk.
     pub(crate) disks_changed: usize,
     pub(crate) observed: Observed,
+    /// Counters at which the lines of removed devices ended, by what removed them, since the relay had this disk.
+    pub(crate) ends_of_lines: RefCell<HashMap<Hash, u64>>,
     /// What was done, for whoever reads a failure.
     pub(crate) told: Vec<String>,
     folder: TempDir,
@@ -111,6 +115,7 @@ impl World {
             writes: Vec::new(),
             disks_changed: 0,
             observed: Observed::default(),
+            ends_of_lines: RefCell::default(),
             told: Vec::new(),
             folder,
         }
@@ -251,6 +256,7 @@ impl World {
         std::fs::remove_dir_all(&folder).unwrap();
         copy_folder(&self.disks[number], &folder);
         self.disks_changed += 1;
+        self.ends_of_lines.borrow_mut().clear();
     }
 
     /// What the disk of a device has.
