@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::world::World;
 use crate::{ends, invariants};
 
-const STEPS: usize = 80;
+const STEPS: usize = 120;
 const SEEDS: u64 = 40;
 
 /// Plays a seed, and says what was done.

@@ -17,7 +17,12 @@ const ITEMS: usize = 3;
 impl World {
     pub(crate) fn step(&mut self) {
         self.somebody_repairs();
-        let who = self.dice.below(DEVICES);
+        let members: Vec<usize> = (0..DEVICES).filter(|at| self.is_member(*at)).collect();
+        let anybody = self.dice.below(DEVICES);
+        let who = if self.dice.one_in(4) { anybody } else { self.dice.pick(&members).unwrap_or(anybody) };
+        if self.observed.forked_at().is_some() && self.dice.one_in(6) {
+            self.settles(who);
+        }
         match self.dice.below(48) {
             0..=8 => self.invites(who),
             9 | 10 => self.decides(who),
@@ -184,13 +189,13 @@ impl World {
             return;
         }
         let disks = self.disks.len();
-        let change = disks > 0 && self.dice.one_in(3);
+        let change = disks > 0 && self.dice.one_in(2);
         if disks == 0 || self.dice.one_in(2) {
             self.keep_disk();
         }
         if change {
-            // Mostly the latest one that is older: what was lost is little, and heals.
-            let number = if self.dice.one_in(4) { self.dice.below(disks) } else { disks - 1 };
+            // Often the latest one that is older: what was lost is little, and heals.
+            let number = if self.dice.one_in(2) { self.dice.below(disks) } else { disks - 1 };
             self.change_disk(number);
         }
         self.start_relay();

@@ -74,7 +74,7 @@ pub(crate) struct World {
     /// How often the relay came back with another disk.
     pub(crate) disks_changed: usize,
     pub(crate) observed: Observed,
-    /// Counters at which the lines of removed devices ended, by what removed them, since the relay had this disk.
+    /// Counters at which the lines of removed devices ended, by what removed them.
     pub(crate) ends_of_lines: RefCell<HashMap<Hash, u64>>,
     /// What was done, for whoever reads a failure.
     pub(crate) told: Vec<String>,
@@ -256,7 +256,6 @@ impl World {
         std::fs::remove_dir_all(&folder).unwrap();
         copy_folder(&self.disks[number], &folder);
         self.disks_changed += 1;
-        self.ends_of_lines.borrow_mut().clear();
     }
 
     /// What the disk of a device has.
