@@ -41,6 +41,9 @@ pub(crate) fn well(world: &mut World) {
     if world.observed.forked_at().is_some() {
         world.tell("ends forked");
         alarms(world, &members);
+    } else if world.observed.records_forked() {
+        world.tell("ends with forked records");
+        one_log(world, &mut members);
     } else {
         world.tell("ends whole");
         one_log(world, &mut members);

@@ -43,6 +43,9 @@ pub(crate) struct AtRelay {
     pub(crate) records: Vec<Verified<Record>>,
 }
 
+/// A name, and the version that is replaced there.
+type Place = ([u8; 32], [u8; 32], Option<Hash>);
+
 #[derive(Default)]
 pub(crate) struct Observed {
     entries: RefCell<HashMap<Vec<u8>, Verified<Entry>>>,
@@ -50,6 +53,9 @@ pub(crate) struct Observed {
     logs: RefCell<HashMap<Hash, Rc<Log>>>,
     /// Every entry that any machine ever had, by position.
     ever: RefCell<BTreeMap<u64, BTreeSet<Hash>>>,
+    /// Every record that any machine ever had, by writer and counter, and by what it replaced.
+    lines: RefCell<BTreeMap<(DeviceId, u64), BTreeSet<Hash>>>,
+    versions: RefCell<BTreeMap<Place, BTreeSet<Hash>>>,
     /// A log of each head.
     by_head: RefCell<HashMap<Hash, (Rc<Log>, usize)>>,
 }
@@ -85,7 +91,18 @@ impl Observed {
 
     pub(crate) fn record(&self, bytes: Vec<u8>) -> Verified<Record> {
         let mut known = self.records.borrow_mut();
-        known.entry(bytes).or_insert_with_key(|bytes| Verified::from_bytes(bytes).unwrap()).clone()
+        let record: Verified<Record> =
+            known.entry(bytes).or_insert_with_key(|bytes| Verified::from_bytes(bytes).unwrap()).clone();
+        let line = (record.signer(), record.counter);
+        self.lines.borrow_mut().entry(line).or_default().insert(record.hash());
+        let place = (*record.collection.as_bytes(), *record.id.as_bytes(), record.base);
+        self.versions.borrow_mut().entry(place).or_default().insert(record.hash());
+        record
+    }
+
+    /// Whether a relay with an older disk took one record in the place of another.
+    pub(crate) fn records_forked(&self) -> bool {
+        self.lines.borrow().values().chain(self.versions.borrow().values()).any(|hashes| hashes.len() > 1)
     }
 
     /// What was so right after an entry, whoever had it.

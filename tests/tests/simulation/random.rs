@@ -29,7 +29,7 @@ fn play(seed: u64) -> Vec<String> {
 }
 
 /// What a play is worth nothing without.
-const HAPPENS: [[&str; 2]; 27] = [
+const HAPPENS: [[&str; 2]; 28] = [
     ["invites", ": admitted"],
     ["joins with", ": joined"],
     ["invites", ": agreed"],
@@ -56,6 +56,7 @@ const HAPPENS: [[&str; 2]; 27] = [
     ["crashes", ""],
     ["is wiped", ""],
     ["ends whole", ""],
+    ["ends with forked records", ""],
     ["ends forked", ""],
 ];
 
