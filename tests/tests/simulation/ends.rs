@@ -42,7 +42,9 @@ pub(crate) fn well(world: &mut World) {
         world.tell("ends forked");
         alarms(world, &members);
     } else if world.observed.records_forked() {
+        // Whoever has the one that was lost refuses the other, and its session ends: it follows nothing any more.
         world.tell("ends with forked records");
+        members.retain(|member| world.desks[member.number].ended.borrow().is_none());
         one_log(world, &mut members);
     } else {
         world.tell("ends whole");
