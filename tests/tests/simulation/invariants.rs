@@ -11,10 +11,7 @@ use protocol::record::Record;
 use protocol::{DeviceId, Hash, Verified};
 
 use crate::observed::{AtRelay, Log};
-use crate::world::World;
-
-/// Exit code of what does not verify.
-const VERIFICATION: u8 = 8;
+use crate::world::{VERIFICATION, World};
 
 pub(crate) fn hold(world: &World) {
     if let Some(relay) = world.observed.at_relay(&world.relay_folder()) {
@@ -25,6 +22,8 @@ pub(crate) fn hold(world: &World) {
             a_device(world, number, &kept);
         }
     }
+    let forked = world.observed.forked_at().is_some() || world.observed.records_forked();
+    assert!(world.alarms.is_empty() || forked, "an alarm where nothing forked: {:?}", world.alarms);
 }
 
 /// What the relay stored, its gate let in.
@@ -48,6 +47,7 @@ fn the_relay(world: &World, relay: &AtRelay) {
 fn a_device(world: &World, number: usize, kept: &Kept) {
     let log = world.observed.log(kept.log.clone());
     let admitted = |log: &Log| log.last().is_some_and(|last| last.admitted.contains(&kept.device));
+    no_false_alarm(world, number, kept);
     if !kept.is_member {
         assert!(log.entries.is_empty(), "invariant 1: a joiner believes no log before its own admission");
         return;
@@ -66,7 +66,6 @@ fn a_device(world: &World, number: usize, kept: &Kept) {
         reads_nothing_of_later(world, &kept.device, &record);
     }
     epoch_keys(world, number, kept);
-    no_false_alarm(world, number, kept);
 }
 
 /// Where no relay went back and on in another way, nobody calls it a liar.

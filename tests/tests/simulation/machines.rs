@@ -119,7 +119,7 @@ impl Desk {
 pub(crate) async fn device(desk: Rc<Desk>) -> turmoil::Result {
     // A join that was under way goes on.
     if simulation::kept(&desk.home()).map_err(failed)?.is_some_and(|kept| !kept.is_member) {
-        let _ = desk.joins(None).await;
+        *desk.ended.borrow_mut() = desk.joins(None).await.err();
     }
     loop {
         if desk.home().exists()
@@ -143,6 +143,7 @@ pub(crate) async fn device(desk: Rc<Desk>) -> turmoil::Result {
 
 async fn works(desk: &Rc<Desk>, member: Member) -> turmoil::Result {
     *desk.member.borrow_mut() = Some(member.clone());
+    *desk.ended.borrow_mut() = None;
     let mut tasks = JoinSet::new();
     let (session, at) = (member.clone(), Rc::clone(desk));
     tasks.spawn_local(async move {

@@ -22,6 +22,7 @@ fn what_a_restored_relay_took_of_a_removed_device_ends_no_session() {
     world.pass(MOMENT);
     let removed = world.send(1, "removes 0", Errand::Remove { name: "device-0".to_owned(), reason: "lost" });
     assert_eq!(world.done(removed), "landed");
+    world.pass(MOMENT);
     world.set_link(1, Link::Cut);
     world.set_link(2, Link::Cut);
     world.crash_relay();

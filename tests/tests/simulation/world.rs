@@ -22,6 +22,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// The wall clock at the beginning: 2026.
 const BEGINNING: Duration = Duration::from_secs(1_767_225_600);
 
+/// Exit code of what does not verify.
+pub(crate) const VERIFICATION: u8 = 8;
+
 /// The way between a device and the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -76,6 +79,8 @@ pub(crate) struct World {
     pub(crate) observed: Observed,
     /// Counters at which the lines of removed devices ended, by what removed them.
     pub(crate) ends_of_lines: RefCell<HashMap<Hash, u64>>,
+    /// What people were told of lies.
+    pub(crate) alarms: Vec<String>,
     /// What was done, for whoever reads a failure.
     pub(crate) told: Vec<String>,
     folder: TempDir,
@@ -116,6 +121,7 @@ impl World {
             disks_changed: 0,
             observed: Observed::default(),
             ends_of_lines: RefCell::default(),
+            alarms: Vec::new(),
             told: Vec::new(),
             folder,
         }
@@ -159,6 +165,11 @@ impl World {
         let outcomes: Vec<_> = self.desks.iter().flat_map(|desk| desk.outcomes.take()).collect();
         for outcome in outcomes {
             let Some(UnderWay { device, what, since }) = self.under_way.remove(&outcome.number) else { continue };
+            if let Err(failed) = &outcome.result
+                && failed.exit == VERIFICATION
+            {
+                self.alarms.push(format!("{device} {what}: {}", failed.message));
+            }
             let took = (self.now() - since).as_secs_f64();
             let now = self.now();
             let result = match &outcome.result {
