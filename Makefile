@@ -2,6 +2,7 @@
 #
 #   make demo      builds and runs the story with the real programs, in a folder that it removes
 #   make test      builds once and runs everything: unit, property and cross-crate tests, the Python implementation, the model, the demo by script
+#   make simulation  both programs in a simulated network, SEEDS=200 seeds from FIRST=0 on, see ARCHITECTURE.md; `make test` plays a few
 #   make lint      formatting, clippy, documentation, systemd units
 #   make model     the model of the join in full, see docs/model/README.md; `make test` checks a smaller one
 #   make bench     figures beside their floors, release build; BENCH=--quick for about a minute, see docs/performance.md
@@ -15,9 +16,13 @@ BUILD := target/debug
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= decoders conversation relay
 CARGO_FUZZ := 0.13.2
+SEEDS ?= 200
+FIRST ?= 0
+# Built apart, and last: what has this feature runs in a simulated network alone.
+SIMULATION := $(CARGO) test --locked -p countersign-tests --features simulation --test simulation
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint units model bench fuzz install build tools
+.PHONY: demo test simulation lint units model bench fuzz install build tools
 
 build: tools
 	$(CARGO) build --locked --workspace --all-targets
@@ -32,10 +37,15 @@ test: build
 	BIN=$(BUILD) tests/interop.sh
 	docs/model/check.sh --quick
 	DEMO_YES=1 BIN=$(BUILD) tests/demo.sh
+	$(SIMULATION)
+
+simulation: tools
+	COUNTERSIGN_SEEDS=$(SEEDS) COUNTERSIGN_FIRST_SEED=$(FIRST) $(SIMULATION) -- --nocapture
 
 lint: tools units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p countersign-tests --features simulation --test simulation -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 model: tools

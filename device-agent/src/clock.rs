@@ -5,6 +5,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// The wall clock, unix milliseconds.
 #[expect(clippy::disallowed_methods, reason = "this module is the one reader of the clock")]
 pub(crate) fn now() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(simulated) = turmoil::since_epoch() {
+        return u64::try_from(simulated.as_millis()).unwrap_or(u64::MAX);
+    }
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
@@ -12,6 +16,10 @@ pub(crate) fn now() -> u64 {
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "this module is the one reader of the clock")]
 pub(crate) fn instant() -> Instant {
+    #[cfg(feature = "simulation")]
+    if turmoil::in_simulation() {
+        return tokio::time::Instant::now().into_std();
+    }
     Instant::now()
 }
 

@@ -4,7 +4,7 @@
 mod tls;
 mod proxy;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper_util::client::proxy::matcher::Matcher;
@@ -12,7 +12,6 @@ use protocol::limits::ORIGIN_CHARS_MAX;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -72,7 +71,12 @@ impl Endpoint {
         source: Option<IpAddr>,
         plaintext: Plaintext,
     ) -> Result<Self, AgentError> {
-        Self::parse_with(url, ca, source, plaintext, &Matcher::from_env())
+        // A simulated network has no proxies, whatever the environment of the simulation says.
+        #[cfg(feature = "simulation")]
+        let proxies = Matcher::builder().build();
+        #[cfg(not(feature = "simulation"))]
+        let proxies = Matcher::from_env();
+        Self::parse_with(url, ca, source, plaintext, &proxies)
     }
 
     fn parse_with(
@@ -187,7 +191,13 @@ impl Endpoint {
         }
     }
 
-    async fn connect(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
+    #[cfg(feature = "simulation")]
+    async fn connect(&self, host: &str, port: u16) -> std::io::Result<turmoil::net::TcpStream> {
+        turmoil::net::TcpStream::connect((host, port)).await
+    }
+
+    #[cfg(not(feature = "simulation"))]
+    async fn connect(&self, host: &str, port: u16) -> std::io::Result<tokio::net::TcpStream> {
         let mut last = None;
         for address in tokio::net::lookup_host((host, port)).await? {
             match self.connect_to(address).await {
@@ -198,7 +208,12 @@ impl Endpoint {
         Err(last.unwrap_or_else(|| std::io::Error::other("the host has no address")))
     }
 
-    async fn connect_to(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+    #[cfg(not(feature = "simulation"))]
+    async fn connect_to(&self, address: std::net::SocketAddr) -> std::io::Result<tokio::net::TcpStream> {
+        use std::net::SocketAddr;
+
+        use tokio::net::TcpSocket;
+
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(source) = self.source {
             socket.bind(SocketAddr::new(source, 0))?;

@@ -43,6 +43,16 @@ pub(crate) enum Scene {
     },
 }
 
+/// Where a joiner shows what happens.
+pub(crate) trait Shows {
+    /// The relay has the request.
+    fn asked(&mut self, id: protocol::RequestId);
+    /// Shows what happened.
+    fn show(&mut self, scene: Scene);
+    /// A second went by.
+    fn tick(&mut self, remaining: u64);
+}
+
 /// Whether members are connected, as the relay says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Members {

@@ -32,5 +32,7 @@ mod hook;
 mod doctor;
 mod terminal;
 mod commands;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 
 pub use commands::main;

@@ -11,7 +11,6 @@ use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -25,7 +24,7 @@ use crate::gate::{Gate, Pass};
 use crate::relay::Relay;
 use crate::routes::{Peer, UpgradeSlot};
 use crate::socket::{self, Link, Session};
-use crate::stream::Stream;
+use crate::stream::{Stream, TcpListener, TcpStream};
 use crate::tls::Certificates;
 
 /// Bytes of one request's headers. Ours are below one kilobyte.

@@ -64,6 +64,10 @@ pub fn millis(duration: Duration) -> u64 {
 
 #[expect(clippy::disallowed_methods, reason = "this module is the driver that reads the clock")]
 fn wall() -> u64 {
+    #[cfg(feature = "simulation")]
+    if let Some(simulated) = turmoil::since_epoch() {
+        return millis(simulated);
+    }
     // A clock before 1970 counts as 1970: signed reads then fail with `clock`, which says what to repair.
     SystemTime::now().duration_since(UNIX_EPOCH).map(millis).unwrap_or_default()
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -10,6 +9,7 @@ use crate::accept::{Door, accept};
 use crate::gate::Gate;
 use crate::relay::Relay;
 use crate::routes;
+use crate::stream::TcpListener;
 use crate::tls::Certificates;
 
 /// How the relay ended.

@@ -5,8 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+#[cfg(not(feature = "simulation"))]
+pub use tokio::net::{TcpListener, TcpStream};
+#[cfg(feature = "simulation")]
+pub use turmoil::net::{TcpListener, TcpStream};
 
 /// What the relay reads from and writes to.
 #[derive(Debug)]

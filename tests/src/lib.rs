@@ -24,5 +24,7 @@ pub mod actor;
 pub mod socket;
 pub mod home;
 pub mod liar;
+// A relay that is built for the simulation listens on no real address.
+#[cfg(not(feature = "simulation"))]
 pub mod fuzz;
 pub mod bench;

@@ -5,7 +5,7 @@ use protocol::limits as bounds;
 use protocol::wire::{LogPage, Purpose};
 
 use super::Agent;
-use crate::core::{Divergence, Judged};
+use crate::core::{Divergence, Judged, Stood};
 use crate::error::AgentError;
 
 /// The problem with which a relay shuts a device out of a chain.
@@ -173,28 +173,32 @@ impl Agent {
     /// Brings the records up to the relay's feed.
     pub(crate) async fn catch_up_records(&self) -> Result<(), AgentError> {
         let _turn = self.shared.following.lock().await;
-        let mut cursor = self.core(|core| core.cursor()).await??;
+        let mut stood = self.core(|core| core.stood()).await??;
         let mut stores = 0;
         loop {
             let (keys, chain, _, _) = self.place().await?;
-            let page = self.relay().records(&keys, chain, cursor).await?;
-            if cursor.is_some_and(|cursor| cursor.store != page.cursor.store || page.last < cursor.number) {
+            let page = self.relay().records(&keys, chain, stood.map(|stood| stood.before())).await?;
+            if let Some(before) = stood
+                && before.is_lost(&page)?
+            {
                 // Another store, or one that lost records, counts from less again: known records are passed over by their hash.
                 self.owe_refill().await?;
                 stores += 1;
                 if stores > 1 {
                     return Err(AgentError::Garbled { what: "its feed changes from store to store".to_owned() });
                 }
-                cursor = None;
+                stood = None;
                 continue;
             }
             let done = page.rows.is_empty() || page.cursor.number >= page.last;
-            let moved = cursor != Some(page.cursor);
-            cursor = Some(page.cursor);
+            let moved = stood.is_none_or(|stood| stood.cursor != page.cursor);
+            // A page of nothing but the record at the cursor is no end: the next one begins after it.
+            let looked_back = stood.is_some_and(|stood| stood.record.is_some());
+            stood = Some(Stood { cursor: page.cursor, record: None });
             if moved {
                 self.core(move |core| core.take_page(&page)).await??;
             }
-            if done || !moved {
+            if done || !(moved || looked_back) {
                 return Ok(());
             }
         }

@@ -102,8 +102,12 @@ impl Agent {
         work: impl FnOnce(&mut Core) -> T + Send + 'static,
     ) -> Result<T, AgentError> {
         let core = Arc::clone(&self.shared.core);
-        let done = tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)));
-        done.await.map_err(|error| AgentError::Task { what: error.to_string() })
+        let work = move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner));
+        // The clock of a simulation is that of the thread on which it runs.
+        #[cfg(feature = "simulation")]
+        return Ok(work());
+        #[cfg(not(feature = "simulation"))]
+        tokio::task::spawn_blocking(work).await.map_err(|error| AgentError::Task { what: error.to_string() })
     }
 
     /// The relay.

@@ -94,12 +94,13 @@ impl Agent {
         self.core(|core| core.store().unset(Setting::RefillOwed)).await?
     }
 
-    /// Looks whether the relay's feed ends before the place where this device stands in it, or is another relay's.
+    /// Looks whether the relay's feed ends before the place where this device stands in it, has another record there, or is another
+    /// relay's.
     pub(crate) async fn look_for_loss(&self) -> Result<(), AgentError> {
-        let Some(cursor) = self.core(|core| core.cursor()).await?? else { return Ok(()) };
+        let Some(stood) = self.core(|core| core.stood()).await?? else { return Ok(()) };
         let (keys, chain, _, _) = self.place().await?;
-        let end = self.relay().records_end(&keys, chain, cursor).await?;
-        if end.cursor.store != cursor.store || end.last < cursor.number {
+        let end = self.relay().records_end(&keys, chain, stood.before()).await?;
+        if stood.is_lost(&end)? {
             self.owe_refill().await?;
         }
         Ok(())

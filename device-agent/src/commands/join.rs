@@ -18,7 +18,7 @@ use super::{
 use crate::clock::{self, Age};
 use crate::dial::{Endpoint, Plaintext};
 use crate::error::AgentError;
-use crate::joiner::{Joined, Joiner, OneTimeCode, Step};
+use crate::joiner::{Joined, Joiner, OneTimeCode, Shows, Step};
 use crate::keyfile::{Secrets, Standing};
 use crate::limits;
 use crate::recovery::is_under_way;
@@ -289,10 +289,9 @@ pub(super) fn read_code(context: &Context, code_file: Option<&Path>) -> Result<(
 }
 
 /// Waits until the relay says admitted. What is said on the socket is asked again over HTTP whenever it is dialled anew.
-async fn wait(joiner: &mut Joiner, screen: &mut Screen) -> Result<(), AgentError> {
+pub(crate) async fn wait(joiner: &mut Joiner, screen: &mut impl Shows) -> Result<(), AgentError> {
     let first = joiner.ask().await?;
-    screen.output.progress(&format!("request {}", joiner.id().short()));
-    screen.request = joiner.id().to_string();
+    screen.asked(joiner.id());
     let mut deadline = Age::since(clock::now());
     let mut remaining = first.remaining;
     if joiner.take(&first, &mut |scene| screen.show(scene)).await? == Step::Admitted {
@@ -348,7 +347,7 @@ fn is_refused(error: &AgentError) -> bool {
 async fn pump(
     joiner: &mut Joiner,
     socket: &mut Socket,
-    screen: &mut Screen,
+    screen: &mut impl Shows,
     remaining: &mut u64,
     deadline: &mut Age,
 ) -> Result<(), AgentError> {
@@ -377,7 +376,7 @@ async fn pump(
 }
 
 /// A request that ended is forgotten: the next join makes new keys. One that only lost its relay is kept.
-fn give_up(joiner: &mut Joiner, error: &AgentError) {
+pub(crate) fn give_up(joiner: &mut Joiner, error: &AgentError) {
     let over = match error {
         AgentError::Expired | AgentError::Withdrawn => true,
         // Other words, or another relay, make another request.

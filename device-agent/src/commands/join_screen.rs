@@ -2,20 +2,19 @@
 
 use std::io::IsTerminal as _;
 
+use protocol::RequestId;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::joiner::{Members, Scene};
+use crate::joiner::{Members, Scene, Shows};
 use crate::output::{Format, Output};
 use crate::terminal::Writing;
 
 /// What the joiner's person sees: codes, and one line that is written over once a second on a terminal.
 pub(super) struct Screen {
-    /// Where it prints.
-    pub(super) output: Output,
-    /// The id of the request.
-    pub(super) request: String,
+    output: Output,
+    request: String,
     codes: u8,
     last: Option<Members>,
     live: Live,
@@ -51,14 +50,6 @@ impl Screen {
             std::io::stderr().is_terminal() && output.format() == Format::Text && writing == Writing::Over;
         let live = if on_terminal { Live::Ready } else { Live::No };
         Self { output, request: String::new(), codes: 0, last: None, live }
-    }
-
-    /// Shows what happened.
-    pub(super) fn show(&mut self, scene: Scene) {
-        match scene {
-            Scene::Waiting { remaining, members } => self.waiting(remaining, members),
-            Scene::Code { round, digits } => self.code(round, &digits),
-        }
     }
 
     fn waiting(&mut self, remaining: u64, members: Members) {
@@ -121,19 +112,33 @@ impl Screen {
         }
     }
 
-    /// Once a second, on a terminal only.
-    pub(super) fn tick(&mut self, remaining: u64) {
-        if self.live != Live::No {
-            self.output.rewrite(&format!("expires in {}; Ctrl-C withdraws the request", clock::span(remaining)));
-            self.live = Live::Drawn;
-        }
-    }
-
     /// Leaves the line that is written over.
     pub(super) fn end_line(&mut self) {
         if self.live == Live::Drawn {
             self.output.rewrite("");
             self.live = Live::Ready;
+        }
+    }
+}
+
+impl Shows for Screen {
+    fn asked(&mut self, id: RequestId) {
+        self.output.progress(&format!("request {}", id.short()));
+        self.request = id.to_string();
+    }
+
+    fn show(&mut self, scene: Scene) {
+        match scene {
+            Scene::Waiting { remaining, members } => self.waiting(remaining, members),
+            Scene::Code { round, digits } => self.code(round, &digits),
+        }
+    }
+
+    /// On a terminal only.
+    fn tick(&mut self, remaining: u64) {
+        if self.live != Live::No {
+            self.output.rewrite(&format!("expires in {}; Ctrl-C withdraws the request", clock::span(remaining)));
+            self.live = Live::Drawn;
         }
     }
 }

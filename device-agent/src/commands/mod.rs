@@ -8,7 +8,7 @@ mod recover;
 mod recovery;
 mod init;
 mod join_screen;
-mod join;
+pub(crate) mod join;
 mod run;
 mod queue;
 mod status;

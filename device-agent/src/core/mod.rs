@@ -57,7 +57,7 @@ pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use policy::{NO_CHECK, PolicyWish};
 pub(crate) use prompt::{Answered, Nonced, Typed};
-pub(crate) use records::Draft;
+pub(crate) use records::{Draft, Stood};
 pub(crate) use recovery::{RecoveryView, Words};
 pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;

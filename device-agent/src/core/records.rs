@@ -1,12 +1,12 @@
 //! Records: verified as the relay's, opened for whoever asks here.
 
 use data_encoding::BASE64;
-use protocol::DeviceId;
 use protocol::cbor::Blob;
 use protocol::connect::Cursor;
 use protocol::record::{self, Kind, Line, Record, RecordRefusal, Trust, blind_collection, blind_id};
 use protocol::signed::Verified;
 use protocol::wire::{RecordPage, SealedRecord};
+use protocol::{DeviceId, Hash};
 use std::collections::HashMap;
 
 use super::view::{Event, ItemStanding, ItemView};
@@ -37,13 +37,54 @@ pub(crate) enum Verdict {
     Aside,
 }
 
+/// A place in the feed of a relay, to look whether it is still that feed: one that was restored counts on from less, and may have come
+/// past the place since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stood {
+    /// The place.
+    pub(crate) cursor: Cursor,
+    /// Hash of the record there, where it is known.
+    pub(crate) record: Option<Hash>,
+}
+
+impl Stood {
+    /// After which place a page begins that shows the record at this one.
+    pub(crate) fn before(&self) -> Cursor {
+        let step = u64::from(self.record.is_some());
+        Cursor { number: self.cursor.number.saturating_sub(step), ..self.cursor }
+    }
+
+    /// Whether that page is of another feed: of another store, ending before the place, or with another record there.
+    pub(crate) fn is_lost(&self, page: &RecordPage) -> Result<bool, AgentError> {
+        if page.cursor.store != self.cursor.store || page.last < self.cursor.number {
+            return Ok(true);
+        }
+        let (Some(known), Some(row)) = (self.record, page.rows.first()) else { return Ok(false) };
+        let there = Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?;
+        // Rows may be missing that went with a branch: then the first one is a later one.
+        Ok(row.number == self.cursor.number && there.hash() != known)
+    }
+}
+
 impl Core {
     /// Takes a page of the feed, and keeps the place after it.
     pub(crate) fn take_page(&mut self, page: &RecordPage) -> Result<(), AgentError> {
         for row in &page.rows {
             self.take_record(&row.sealed)?;
         }
-        self.store.keep_cursor(page.cursor)
+        let at_cursor = page.rows.last().filter(|row| row.number == page.cursor.number);
+        let record = match at_cursor {
+            Some(row) => Some(Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?.hash()),
+            None if self.store.cursor()? == Some(page.cursor) => return Ok(()),
+            None => None,
+        };
+        self.store.keep_cursor(page.cursor, record)
+    }
+
+    /// Where this device stands in the feed, and at which record.
+    pub(crate) fn stood(&self) -> Result<Option<Stood>, AgentError> {
+        let record = self.store.cursor_record()?;
+        Ok(self.store.cursor()?.map(|cursor| Stood { cursor, record }))
     }
 
     /// Takes one record: signature, cited head, writer's line, replaced version and ciphertext are checked; then it is kept.

@@ -174,7 +174,7 @@ impl Store {
              INSERT INTO lines SELECT writer, max(counter), hash FROM records GROUP BY writer;
              INSERT INTO items SELECT collection, id, hash FROM
                (SELECT collection, id, hash, max(arrival) FROM records GROUP BY collection, id);
-             DELETE FROM outbox_entry; DELETE FROM settings WHERE name = 'cursor';",
+             DELETE FROM outbox_entry; DELETE FROM settings WHERE name IN ('cursor', 'cursor-record');",
         )?;
         for again in again {
             write_again(&tx, again)?;

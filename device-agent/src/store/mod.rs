@@ -89,6 +89,8 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
+    /// Hash of the record at that place.
+    CursorRecord,
     /// There while a relay that lost its log was not given back its records.
     RefillOwed,
     /// There while a version may be the current one of which this device never had the content.
@@ -112,6 +114,7 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
+            Self::CursorRecord => "cursor-record",
             Self::RefillOwed => "refill-owed",
             Self::ContentMissed => "content-missed",
             Self::Told => "told",
@@ -144,7 +147,9 @@ impl Store {
 
     fn prepare(mut db: Connection) -> Result<Self, AgentError> {
         db.pragma_update(None, "journal_mode", "WAL")?;
-        db.pragma_update(None, "synchronous", "FULL")?;
+        // A simulated machine crashes and keeps its disk: to sync would only take time.
+        let level = if cfg!(feature = "simulation") { "OFF" } else { "FULL" };
+        db.pragma_update(None, "synchronous", level)?;
         db.pragma_update(None, "foreign_keys", "ON")?;
         // A write that was sent must not stay in a free page as it was typed.
         db.pragma_update(None, "secure_delete", "ON")?;
@@ -226,6 +231,11 @@ impl Store {
                     .map_err(|_| AgentError::Damaged { what: "the cursor is no cursor" })
             })
             .transpose()
+    }
+
+    /// The record at that place, where it is known.
+    pub(crate) fn cursor_record(&self) -> Result<Option<protocol::Hash>, AgentError> {
+        self.setting(Setting::CursorRecord)?.map(|bytes| id(&bytes)).transpose()
     }
 }
 

@@ -216,8 +216,13 @@ impl Store {
         Ok(unsigned(self.db.query_row("SELECT count(*) FROM aside", [], |row| row.get(0))?))
     }
 
-    /// Keeps the place in the feed, after everything before it was kept.
-    pub(crate) fn keep_cursor(&self, cursor: Cursor) -> Result<(), AgentError> {
-        self.set(Setting::Cursor, &protocol::cbor::encode(&cursor))
+    /// Keeps the place in the feed, after everything before it was kept, and which record is there. In this order: a record that is
+    /// not the one at its place only costs another pass.
+    pub(crate) fn keep_cursor(&self, cursor: Cursor, record: Option<Hash>) -> Result<(), AgentError> {
+        self.set(Setting::Cursor, &protocol::cbor::encode(&cursor))?;
+        match record {
+            Some(record) => self.set(Setting::CursorRecord, record.as_bytes()),
+            None => self.unset(Setting::CursorRecord),
+        }
     }
 }

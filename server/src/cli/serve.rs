@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +15,7 @@ use crate::relay::Relay;
 use crate::run::{Drained, run};
 use crate::service;
 use crate::store::{Store, Synchronous};
+use crate::stream::TcpListener;
 use crate::tls::Certificates;
 
 pub(super) fn serve(loaded: Loaded) -> anyhow::Result<()> {

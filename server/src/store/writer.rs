@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(not(feature = "simulation"))]
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -32,7 +33,10 @@ type Job = Box<dyn FnOnce(Option<&Connection>) -> (Outcome, Answer) + Send>;
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
+    #[cfg(not(feature = "simulation"))]
     thread: Option<JoinHandle<()>>,
+    #[cfg(feature = "simulation")]
+    in_place: Arc<in_place::Worker>,
     state: Arc<State>,
 }
 
@@ -49,8 +53,12 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let state = Arc::new(State { healthy: AtomicBool::new(true), commits: AtomicU64::new(0) });
         let told = Arc::clone(&state);
+        #[cfg(feature = "simulation")]
+        return Ok(Self { queue: Some(queue), in_place: in_place::Worker::new(connection, jobs, told), state });
+        #[cfg(not(feature = "simulation"))]
         let thread =
             std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&connection, jobs, &told))?;
+        #[cfg(not(feature = "simulation"))]
         Ok(Self { queue: Some(queue), thread: Some(thread), state })
     }
 
@@ -92,6 +100,8 @@ impl Writer {
         let closed = || Failure::NotDurable("the store is closed".into());
         let queue = self.queue.as_ref().ok_or_else(closed)?;
         queue.send(job).await.map_err(|_| closed())?;
+        #[cfg(feature = "simulation")]
+        in_place::Worker::turn(&self.in_place);
         receiver.await.map_err(|_| closed())?
     }
 }
@@ -99,6 +109,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
+        #[cfg(not(feature = "simulation"))]
         if let Some(thread) = self.thread.take() {
             // The queue is closed, so the thread finishes what it holds and ends.
             let _ = thread.join();
@@ -106,25 +117,71 @@ impl Drop for Writer {
     }
 }
 
+#[cfg(not(feature = "simulation"))]
 fn work(connection: &Connection, mut jobs: mpsc::Receiver<Job>, state: &State) {
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = jobs.blocking_recv() {
         group.push(first);
-        while group.len() < GROUP {
-            match jobs.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
-            }
+        work_off(connection, &mut group, &mut jobs, state);
+    }
+}
+
+/// Commits a group that has begun, with what waits besides, and answers.
+fn work_off(connection: &Connection, group: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>, state: &State) {
+    while group.len() < GROUP {
+        match jobs.try_recv() {
+            Ok(job) => group.push(job),
+            Err(_) => break,
         }
-        let mut answers = Vec::with_capacity(group.len());
-        let committed = commit(connection, group.drain(..), &mut answers);
-        state.healthy.store(committed.is_ok(), Ordering::Relaxed);
-        state.commits.fetch_add(1, Ordering::Release);
-        if let Err(why) = &committed {
-            tracing::error!(%why, "the store could not commit");
+    }
+    let mut answers = Vec::with_capacity(group.len());
+    let committed = commit(connection, group.drain(..), &mut answers);
+    state.healthy.store(committed.is_ok(), Ordering::Relaxed);
+    state.commits.fetch_add(1, Ordering::Release);
+    if let Err(why) = &committed {
+        tracing::error!(%why, "the store could not commit");
+    }
+    for answer in answers {
+        answer(committed.as_ref().err().map(String::as_str));
+    }
+}
+
+/// The writer of a simulation: the same commits on the simulation's own thread, each after the time that a disk takes.
+#[cfg(feature = "simulation")]
+mod in_place {
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
+
+    use rusqlite::Connection;
+    use tokio::sync::mpsc;
+
+    use super::{Job, State, work_off};
+
+    /// Until a commit is durable. Jobs that come meanwhile are of the same group, and a crash takes all of them.
+    const SYNC: Duration = Duration::from_millis(2);
+
+    #[derive(Debug)]
+    pub(super) struct Worker {
+        desk: Mutex<(Connection, mpsc::Receiver<Job>)>,
+        state: Arc<State>,
+    }
+
+    impl Worker {
+        pub(super) fn new(connection: Connection, jobs: mpsc::Receiver<Job>, state: Arc<State>) -> Arc<Self> {
+            Arc::new(Self { desk: Mutex::new((connection, jobs)), state })
         }
-        for answer in answers {
-            answer(committed.as_ref().err().map(String::as_str));
+
+        /// Works off what waits, in a moment, whether or not who asked still waits. The task ends with the simulated machine.
+        pub(super) fn turn(this: &Arc<Self>) {
+            let this = Arc::clone(this);
+            tokio::spawn(async move {
+                tokio::time::sleep(SYNC).await;
+                let mut desk = this.desk.lock().unwrap_or_else(PoisonError::into_inner);
+                let (connection, jobs) = &mut *desk;
+                if let Ok(first) = jobs.try_recv() {
+                    work_off(connection, &mut vec![first], jobs, &this.state);
+                }
+            });
         }
     }
 }
