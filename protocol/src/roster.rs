@@ -69,8 +69,8 @@ pub struct Roster {
     known_keys: HashSet<[u8; 32]>,
     positions: HashMap<Hash, Position>,
     lapses: Lapses,
-    /// First entries of the branches that a settle of this log abandoned.
-    abandoned: HashSet<Hash>,
+    /// First entries of the branches that a settle of this log abandoned: who signed it, and then who agreed.
+    abandoned: HashMap<Hash, Vec<DeviceId>>,
     totp_step: Option<u64>,
     closing: Option<ClosingTerms>,
     closed: bool,
@@ -132,7 +132,7 @@ impl Roster {
             known_keys: HashSet::new(),
             positions: HashMap::from([(entry.hash(), Position { seq: 0, epoch: 1 })]),
             lapses: Lapses::default(),
-            abandoned: HashSet::new(),
+            abandoned: HashMap::new(),
             totp_step: None,
             closing: None,
             closed: false,

@@ -151,8 +151,8 @@ impl Core {
         let (Some(own), Some(other)) = (own, branch.entries.first().map(Verified::hash)) else { return false };
         branch.entries.iter().any(|entry| {
             matches!(&entry.body, Body::Settle(settle) if settle.abandoned == own)
-                && self.roster.gives_way_to(entry, &other).is_ok()
-        })
+                && self.roster.gives_way_to(entry).is_ok()
+        }) && !self.roster.goes_on_beside(&branch.roster, &own, &other)
     }
 }
 

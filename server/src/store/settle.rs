@@ -9,7 +9,7 @@ use protocol::carried::Carried;
 use protocol::entry::{Body, Entry, Settle};
 use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::Record;
-use protocol::roster::Roster;
+use protocol::roster::{Refusal as LogRefusal, Roster};
 use protocol::wire::Purpose;
 use protocol::{DeviceId, Hash, RequestId, Signed, Verified};
 use rusqlite::params;
@@ -50,10 +50,9 @@ impl<'a> Settling<'a> {
         (index, fresh): (usize, &[Verified<Entry>]),
         now: Moment,
     ) -> Result<Roster, Failure> {
+        let refused = |refusal| Failure::from(Refusal::Log { index: index + fresh.len() - 1, refusal });
         // A removed device settles nothing, nor do fewer approvers than this log asks for.
-        before
-            .gives_way_to(self.entry, &self.first)
-            .map_err(|refusal| Failure::from(Refusal::Log { index: index + fresh.len() - 1, refusal }))?;
+        before.gives_way_to(self.entry).map_err(refused)?;
         let base = self.base(tx, chain)?;
         tx.sql
             .prepare_cached("DELETE FROM entries WHERE chain = ?1 AND seq > ?2")?
@@ -66,6 +65,9 @@ impl<'a> Settling<'a> {
             after = after.apply(entry).map_err(|refusal| Refusal::Log { index, refusal })?;
             // Decided elsewhere already, as what is healed was.
             consequences::carry(tx, chain, (entry, &after), Purpose::Heal, now)?;
+        }
+        if before.goes_on_beside(&after, &self.settle.abandoned, &self.first) {
+            return Err(refused(LogRefusal::NotAbandoned));
         }
         drop_records(tx, chain, &after)?;
         // The new branch may bring no join key of its own: then the one before the fork is current again.

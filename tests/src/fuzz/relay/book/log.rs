@@ -76,16 +76,19 @@ impl Book {
     ) -> Taken<()> {
         let chain = &mut self.chains[at];
         let (first, last) = (entries.first().expect("a settle"), entries.last().expect("a settle"));
-        chain.roster.gives_way_to(last, &first.hash())?;
+        chain.roster.gives_way_to(last)?;
         if chain.log[common + 1].hash() != settle.abandoned {
             return Err(chain.has_moved());
         }
+        let before = chain.roster.clone();
         chain.past.push(chain.log.clone());
         chain.log.truncate(common + 1);
         chain.roster = roster_of(&chain.log);
         // The delay of a closing that stands in the new log begins anew.
         chain.closing = None;
         self.follow(at, entries, Purpose::Heal, now)?;
+        let beside = before.goes_on_beside(&self.chains[at].roster, &settle.abandoned, &first.hash());
+        ask(!beside, "not-abandoned")?;
         self.follow_join_key(at);
         let Chain { roster, reset, .. } = &mut self.chains[at];
         reset.take_if(|standing| {
