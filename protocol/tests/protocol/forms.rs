@@ -1,6 +1,6 @@
 //! Every signed form once, from one world: what the vectors, the broken forms and the oracles begin with.
 
-use protocol::approval::{AdmitSubject, Approval, RoleSubject, Subject};
+use protocol::approval::{AdmitSubject, Approval, RoleSubject, SettleSubject, Subject};
 use protocol::change;
 use protocol::connect::{Connect, Cursor, Standing};
 use protocol::cut::{Cut, CutAt, Removal};
@@ -95,6 +95,7 @@ fn approvals(chain: &Chain, cut: Cut) -> Vec<Verified<Approval>> {
         Subject::Role(RoleSubject { device: phone.id(), role: Role::Reader, cut: Some(cut) }),
         Subject::Policy(Box::new(Policy { members_max: 9, ..Policy::default() })),
         Subject::Closing,
+        Subject::Settle(SettleSubject { abandoned: Hash([9; 32]) }),
     ];
     subjects.map(|subject| change::approve(chain.acting(&chain.laptop), subject).unwrap()).into()
 }

@@ -38,6 +38,14 @@ class RoleChange(Wire):
 
 
 @dataclass(frozen=True)
+class Abandoned(Wire):
+    """The branch of a fork that begins with this entry."""
+
+    READS = (an_id,)
+    first: bytes
+
+
+@dataclass(frozen=True)
 class Nothing(Wire):
     """An empty map."""
 
@@ -46,6 +54,7 @@ class Nothing(Wire):
 
 _SUBJECTS: dict[int, Read] = {
     2: Admission.from_raw, 4: removals, 7: RoleChange.from_raw, 8: Policy.from_raw, 9: Nothing.from_raw,
+    12: Abandoned.from_raw,
 }
 
 

@@ -133,12 +133,14 @@ class Close(Change):
 class Settle(Change):
     """A fork is over: the branch that is abandoned is named, and has no part in what comes."""
 
-    READS = (an_id, Rotation.from_raw)
+    READS = (an_id, Rotation.from_raw, approvals)
     abandoned: bytes
     rotation: Rotation
+    approvals: tuple[bytes, ...] = ()
 
     def proofs(self) -> Proofs:
         return self.rotation.proofs()
 
     def check(self, signer: bytes) -> None:
         self.rotation.check(signer)
+        check_approvals(self.approvals)

@@ -78,9 +78,11 @@ class Author:
         """Begins an epoch."""
         return self.entry(Rotate(self.rotation(brought)), brought)
 
-    def settle(self, abandoned: bytes, brought: Brought = NOTHING_NEW) -> Signed[Entry]:
+    def settle(
+        self, abandoned: bytes, approvals: Approvals = (), brought: Brought = NOTHING_NEW
+    ) -> Signed[Entry]:
         """Ends a fork: the first entry of the other branch is named."""
-        return self.entry(Settle(abandoned, self.rotation(brought)), brought)
+        return self.entry(Settle(abandoned, self.rotation(brought), in_order(approvals)), brought)
 
     def leave(self, cut: Cut) -> Signed[Entry]:
         """Is a member no more."""

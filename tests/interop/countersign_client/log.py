@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .approval import Admission, Nothing, RoleChange, Subject
+from .approval import Abandoned, Admission, Approval, Nothing, RoleChange, Subject
 from .changes import (
     OF_CLOSING, ChangePolicy, ChangeRole, Close, Closing, Leave, Remove, Rotate, Settle, Veto,
 )
-from .entries import Admit, Deny, Entry, Found
+from .entries import Admit, Deny, Entry, Found, Known
 from .forms import Device, JoinRequest, Signed, open_form
 from .policy import APPROVER, BY_RECOVERY, RECOVERY, TO_ADMIT, TO_CHANGE, TO_CLOSE, TO_REMOVE, check_policy
 from .problems import Problem
-from .quorum import check_approvers_left, check_enough_approvers, check_quorum
+from .quorum import check_approvers_left, check_enough_approvers, check_quorum, outlived
 from .roster import (
     LEFT, REPLACED, Decision, Epoch, Former, InForce, Member, Position, Roster, Span, StandingClosing, writes,
 )
-from .rotation import Cut, Rotation
+from .rotation import EARLIER, Cut, Rotation
 
 
 def apply(roster: Roster | None, entry: Signed[Entry]) -> Roster:
@@ -30,13 +30,14 @@ def apply(roster: Roster | None, entry: Signed[Entry]) -> Roster:
     after = _changed(roster, entry)
     if after.closing and after.role(after.closing.signer) != APPROVER:
         after = replace(after, closing=None)
-    seq = entry.body.seq
+    seq, (any_lives, removals_live) = entry.body.seq, outlived(body)
     return replace(
         after,
         head=entry.hash,
         seq=seq,
         positions={**roster.positions, entry.hash: Position(seq, after.epoch)},
-        last_change=roster.last_change if isinstance(body, Deny) else seq,
+        lapsed=roster.lapsed if any_lives else seq,
+        removals_lapsed=roster.removals_lapsed if removals_live else seq,
     )
 
 
@@ -78,10 +79,15 @@ def _follows(roster: Roster, entry: Signed[Entry]) -> None:
     role = roster.role(entry.signer)
     if role is None:
         raise Problem("not-a-member")
-    body = entry.body.body
-    will_do = role == RECOVERY if isinstance(body, Admit | Remove) else role != RECOVERY and isinstance(body, Leave)
-    if role != APPROVER and not will_do:
+    if role != APPROVER and not _will_do(role, entry.body.body):
         raise Problem("not-an-approver")
+
+
+def _will_do(role: int, body: Known) -> bool:
+    """What somebody may sign who is no approver."""
+    if role != RECOVERY:
+        return isinstance(body, Leave)
+    return isinstance(body, Admit | Remove) or (isinstance(body, Rotate) and body.rotation.recovery is not None)
 
 
 # Joining
@@ -89,7 +95,7 @@ def _follows(roster: Roster, entry: Signed[Entry]) -> None:
 
 def _found(entry: Signed[Entry], found: Found) -> Roster:
     check_policy(found.policy)
-    if max(found.policy.quorums) > 1:
+    if found.policy.highest_quorum > 1:
         raise Problem("too-few-approvers", "there is one")
     by = found.founder.signing
     members = {by: Member(APPROVER, 0, 1, found.founder.sealing, by, None, found.description)}
@@ -129,7 +135,7 @@ def _admit(roster: Roster, entry: Signed[Entry], admit: Admit) -> Roster:
     if admit.role == RECOVERY:
         raise Problem("role-not-allowed")
     subject = Subject(2, Admission(request.hash, admit.role))
-    check_quorum(roster, entry, TO_ADMIT, admit.approvals, subject, {device.signing})
+    check_quorum(roster, entry, roster.policy.quorums[TO_ADMIT], admit.approvals, subject, {device.signing})
     if roster.counted >= roster.policy.most_members:
         raise Problem("chain-full")
     seq = entry.body.seq
@@ -176,12 +182,13 @@ def _remove(roster: Roster, entry: Signed[Entry], remove: Remove) -> Roster:
         left = _without(left, device, entry, remove.reason, cut)
     check_approvers_left(left, roster.role(entry.signer) == RECOVERY)
     after = _rotated(left, entry, remove.rotation)
-    check_quorum(roster, entry, TO_REMOVE, remove.approvals, Subject(4, remove.removals), cuts.keys())
+    check_quorum(roster, entry, roster.policy.quorums[TO_REMOVE], remove.approvals, Subject(4, remove.removals), cuts.keys())
     return after
 
 
 def _leave(roster: Roster, entry: Signed[Entry], leave: Leave) -> Roster:
-    after = _without(roster, entry.signer, entry, LEFT, leave.cut)
+    # It says of itself what counts: were that the end of others' records, a writer could undo them by leaving.
+    after = _without(roster, entry.signer, entry, LEFT, replace(leave.cut, which=EARLIER))
     if roster.role(entry.signer) == APPROVER:
         check_approvers_left(after, by_recovery=False)
     return after
@@ -219,6 +226,8 @@ def _rotated(roster: Roster, entry: Signed[Entry], rotation: Rotation) -> Roster
 def _with_recovery(roster: Roster, entry: Signed[Entry], device: Device, epoch: int) -> Roster:
     """Another recovery device in the place of the one before, if there was one."""
     _check_fresh(roster, device)
+    if roster.role(entry.signer) != RECOVERY and roster.policy.highest_quorum > 1:
+        raise Problem("quorum", "a recovery device fills quorums alone, and so would whoever brings one")
     seq = entry.body.seq
     for known, member in roster.members.items():
         if member.role == RECOVERY:
@@ -252,7 +261,7 @@ def _change_role(roster: Roster, entry: Signed[Entry], change: ChangeRole) -> Ro
     if member.role == APPROVER:
         check_approvers_left(after, by_recovery=False)
     subject = Subject(7, RoleChange(change.device, change.role, change.cut))
-    check_quorum(roster, entry, TO_CHANGE, change.approvals, subject, {change.device})
+    check_quorum(roster, entry, roster.policy.quorums[TO_CHANGE], change.approvals, subject, {change.device})
     return after
 
 
@@ -266,14 +275,19 @@ def _change_policy(roster: Roster, entry: Signed[Entry], change: ChangePolicy) -
         roster, in_force=InForce(change.policy, roster.epoch, roster.chain), policy_since=entry.body.seq
     )
     check_enough_approvers(after)
-    check_quorum(roster, entry, TO_CHANGE, change.approvals, Subject(8, change.policy))
+    check_quorum(roster, entry, roster.policy.quorums[TO_CHANGE], change.approvals, Subject(8, change.policy))
     return after
 
 
 def _settle(roster: Roster, entry: Signed[Entry], settle: Settle) -> Roster:
     if settle.abandoned in roster.positions:
         raise Problem("not-abandoned", "an entry of this log")
-    return _rotated(roster, entry, settle.rotation)
+    after = _rotated(roster, entry, settle.rotation)
+    # It can undo whatever any quorum decided.
+    subject = Subject(12, Abandoned(settle.abandoned))
+    check_quorum(roster, entry, roster.policy.highest_quorum, settle.approvals, subject)
+    agreed = (open_form(Approval, form).signer for form in settle.approvals)
+    return replace(after, abandoned=(*roster.abandoned, (settle.abandoned, (entry.signer, *agreed))))
 
 
 # Closing
@@ -282,7 +296,7 @@ def _settle(roster: Roster, entry: Signed[Entry], settle: Settle) -> Roster:
 def _closing(roster: Roster, entry: Signed[Entry], closing: Closing) -> Roster:
     if roster.closing:
         raise Problem("closing-open")
-    check_quorum(roster, entry, TO_CLOSE, closing.approvals, Subject(9, Nothing()))
+    check_quorum(roster, entry, roster.policy.quorums[TO_CLOSE], closing.approvals, Subject(9, Nothing()))
     return replace(roster, closing=StandingClosing(entry.hash, entry.body.seq, entry.signer, roster.policy.closing_delay))
 
 

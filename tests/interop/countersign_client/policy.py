@@ -41,6 +41,11 @@ class Policy:
     reset_delay: int
     totp: tuple[int, bytes] | None = None
 
+    @property
+    def highest_quorum(self) -> int:
+        """The highest of the four."""
+        return max(self.quorums)
+
     def to_raw(self) -> Raw:
         return present(
             {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 
 from .approval import Approval, Subject
-from .entries import Entry
+from .changes import OF_RESET, Rotate, Veto
+from .entries import Deny, Entry, Known
 from .forms import Signed, open_form
 from .policy import APPROVER, RECOVERY
 from .problems import Problem
@@ -16,10 +17,10 @@ def check_quorum(
     roster: Roster, entry: Signed[Entry], quorum: int, forms: tuple[bytes, ...], subject: Subject,
     about: Set[bytes] = frozenset(),
 ) -> None:
-    """The approvals are those that a quorum asks for: else `quorum`, or `approval-void`."""
+    """The approvals are so many, the signer being one, and each counts: else `quorum`, or `approval-void`."""
     approvals = [open_form(Approval, form) for form in forms]
     signers = [approval.signer for approval in approvals]
-    wanted = 0 if roster.role(entry.signer) == RECOVERY else roster.policy.quorums[quorum] - 1
+    wanted = 0 if roster.role(entry.signer) == RECOVERY else quorum - 1
     if len(signers) != wanted:
         raise Problem("quorum", f"{len(signers)} approvals, {wanted} needed")
     if signers != sorted(set(signers)):
@@ -37,11 +38,17 @@ def _counts(
         approval.body.chain == roster.chain
         and approval.body.subject == subject
         and head is not None
-        and head.seq >= roster.last_change
+        and head.seq >= (roster.removals_lapsed if subject.kind == 4 else roster.lapsed)
         and roster.role(approval.signer) == APPROVER
         and approval.signer != entry.signer
         and approval.signer not in about
     )
+
+
+def outlived(body: Known) -> tuple[bool, bool]:
+    """Whether approvals outlive an entry, and whether those of a removal do."""
+    any_time = isinstance(body, Deny) or (isinstance(body, Veto) and body.of == OF_RESET)
+    return any_time, any_time or (isinstance(body, Rotate) and body.rotation.recovery is None)
 
 
 def check_approvers_left(after: Roster, by_recovery: bool) -> None:
@@ -54,5 +61,5 @@ def check_approvers_left(after: Roster, by_recovery: bool) -> None:
 
 def check_enough_approvers(after: Roster) -> None:
     """As many approvers as each quorum asks for."""
-    if after.approvers < max(after.policy.quorums):
+    if after.approvers < after.policy.highest_quorum:
         raise Problem("too-few-approvers")

@@ -115,12 +115,14 @@ class Roster:
     decisions: tuple[Decision, ...]
     known_keys: frozenset[bytes]
     positions: Mapping[bytes, Position]
-    last_change: int = 0  # seq of the last entry that was no deny
+    lapsed: int = 0  # seq of the last entry that approvals do not outlive
+    removals_lapsed: int = 0  # and of the last one that those of a removal do not
     totp_step: int = -1  # the highest that was used
     closing: StandingClosing | None = None
     closed: bool = False
     policy_since: int = 0  # seq of the entry that brought the policy in force
     vetoed_resets: frozenset[bytes] = frozenset()
+    abandoned: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()  # first entries of branches that a settle abandoned, and whose voices it has
 
     @property
     def epoch(self) -> int:

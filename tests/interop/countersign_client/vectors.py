@@ -73,7 +73,7 @@ KINDS = {
         1: "found", 2: "admit", 3: "deny", 4: "remove", 5: "rotate", 6: "leave", 7: "change-role", 8: "change-policy",
         9: "closing", 10: "veto", 11: "close", 12: "settle",
     },
-    "subject": {2: "admit-subject", 4: "removals", 7: "role-subject", 8: "policy", 9: "closing-subject"},
+    "subject": {2: "admit-subject", 4: "removals", 7: "role-subject", 8: "policy", 9: "closing-subject", 12: "settle-subject"},
 }
 
 

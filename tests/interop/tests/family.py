@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from countersign_client import seal
-from countersign_client.approval import Admission, Approval, Nothing, RoleChange, Subject
+from countersign_client.approval import Abandoned, Admission, Approval, Nothing, RoleChange, Subject
 from countersign_client.changes import LOST
 from countersign_client.code import EpochKey, SyncCode
 from countersign_client.entries import Admit, Entry
@@ -177,6 +177,7 @@ class Family:
             "approval-admit": Subject(2, Admission(bytes(32), READER)), "approval-remove": Subject(4, removals),
             "approval-change-role": Subject(7, RoleChange(writer, READER, cut)),
             "approval-change-policy": Subject(8, self.policy), "approval-closing": Subject(9, Nothing()),
+            "approval-settle": Subject(12, Abandoned(bytes(32))),
         }
         approvals = {name: author.approve(subject) for name, subject in subjects.items()}
         return approvals | {
@@ -189,7 +190,7 @@ class Family:
             "closing": author.closing([approvals["approval-closing"]]),
             "veto": author.veto(0, bytes(32)),
             "close": author.close(bytes(32)),
-            "settle": author.settle(bytes(32), Brought(None, self.fresh_recovery())),
+            "settle": author.settle(bytes(32), [approvals["approval-settle"]], Brought(None, self.fresh_recovery())),
         }
 
     def rotate(self, by: Person, brought: Brought = NOTHING_NEW) -> Roster:

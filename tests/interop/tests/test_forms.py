@@ -29,6 +29,7 @@ OTHER = SigningKey.random()
 CHANGES = [
     "remove", "rotate", "rotate-bringing", "leave", "change-role", "change-policy", "closing", "veto", "close", "settle",
     "approval-admit", "approval-remove", "approval-change-role", "approval-change-policy", "approval-closing",
+    "approval-settle",
 ]
 NAMES = [
     "found", "admit", "deny", "join-request", "withdrawal", "nonce", "reveal", "record", "delete", "refill", "member",

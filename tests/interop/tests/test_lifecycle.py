@@ -11,7 +11,7 @@ import pytest
 from family import WAYS, Family, Person
 from vectors_of import refusal
 
-from countersign_client.approval import Nothing, RoleChange, Subject
+from countersign_client.approval import Abandoned, Nothing, RoleChange, Subject
 from countersign_client.changes import OF_CLOSING, OF_RESET, Rotate
 from countersign_client.entries import KINDS, Entry
 from countersign_client.forms import open_form
@@ -99,7 +99,11 @@ def test_a_joiner_follows_what_changed_after_its_admission(family) -> None:
 
 def approvers_but(family: Family, quorum: int, by: Person, *about: Person) -> list[Person] | None:
     """As many others as a quorum asks for, if there are so many."""
-    wanted = family.roster.policy.quorums[quorum] - 1
+    return others_but(family, family.roster.policy.quorums[quorum] - 1, by, *about)
+
+
+def others_but(family: Family, wanted: int, by: Person, *about: Person) -> list[Person] | None:
+    """So many other approvers, if there are."""
     others = [person for person in family.members(APPROVER) if person is not by and person not in about]
     return family.random.sample(others, wanted) if len(others) >= wanted else None
 
@@ -127,6 +131,11 @@ def play_deny(family: Family, by: Person) -> bool:
     return True
 
 
+def may_bring(family: Family) -> bool:
+    """Whether an approver brings a recovery device."""
+    return family.roster.policy.highest_quorum == 1
+
+
 def play_remove(family: Family, by: Person) -> bool:
     others = [person for person in family.members(APPROVER, WRITER, READER) if person is not by]
     gone = family.random.sample(others, min(len(others), family.random.randint(1, 2)))
@@ -134,13 +143,15 @@ def play_remove(family: Family, by: Person) -> bool:
     left = len([person for person in family.members(APPROVER) if person not in gone])
     if not gone or agree is None or left < max(family.roster.policy.quorums):
         return False
-    family.remove(by, *gone, agree=agree, recovery=family.random.random() < 0.3)
+    family.remove(by, *gone, agree=agree, recovery=may_bring(family) and family.random.random() < 0.3)
     return True
 
 
 def play_rotate(family: Family, by: Person) -> bool:
     code = family.fresh_code() if family.random.random() < 0.5 else None
     recovery = family.fresh_recovery() if family.random.random() < 0.5 else None
+    if recovery and (not may_bring(family) or family.random.random() < 0.3):
+        (by,) = family.members(RECOVERY)
     family.rotate(by, Brought(code, recovery))
     return True
 
@@ -197,7 +208,11 @@ def play_veto(family: Family, by: Person) -> bool:
 
 
 def play_settle(family: Family, by: Person) -> bool:
-    family.add(family.author(by).settle(family.random.randbytes(32)))
+    agree, abandoned = others_but(family, family.roster.policy.highest_quorum - 1, by), family.random.randbytes(32)
+    if agree is None:
+        return False
+    approvals = family.agree(agree, Subject(12, Abandoned(abandoned)))
+    family.add(family.author(by).settle(abandoned, approvals))
     return True
 
 

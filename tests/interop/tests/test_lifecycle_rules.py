@@ -11,14 +11,15 @@ from family import WAYS, Family, Person
 from vectors_of import FOLDER, refusal
 
 from countersign_client import cbor
-from countersign_client.approval import Admission, Nothing, RoleChange, Subject
+from countersign_client.approval import Abandoned, Admission, Nothing, RoleChange, Subject
 from countersign_client.changes import (
     LOST, OF_CLOSING, OF_RESET, ChangePolicy, ChangeRole, Close, Closing, Leave, Remove, Rotate, Settle, Veto,
 )
 from countersign_client.cose import JOIN_PROOF, RECOVERY_PROOF, Envelope
 from countersign_client.entries import Deny, Entry, Known
 from countersign_client.forms import Signed, open_form, sign_form
-from countersign_client.lifecycle import NOTHING_NEW, Brought
+from countersign_client.keyring import Keyring
+from countersign_client.lifecycle import NOTHING_NEW, Author, Brought
 from countersign_client.log import apply
 from countersign_client.policy import APPROVER, NONE, READER, RECOVERY, TOTP, TOTP_BEFORE_PROMPT, TYPED, WRITER
 from countersign_client.roster import Roster
@@ -171,6 +172,89 @@ def test_refusals_of_rotations(family) -> None:
     extra = sorted((*recipients, replace(recipients[0], device=bytes(32))), key=lambda recipient: recipient.device)
     both("wrong-recipients", rotation(recipients=tuple(extra)))
     refused(family, "not-abandoned", signed(family, laptop, Settle(family.entries[1].hash, rotation(epoch=9))))
+
+
+def test_where_several_decide_only_the_recovery_device_brings_another(family) -> None:
+    laptop, words, fresh = family.laptop, family.words, Brought(None, family.fresh_recovery())
+    refused(family, "not-an-approver", family.author(words).rotate())
+    refused(family, "not-an-approver", family.author(words).rotate(Brought(family.fresh_code())))
+    refused(family, "not-an-approver", family.author(words).settle(bytes(32), brought=fresh))
+    assert refusal(lambda: apply(family.roster, family.author(laptop).rotate(fresh))) is None
+    for quorums in ((2, 1, 1, 1), (1, 2, 1, 1), (1, 1, 2, 1), (1, 1, 1, 2)):
+        refused(family, "quorum", family.author(laptop).rotate(fresh), with_quorums(family, *quorums))
+    refused(family, "quorum", family.author(laptop).settle(bytes(32), brought=fresh), with_quorums(family, 2, 1, 1, 1))
+    removals, code = removal_of(family.reader), family.fresh_code()
+    agreed = family.agree([family.phone], Subject(4, removals))
+    brings = family.author(laptop).remove(removals, LOST, code, agreed, fresh.recovery)
+    refused(family, "quorum", brings, with_quorums(family, 1, 2, 1, 1))
+    family.add(family.author(laptop).change_policy(replace(family.policy, quorums=(2, 3, 2, 2))))
+    known = Brought(None, replace(fresh.recovery, sealing=words.sealing.public))
+    refused(family, "key-known", family.author(laptop).rotate(known))
+    rotation = replace(family.author(laptop).rotation(fresh), recipients=family.author(laptop).rotation(NOTHING_NEW).recipients)
+    refused(family, "quorum", signed(family, laptop, Rotate(rotation), fresh))
+    refused(family, "wrong-recipients", signed(family, words, Rotate(rotation), fresh))
+    another = Brought(None, family.fresh_recovery())
+    again = family.author(words).rotate(another).body
+    family.rotate(words, fresh)
+    late = replace(again, seq=family.roster.seq + 1, prev=family.roster.head)
+    refused(family, "not-a-member", sign_form(late, words.signing, *another.proof_keys()))
+
+
+def test_refusals_of_settle(family) -> None:
+    laptop, phone, tablet, branch = family.laptop, family.phone, family.tablet, bytes(32)
+    early = family.agree([phone, tablet], Subject(12, Abandoned(branch)))
+    refused(family, "quorum", family.author(laptop).settle(branch, early[:1]))
+    assert refusal(lambda: apply(family.roster, family.author(laptop).settle(branch))) is None
+    family.add(family.author(laptop).change_policy(replace(family.policy, quorums=(1, 1, 3, 1))))
+    agreed = family.agree([phone, tablet], Subject(12, Abandoned(branch)))
+    other = family.agree([tablet], Subject(12, Abandoned(bytes([9] * 32))))
+    refused(family, "not-abandoned", family.author(laptop).settle(family.entries[2].hash, agreed))
+    refused(family, "quorum", family.author(laptop).settle(branch))
+    refused(family, "quorum", family.author(laptop).settle(branch, agreed[:1]))
+    for void in (early, [agreed[0], other[0]], [agreed[0], *family.agree([laptop], Subject(12, Abandoned(branch)))]):
+        refused(family, "approval-void", family.author(laptop).settle(branch, void))
+    short = replace(family.author(laptop).rotation(NOTHING_NEW), epoch=9)
+    refused(family, "stale-epoch", signed(family, laptop, Settle(branch, short)))
+    roster = family.add(family.author(laptop).settle(branch, agreed))
+    assert roster.abandoned == {branch}
+    refused(family, "approval-void", family.author(laptop).settle(branch, agreed))
+
+
+def test_what_an_approval_outlives(family) -> None:
+    """What anybody who decides may sign at any time, and a removal besides what its device could sign to put it off."""
+    laptop, phone, tablet = family.laptop, family.phone, family.tablet
+    family.add(family.author(laptop).change_policy(replace(family.policy, quorums=(1, 2, 1, 2))))
+    removals, branch = removal_of(family.reader), bytes(32)
+    subjects = Subject(4, removals), Subject(9, Nothing()), Subject(12, Abandoned(branch))
+    of_removal, of_closing, of_settle = (family.agree([phone], subject) for subject in subjects)
+
+    def counts(entry: Signed[Entry] | None) -> list[bool]:
+        """Whether those of a removal, of the end and of a settle still count after an entry."""
+        after = apply(family.roster, entry) if entry else family.roster
+        ring = Keyring.of(after, laptop.id, laptop.sealing, laptop.own)
+        author = Author(after, ring, laptop.signing, 0)
+        code = family.fresh_code()
+        made = author.remove(removals, LOST, code, of_removal), author.closing(of_closing), author.settle(branch, of_settle)
+        told = [refusal(lambda: apply(after, form)) for form in made]  # noqa: B023
+        assert set(told) <= {None, "approval-void"}
+        return [code is None for code in told]
+
+    author = family.author(tablet)
+    everything, removal_alone, nothing = [True, True, True], [True, False, False], [False, False, False]
+    for entry, wanted in (
+        (None, everything),
+        (family.denies(tablet, family.asks(family.person("stranger"))), everything),
+        (author.veto(OF_RESET, bytes(32)), everything),
+        (author.rotate(), removal_alone),
+        (author.rotate(Brought(family.fresh_code())), removal_alone),
+        (family.author(family.words).rotate(Brought(None, family.fresh_recovery())), nothing),
+        (family.admits(tablet, family.asks(family.person("late")), READER), nothing),
+        (family.author(family.writer).leave(NOTHING), nothing),
+        (author.change_role(family.writer.id, READER, NOTHING), nothing),
+        (author.change_policy(replace(family.policy, quorums=(1, 2, 1, 2), most_members=9)), nothing),
+        (author.settle(bytes([9] * 32), family.agree([laptop], Subject(12, Abandoned(bytes([9] * 32))))), nothing),
+    ):
+        assert counts(entry) == wanted, entry
 
 
 def test_bad_fields_of_rotations(family) -> None:

@@ -9,11 +9,13 @@ from test_live_lifecycle import SEEDS, LiveFamily
 
 from countersign_client import cbor
 from countersign_client.approval import Admission, Approval, Nothing, RoleChange, Subject
+from countersign_client.changes import OF_RESET
 from countersign_client.forms import JoinRequest, Signed, open_form, sign_form
 from countersign_client.joiner import ask, describe
+from countersign_client.lifecycle import Brought
 from countersign_client.messages import BODY_LIMIT, ApprovalsKept, Ask
 from countersign_client.policy import READER, WRITER
-from countersign_client.rotation import NOTHING
+from countersign_client.rotation import NOTHING, Removal
 
 THE_END = Subject(9, Nothing())
 
@@ -73,7 +75,7 @@ def test_an_approval_of_a_request_goes_with_it(family: Family) -> None:
     assert posted(family, agreed(family, family.phone, admission(request.hash))) == "request-closed"
 
 
-def test_of_one_approver_eight_are_kept_and_an_entry_drops_them_all(family: Family) -> None:
+def test_of_one_approver_eight_are_kept_and_an_entry_that_they_do_not_outlive_drops_them_all(family: Family) -> None:
     roles = [Subject(7, RoleChange(bytes([number] * 32), WRITER, None)) for number in range(9)]
     approvals = [agreed(family, family.phone, subject) for subject in roles]
     other = agreed(family, family.tablet)
@@ -82,5 +84,17 @@ def test_of_one_approver_eight_are_kept_and_an_entry_drops_them_all(family: Fami
         assert posted(family, approval) == "ok"
     assert kept(family) == [other.raw, *(approval.raw for approval in approvals[1:])]
     assert kept(family, family.words) == kept(family)
-    family.add(family.author(family.laptop).veto(1, bytes(32)))
+    before = kept(family)
+    family.add(family.author(family.laptop).veto(OF_RESET, bytes(32)))
+    assert kept(family) == before and posted(family, other) == "ok"
+    family.add(family.author(family.writer).leave(NOTHING))
     assert kept(family) == [] and posted(family, other) == "approval-void"
+
+
+def test_that_of_a_removal_outlives_a_rotation_by_whoever_is_to_go(family: Family) -> None:
+    removal = agreed(family, family.phone, Subject(4, (Removal(family.tablet.id, NOTHING),)))
+    assert posted(family, removal) == posted(family, agreed(family, family.phone)) == "ok"
+    family.rotate(family.tablet)
+    assert kept(family) == [removal.raw] and posted(family, removal) == "ok"
+    family.rotate(family.words, Brought(None, family.fresh_recovery()))
+    assert kept(family) == [] and posted(family, removal) == "approval-void"

@@ -87,6 +87,14 @@ def test_a_refill_past_a_cut(family: Family, line: Line, which: int, answer: str
     assert posted(family, late, refill_of(family, late, family.laptop)) == answer
 
 
+def test_whoever_leaves_ends_no_record_of_others(family: Family, line: Line) -> None:
+    """A cut of its own that says *last* is compared, and counts as earlier all the same."""
+    late = line.write("d", feed=line.feed)
+    family.add(family.author(family.writer).leave(line.cut(3, LAST)))
+    assert posted(family, late, refill_of(family, late)) == "past-cut"
+    assert posted(family, late, refill_of(family, late, family.laptop)) == "ok"
+
+
 def test_who_was_made_a_reader_gives_back_nothing_past_its_cut(family: Family, line: Line) -> None:
     late = line.write("d", feed=line.feed)
     family.add(family.author(family.laptop).change_role(family.writer.id, READER, line.cut(3, EARLIER)))

@@ -13,7 +13,8 @@ from test_lifecycle_rules import (  # noqa: F401 - run here again, with a relay 
     test_a_closing_stands_until_something_ends_it,
     test_a_closing_that_ended_with_a_role_stays_ended_when_the_role_is_given_back, test_approvals_that_do_not_count,
     test_every_kind_asks_first_for_its_place_and_its_signer, test_refusals_of_admit, test_refusals_of_change_policy,
-    test_refusals_of_leave_and_change_role, test_refusals_of_remove, test_refusals_of_rotations,
+    test_refusals_of_leave_and_change_role, test_refusals_of_remove, test_refusals_of_rotations, test_refusals_of_settle,
+    test_where_several_decide_only_the_recovery_device_brings_another,
 )
 from test_live_attacks import Wire, code, pytestmark, url, wire  # noqa: F401 - fixtures
 

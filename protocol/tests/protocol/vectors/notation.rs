@@ -7,7 +7,7 @@ use super::json::Json;
 
 /// The fields of each map, in the order of their numbers, by the CDDL rule of `docs/protocol.md` or, where the page gives a map no
 /// rule of its own, by the name of the field that holds it. `name=rule` says what a field holds.
-pub(crate) const FIELDS: [(&str, &str); 58] = [
+pub(crate) const FIELDS: [(&str, &str); 59] = [
     ("device", "signing sealing"),
     ("description", "name platform version totp"),
     ("join-request", "version join_key device=device description_hash commitment at"),
@@ -31,10 +31,11 @@ pub(crate) const FIELDS: [(&str, &str); 58] = [
     ("closing", "approvals"),
     ("veto", "of hash"),
     ("close", "closing"),
-    ("settle", "abandoned rotation=rotation"),
+    ("settle", "abandoned rotation=rotation approvals"),
     ("approval", "version chain head subject=subject"),
     ("admit-subject", "request role"),
     ("role-subject", "device role cut=cut"),
+    ("settle-subject", "abandoned"),
     ("refill", "version chain records"),
     ("reset", "version chain head wait"),
     ("policy", "ways quorums=quorums request_lifetime members_max closing_delay reset_delay totp=totp"),
@@ -88,7 +89,10 @@ pub(crate) const KINDS: [(&str, &[&str]); 4] = [
             "settle",
         ],
     ),
-    ("subject", &["", "", "admit-subject", "", "removal", "", "", "role-subject", "policy", ""]),
+    (
+        "subject",
+        &["", "", "admit-subject", "", "removal", "", "", "role-subject", "policy", "", "", "", "settle-subject"],
+    ),
     (
         "to-device",
         &[

@@ -65,7 +65,7 @@ fn resets(cases: &mut Cases, reset: &Specimen) {
 /// Kinds of subjects, and what each holds.
 fn subjects(cases: &mut Cases, named: Named<'_, '_>) {
     let closing = named("approval-closing");
-    for kind in [0, 1, 3, 5, 6, 10, 11, 12, 13] {
+    for kind in [0, 1, 3, 5, 6, 10, 11, 13] {
         let made = closing.with(&[0x03, 0x82, 0x09, 0xa0], &[0x03, 0x82, kind, 0xa0]);
         let says = format!("nobody agrees to entries of kind {kind}");
         cases.bad(closing, &format!("kind-{kind}"), &says, "malformed", made);
@@ -91,6 +91,14 @@ fn subjects(cases: &mut Cases, named: Named<'_, '_>) {
     let Subject::Role(subject) = &mut form.subject else { panic!("a role") };
     subject.cut = Some(Cut { counter: 1, last: None, at: CutAt::Last });
     cases.bad(role, "cut-without-hash", "a counter and no hash", "bad-field", role.over(cbor::encode(&form)));
+    let settle = named("approval-settle");
+    let ninth = [&[0x82, 0x0c, 0xa1, 0x00, 0x58, 0x20], [9; 32].as_slice()].concat();
+    let says = "no entry is named: nobody would know which branch is abandoned";
+    cases.bad(settle, "nothing-abandoned", says, "malformed", settle.with(&ninth, &[0x82, 0x0c, 0xa0]));
+    let settle = named("settle");
+    let mut bare = settle.with(&[0x05, 0x82, 0x0c, 0xa3], &[0x05, 0x82, 0x0c, 0xa2]);
+    assert_eq!(bare.payload.split_off(bare.payload.len() - 2), [0x02, 0x80]);
+    cases.bad(settle, "without-approvals", "the list is there, if nobody else is asked", "malformed", bare);
     let policy = named("approval-change-policy");
     let made = policy.with(&[0x03, 0x09, 0x04], &[0x03, 0x19, 0x01, 0x00, 0x04]);
     cases.bad(policy, "members-256", "most members of more than eight bits", "malformed", made);

@@ -165,18 +165,19 @@ fn specimens(all: &Forms, ring: &Ring) -> Vec<(Specimen, &'static str)> {
 
 /// What an approver can agree to besides a removal.
 fn approvals(all: &Forms, ring: &Ring) -> Vec<(Specimen, &'static str)> {
-    let [admit, _, role, policy, closing] = &all.later.approvals[..] else { panic!("one of each kind") };
+    let [admit, _, role, policy, closing, settle] = &all.later.approvals[..] else { panic!("one of each kind") };
     let specimen = |name, form| Specimen::new(ring, name, "approval", form, false);
     vec![
         (specimen("approval-admit", admit), "the laptop agrees to the tablet"),
         (specimen("approval-change-role", role), "to another role"),
         (specimen("approval-change-policy", policy), "to another policy"),
         (specimen("approval-closing", closing), "to the end of the chain"),
+        (specimen("approval-settle", settle), "to the end of a fork"),
     ]
 }
 
 /// Forms of which another one of the same shape is broken in every way.
-const OF_A_SHAPE_SEEN: [&str; 16] = [
+const OF_A_SHAPE_SEEN: [&str; 17] = [
     "found",
     "admit",
     "leave",
@@ -193,6 +194,7 @@ const OF_A_SHAPE_SEEN: [&str; 16] = [
     "approval-change-role",
     "approval-change-policy",
     "approval-closing",
+    "approval-settle",
 ];
 
 fn cases(ring: &Ring) -> Vec<Case> {
@@ -281,6 +283,7 @@ fn forms_are_the_same_as_ever() {
         "approval",
         "admit-subject",
         "role-subject",
+        "settle-subject",
         "refill",
         "reset",
     ];
