@@ -12,6 +12,7 @@ use super::{Book, Chain};
 #[derive(Debug, Clone)]
 pub(in crate::fuzz::relay) struct Kept {
     pub(in crate::fuzz::relay) record: Verified<Record>,
+    pub(in crate::fuzz::relay) number: u64,
     /// Absent once the version is replaced.
     pub(in crate::fuzz::relay) ciphertext: Option<Blob>,
 }
@@ -35,7 +36,7 @@ impl Chain {
     }
 
     /// Takes one record: its number.
-    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given) -> Option<u64> {
+    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given, before: usize) -> Option<u64> {
         let line = self.line(&record.signer());
         if record.counter <= line.counter {
             let known = self.feed.iter().position(|kept| kept.record.hash() == record.hash())?;
@@ -43,18 +44,21 @@ impl Chain {
             if fills && self.feed[known].ciphertext.is_none() && record.carries(ciphertext.as_deref()) {
                 self.feed[known].ciphertext = ciphertext;
             }
-            return Some(known as u64 + 1);
+            return Some(self.feed[known].number);
         }
         let base = self.base(&record);
         match given {
             Given::ByWriter => record::gate(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
             Given::ByMember => record::gate_refill(&self.roster, line, base, &record, ciphertext.as_deref()).ok()?,
         };
+        let is_first = self.feed.len() == before && before > 0 && matches!(given, Given::ByMember);
+        let leap = if is_first { refill::leap(&record.hash()) } else { 0 };
+        let number = self.feed.last().map_or(0, |kept| kept.number) + leap + 1;
         if let Some(replaced) = self.current(&record) {
             self.feed[replaced].ciphertext = None;
         }
-        self.feed.push(Kept { record, ciphertext });
-        Some(self.feed.len() as u64)
+        self.feed.push(Kept { record, number, ciphertext });
+        Some(number)
     }
 }
 
@@ -91,7 +95,7 @@ impl Book {
         };
         let before = chain.feed.clone();
         let numbers: Option<Vec<u64>> =
-            batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given)).collect();
+            batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given, before.len())).collect();
         if numbers.is_none() {
             chain.feed = before;
         }
