@@ -43,6 +43,9 @@ pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 /// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what
 /// is here.
 pub(crate) const ASIDE_KEPT: u64 = 1024;
+/// Times that a relay's whole feed is read because it does not fit beside what this device has: others may write meanwhile. Then it is
+/// refused.
+pub(crate) const FEED_TRIES: usize = 5;
 /// Time for the program of `--on-event`, for one event. Then it is killed, with everything that it started.
 pub(crate) const HOOK_WAIT: Duration = Duration::from_secs(30);
 /// Events that wait for the program of `--on-event`. Then the oldest record makes way, or the oldest event, with a warning.

@@ -149,7 +149,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             if forked { Ok(()) } else { agent.rotate_if_owed().await }
         }
         ToDevice::Records(page) => {
-            agent.core(move |core| core.take_page(&page)).await??;
+            agent.take_pushed_records(page).await?;
             acknowledge(agent, socket).await
         }
         ToDevice::Requested(open) => agent.take_request(open).await,

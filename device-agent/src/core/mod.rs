@@ -25,6 +25,7 @@ mod ending;
 mod resets;
 mod recovery;
 mod forks;
+mod losses;
 mod settling;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use crate::{clock, limits};
 pub(crate) use decide::admit_subject;
 pub(crate) use entries::{Divergence, Judged};
 pub(crate) use forks::{Branch, Shown, is_forked};
+pub(crate) use losses::{Content, WholeFeed, does_not_fit};
 pub(crate) use membership::{Exactness, RemovalOrder};
 pub(crate) use outbox::{Sealing, conflict};
 pub(crate) use policy::{NO_CHECK, PolicyWish};

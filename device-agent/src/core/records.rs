@@ -1,19 +1,19 @@
 //! Records: verified as the relay's, opened for whoever asks here.
 
 use data_encoding::BASE64;
-use protocol::DeviceId;
 use protocol::cbor::Blob;
 use protocol::connect::Cursor;
 use protocol::record::{self, Kind, Line, Record, RecordRefusal, Trust, blind_collection, blind_id};
 use protocol::signed::Verified;
 use protocol::wire::{RecordPage, SealedRecord};
+use protocol::{DeviceId, Hash};
 use std::collections::HashMap;
 
 use super::view::{Event, ItemStanding, ItemView};
-use super::{Core, replay};
+use super::{Core, does_not_fit, replay};
 use crate::error::AgentError;
 use crate::limits;
-use crate::store::ItemRow;
+use crate::store::{ItemRow, Setting};
 
 /// What a caller wants to write.
 #[derive(Clone)]
@@ -83,14 +83,10 @@ impl Core {
             Err(refusal) => return refuse(refusal),
             Ok(_) => {}
         }
-        let line = match self.store.line(&record.signer())?.follow(record) {
-            Ok(line) => line,
-            Err(RecordRefusal::BrokenLine { .. }) if waiting > 0 => return Ok(Verdict::Aside),
-            Err(refusal) => return refuse(refusal),
+        let (line, current) = (self.store.line(&record.signer())?, self.store.current(&record.collection, &record.id)?);
+        let Some(line) = fit(record, line, current, waiting).map_err(AgentError::BadRecord)? else {
+            return Ok(Verdict::Aside);
         };
-        if self.store.current(&record.collection, &record.id)? != record.base {
-            return if waiting > 0 { Ok(Verdict::Aside) } else { refuse(RecordRefusal::Conflict) };
-        }
         self.store.keep_record(record, ciphertext, line)?;
         self.tell(record, ciphertext);
         Ok(Verdict::Accepted)
@@ -118,6 +114,10 @@ impl Core {
                 Ok(Verdict::Accepted | Verdict::Known) => self.store.forget_aside(&record.hash())?,
                 Err(AgentError::BadRecord(error)) => {
                     tracing::warn!(%error, record = record.hash().short(), "a record that was set aside is refused");
+                    // Its place in the feed is passed: what it does not fit beside may be what the relay lost.
+                    if does_not_fit(&error) {
+                        self.store.set(Setting::RefillOwed, &[])?;
+                    }
                     self.store.forget_aside(&record.hash())?;
                 }
                 // The store failed: nothing is known of this record yet.
@@ -253,6 +253,25 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+/// Whether a record goes on from where its writer's line and its item end: the line after it. While others wait before it, what does not
+/// fit may build on them: nothing.
+pub(super) fn fit(
+    record: &Verified<Record>,
+    line: Line,
+    current: Option<Hash>,
+    waiting: u64,
+) -> Result<Option<Line>, RecordRefusal> {
+    let line = match line.follow(record) {
+        Err(RecordRefusal::BrokenLine { .. }) if waiting > 0 => return Ok(None),
+        followed => followed?,
+    };
+    match record.base == current {
+        true => Ok(Some(line)),
+        false if waiting > 0 => Ok(None),
+        false => Err(RecordRefusal::Conflict),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) use totp::CodeVerdict;
 
 /// The form of the tables, a step for each version: a store of an earlier one goes on from where it is, one of a later one is refused,
 /// never guessed at. A step that was released is not changed any more.
-const STEPS: [&str; 4] = [FIRST, DRAFTS, APPROVALS, CODES];
+const STEPS: [&str; 5] = [FIRST, DRAFTS, APPROVALS, CODES, LOST];
 
 const FIRST: &str = "
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -70,6 +70,12 @@ CREATE TABLE approvals (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, a
 /// What became of the one-time codes of requests. Those that count have failed since the owner last unlocked.
 const CODES: &str = "
 CREATE TABLE totp_checks (request BLOB PRIMARY KEY, verdict TEXT NOT NULL, counts INTEGER NOT NULL, checked_at INTEGER NOT NULL) STRICT;
+";
+
+/// Records that the relay lost, and in whose place others stand there: evidence of what this device once had.
+const LOST: &str = "
+CREATE TABLE lost (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, header BLOB NOT NULL, ciphertext BLOB,
+  lost_at INTEGER NOT NULL) STRICT;
 ";
 
 /// An open store.
