@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::core::view::lost_records;
 use crate::core::{Core, is_forked};
 use crate::dial::Endpoint;
 use crate::door::Door;
@@ -14,7 +15,7 @@ use crate::error::AgentError;
 use crate::home::Home;
 use crate::keyfile::{Secrets, Standing};
 use crate::relay_client::RelayClient;
-use crate::store::{Setting, Store};
+use crate::store::{DraftRow, DraftState, Setting, Store};
 use crate::{clock, exit, limits};
 
 /// How a check ended.
@@ -72,6 +73,7 @@ pub(crate) async fn look_at_home(home: &Home, unjoined: Verdict) -> Vec<Finding>
     let daemon = Door::of_daemon(home).await.is_some();
     let mut findings = vec![permissions(home), keys(home, unjoined), socket(home, daemon)];
     findings.extend(log(home, unjoined));
+    findings.extend(records(home));
     findings
 }
 
@@ -172,6 +174,33 @@ fn log(home: &Home, unjoined: Verdict) -> Option<Finding> {
         }
         Err(error) => Finding::failed("log", &error),
     })
+}
+
+/// Records that wait for a person; nothing is said where none do.
+fn records(home: &Home) -> Option<Finding> {
+    if !home.store_file().exists() {
+        return None;
+    }
+    let count = || {
+        let store = Store::open(&home.store_file())?;
+        let refused = |row: &DraftRow| matches!(row.state, DraftState::Refused { .. });
+        Ok((store.drafts()?.iter().filter(|row| refused(row)).count(), store.lost_count()?))
+    };
+    match count() {
+        Ok((0, 0)) => None,
+        Ok((0, lost)) => Some(Finding::warn("records", lost_records(lost), "countersign record lost")),
+        Ok((unsent, lost)) => {
+            let writes = if unsent == 1 {
+                "1 write of this device waits"
+            } else {
+                &*format!("{unsent} writes of this device wait")
+            };
+            let besides = if lost > 0 { format!("; {}", lost_records(lost)) } else { String::new() };
+            let next = "countersign record queue   (and what went besides: countersign record lost)";
+            Some(Finding::warn("records", format!("{writes} for its person{besides}"), next))
+        }
+        Err(error) => Some(Finding::failed("records", &error)),
+    }
 }
 
 /// Walks to the relay: TCP (through the proxy, if there is one), TLS, HTTP, compares the clocks, and makes a signed

@@ -45,6 +45,9 @@ pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 pub(crate) const ASIDE_KEPT: u64 = 1024;
 /// Items whose content is asked for one by one in a turn, where a relay had them without. The rest comes with the next.
 pub(crate) const CONTENT_READS: usize = 64;
+/// Times that a relay's whole feed is read because it does not fit beside what this device has: others may write meanwhile. Then it is
+/// refused.
+pub(crate) const FEED_TRIES: usize = 5;
 /// Time for the program of `--on-event`, for one event. Then it is killed, with everything that it started.
 pub(crate) const HOOK_WAIT: Duration = Duration::from_secs(30);
 /// Events that wait for the program of `--on-event`. Then the oldest record makes way, or the oldest event, with a warning.

@@ -1,7 +1,7 @@
 //! A member's socket to the relay, for as long as the process lives: connect, prove, take what is pushed, dial again.
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use protocol::wire::{Ack, Ending, RecordPage, ToDevice};
+use protocol::wire::{Ack, Ending, ToDevice};
 
 use crate::agent::{Agent, Link, Moves};
 use crate::error::AgentError;
@@ -153,7 +153,7 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
             agent.refill_if_owed().await
         }
         ToDevice::Records(page) => {
-            take_records(agent, page).await?;
+            agent.take_pushed_records(page).await?;
             acknowledge(agent, socket).await
         }
         ToDevice::Requested(open) => agent.take_request(open).await,
@@ -171,19 +171,6 @@ async fn take(agent: &Agent, socket: &mut Socket, message: ToDevice) -> Result<(
         ToDevice::Challenge(_) | ToDevice::Standing(_) => {
             Err(AgentError::Garbled { what: "a message that no member is sent".to_owned() })
         }
-    }
-}
-
-/// A relay that was restored from an older copy may have taken records of a device whose removal it lost, and pushed them before it was told
-/// of that again; then it dropped them. So what is refused counts as a lie only if the relay, with our log, still has it.
-async fn take_records(agent: &Agent, page: RecordPage) -> Result<(), AgentError> {
-    match agent.core(move |core| core.take_page(&page)).await? {
-        Err(AgentError::BadRecord(refusal)) => {
-            tracing::info!(%refusal, "a record that was pushed is refused: reading the feed again");
-            agent.catch_up_log().await?;
-            agent.catch_up_records().await
-        }
-        done => done,
     }
 }
 

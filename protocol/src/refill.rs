@@ -45,3 +45,14 @@ pub fn hash_of<'a>(records: impl IntoIterator<Item = &'a Verified<Record>>) -> H
     }
     Hash(hasher.finalize().into())
 }
+
+/// Numbers that a feed leaves out before the first record of a refill.
+///
+/// A feed that lost its end counts the same numbers once more, and a reader knows only by what stands at its own number whether this is
+/// the feed that it read. Given back in the order of before, behind a record that took the place of another, the last ones would come to
+/// stand exactly there.
+#[must_use]
+pub fn leap(first: &Hash) -> u64 {
+    let Hash([a, b, c, d, ..]) = *first;
+    u64::from(u32::from_be_bytes([a, b, c, d]))
+}

@@ -1,15 +1,24 @@
 //! Following the relay's log and feed, healing a relay that lost its tail, raising the alarm at a fork.
 
 use protocol::cbor::Blob;
+use protocol::connect::Cursor;
 use protocol::limits as bounds;
-use protocol::wire::{LogPage, Purpose};
+use protocol::wire::{LogPage, Purpose, RecordPage};
 
 use super::Agent;
-use crate::core::{Divergence, Judged, Stood};
+use crate::core::{Divergence, Judged, does_not_fit};
 use crate::error::AgentError;
 
 /// The problem with which a relay shuts a device out of a chain.
 const SHUT_OUT: &str = "not-a-member";
+
+/// How a relay's feed goes on from where this device stands.
+enum Feed {
+    /// With what follows; that was taken.
+    GoesOn,
+    /// It is another one, or does not fit.
+    IsAnother,
+}
 
 impl Agent {
     /// Brings the pinned log up to the relay's, or the relay's up to ours.
@@ -170,36 +179,64 @@ impl Agent {
         }
     }
 
-    /// Brings the records up to the relay's feed.
+    /// Brings the records up to the relay's feed. Where that is another one than this device read, or has what does not fit beside what
+    /// is here, all of it is compared: the relay may have lost something.
     pub(crate) async fn catch_up_records(&self) -> Result<(), AgentError> {
+        match self.read_feed().await? {
+            Feed::GoesOn => Ok(()),
+            Feed::IsAnother => {
+                self.owe_refill().await?;
+                self.refill_if_owed().await
+            }
+        }
+    }
+
+    /// Takes pushed records. Compares the whole feed where they do not fit, and reads it again where they are refused.
+    pub(crate) async fn take_pushed_records(&self, page: RecordPage) -> Result<(), AgentError> {
+        match self.core(move |core| core.take_page(&page)).await? {
+            Err(AgentError::BadRecord(refusal)) if does_not_fit(&refusal) => {
+                self.owe_refill().await?;
+                self.refill_if_owed().await
+            }
+            // A relay that was restored from an older copy may have taken it of a device whose removal it had lost, and dropped it once it
+            // was told of that again: it is a lie only if the relay, with our log, still has it.
+            Err(AgentError::BadRecord(refusal)) => {
+                tracing::info!(%refusal, "a record that was pushed is refused: reading the feed again");
+                self.catch_up_log().await?;
+                self.catch_up_records().await
+            }
+            taken => taken,
+        }
+    }
+
+    async fn read_feed(&self) -> Result<Feed, AgentError> {
         let _turn = self.shared.following.lock().await;
-        let mut stood = self.core(|core| core.stood()).await??;
-        let mut stores = 0;
+        let mut cursor = self.core(|core| core.cursor()).await??;
+        let mut known = cursor;
         loop {
             let (keys, chain, _, _) = self.place().await?;
-            let page = self.relay().records(&keys, chain, stood.map(|stood| stood.before())).await?;
-            if let Some(before) = stood
-                && before.is_lost(&page)?
-            {
-                // Another store, or one that lost records, counts from less again: known records are passed over by their hash.
-                self.owe_refill().await?;
-                stores += 1;
-                if stores > 1 {
-                    return Err(AgentError::Garbled { what: "its feed changes from store to store".to_owned() });
+            // At first what stands at the own place is read once more: there it shows whether this is the feed that was read before.
+            let back = u64::from(known.is_some());
+            let after = cursor.map(|cursor| Cursor { number: cursor.number.saturating_sub(back), ..cursor });
+            let page = self.relay().records(&keys, chain, after).await?;
+            if let Some(cursor) = known.take() {
+                let beginning = page.clone();
+                if self.core(move |core| core.is_of_another_feed(cursor, &beginning)).await?? {
+                    return Ok(Feed::IsAnother);
                 }
-                stood = None;
-                continue;
             }
             let done = page.rows.is_empty() || page.cursor.number >= page.last;
-            let moved = stood.is_none_or(|stood| stood.cursor != page.cursor);
-            // A page of nothing but the record at the cursor is no end: the next one begins after it.
-            let looked_back = stood.is_some_and(|stood| stood.record.is_some());
-            stood = Some(Stood { cursor: page.cursor, record: None });
+            let moved = cursor != Some(page.cursor);
+            cursor = Some(page.cursor);
             if moved {
-                self.core(move |core| core.take_page(&page)).await??;
+                match self.core(move |core| core.take_page(&page)).await? {
+                    Err(AgentError::BadRecord(refusal)) if does_not_fit(&refusal) => return Ok(Feed::IsAnother),
+                    taken => taken?,
+                }
             }
-            if done || !(moved || looked_back) {
-                return Ok(());
+            // A page that is full with what stands at the own place moves nothing, and is not the last.
+            if done || (!moved && back == 0) {
+                return Ok(Feed::GoesOn);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Filling a relay that lost records, or never had any: every member can, as each keeps the signed ciphertext of its chain.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use protocol::cbor::Blob;
 use protocol::record::{Record, RecordRefusal, check_given_back};
@@ -10,8 +10,9 @@ use protocol::wire::SealedRecord;
 use protocol::{DeviceId, Hash, VERSION, limits as bounds};
 
 use super::Agent;
-use crate::core::Core;
+use crate::core::{Content, Core, WholeFeed, does_not_fit};
 use crate::error::AgentError;
+use crate::limits;
 use crate::store::{ItemRow, Setting};
 
 /// Records read from the store at a time.
@@ -94,13 +95,12 @@ impl Agent {
         self.core(|core| core.store().unset(Setting::RefillOwed)).await?
     }
 
-    /// Looks whether the relay's feed ends before the place where this device stands in it, has another record there, or is another
-    /// relay's.
+    /// Looks whether the relay's feed is another one than that in which this device stands, or ends before.
     pub(crate) async fn look_for_loss(&self) -> Result<(), AgentError> {
-        let Some(stood) = self.core(|core| core.stood()).await?? else { return Ok(()) };
+        let Some(cursor) = self.core(|core| core.cursor()).await?? else { return Ok(()) };
         let (keys, chain, _, _) = self.place().await?;
-        let end = self.relay().records_end(&keys, chain, stood.before()).await?;
-        if stood.is_lost(&end)? {
+        let page = self.relay().record_at(&keys, chain, cursor).await?;
+        if self.core(move |core| core.is_of_another_feed(cursor, &page)).await?? {
             self.owe_refill().await?;
         }
         Ok(())
@@ -111,8 +111,8 @@ impl Agent {
     /// What the relay refuses, or takes from no reader, ends its writer's line, and whatever stands on it goes with it: the others' go on.
     pub(super) async fn refill_records(&self) -> Result<Refilled, AgentError> {
         self.must_be_member().await?;
-        let known = self.whole_feed().await?;
-        let (mut refilled, mut without) = (Refilled::default(), Without::default());
+        let (feed, gone) = self.whole_feed().await?;
+        let (mut refilled, mut without) = (Refilled { given: 0, refused: gone }, Without::default());
         let (mut after, mut batch) = (0, Batch::default());
         loop {
             let (end, page) = self.core(move |core| held_after(core, after)).await??;
@@ -122,7 +122,7 @@ impl Agent {
             }
             after = end;
             for Held { record, row, is_mine_to_give } in page {
-                let may = match known.get(&record.hash()) {
+                let may = match feed.content_of(&record.hash()) {
                     Some(Content::There) => continue,
                     Some(Content::Missing) if !self.completes(&record, row.ciphertext.is_some()).await? => continue,
                     Some(Content::Missing) => true,
@@ -180,25 +180,51 @@ impl Agent {
         Ok(())
     }
 
-    /// Everything in the relay's feed; what this device lacks of it is taken on the way.
-    async fn whole_feed(&self) -> Result<HashMap<Hash, Content>, AgentError> {
+    /// The relay's whole feed; what this device lacks of it is taken on the way. Where that does not fit beside what the relay lost, this
+    /// device gives way. Returns how much went.
+    async fn whole_feed(&self) -> Result<(WholeFeed, u64), AgentError> {
         let _turn = self.shared.following.lock().await;
-        let mut known = HashMap::new();
-        let mut cursor = None;
+        let (mut gone, mut tries) = (0, 1);
+        loop {
+            let (feed, misfit) = self.read_whole_feed().await?;
+            let Some(refusal) = misfit else {
+                if gone > 0 {
+                    self.core(|core| core.refuse_overtaken()).await??;
+                    self.shared.outbox.notify_one();
+                }
+                return Ok((feed, gone));
+            };
+            // Others may write while it is read. A relay that shows another feed each time ends here.
+            if tries == limits::FEED_TRIES {
+                return Err(AgentError::BadRecord(refusal));
+            }
+            tries += 1;
+            gone += self.core(move |core| core.give_way(&feed)).await??;
+        }
+    }
+
+    /// Reads it from its beginning, and takes it up to what does not fit.
+    async fn read_whole_feed(&self) -> Result<(WholeFeed, Option<RecordRefusal>), AgentError> {
+        let (mut feed, mut misfit, mut cursor) = (WholeFeed::default(), None, None);
         loop {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().records(&keys, chain, cursor).await?;
-            for row in &page.rows {
-                let record = Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?;
-                let complete = record.ciphertext_hash.is_none() || row.sealed.ciphertext.is_some();
-                known.insert(record.hash(), if complete { Content::There } else { Content::Missing });
-            }
             let done = page.rows.is_empty() || page.cursor.number >= page.last;
             let moved = cursor != Some(page.cursor);
             cursor = Some(page.cursor);
-            self.core(move |core| core.take_page(&page)).await??;
+            let stopped = misfit.is_some();
+            let read = move |core: &mut Core| {
+                core.follow_feed(&mut feed, &page)?;
+                Ok::<_, AgentError>((feed, if stopped { Ok(()) } else { core.take_page(&page) }))
+            };
+            let (followed, taken) = self.core(read).await??;
+            feed = followed;
+            match taken {
+                Err(AgentError::BadRecord(refusal)) if does_not_fit(&refusal) => misfit = Some(refusal),
+                taken => taken?,
+            }
             if done || !moved {
-                return Ok(known);
+                return Ok((feed, misfit));
             }
         }
     }
@@ -216,13 +242,4 @@ fn held_after(core: &mut Core, after: u64) -> Result<(u64, Vec<Held>), AgentErro
         Ok(Held { record, row, is_mine_to_give: refusal != Some(RecordRefusal::PastCut) })
     });
     Ok((end, held.collect::<Result<_, AgentError>>()?))
-}
-
-/// Whether a relay has the content of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    /// It has, or there is none.
-    There,
-    /// It shows the version without.
-    Missing,
 }

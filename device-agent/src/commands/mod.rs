@@ -11,6 +11,7 @@ mod join_screen;
 pub(crate) mod join;
 mod run;
 mod queue;
+mod lost;
 mod status;
 mod requests;
 mod approve;

@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES, asked_to_stop, export, queue, read_file, read_stdin, rekey};
+use super::{Context, EXIT_CODES, asked_to_stop, export, lost, queue, read_file, read_stdin, rekey};
 use crate::clock;
 use crate::core::view::{Event, ItemStanding, ItemView};
 use crate::door::Session;
@@ -78,6 +78,7 @@ enum What {
     #[command(after_help = format!("Example:\n  countersign record rekey\n\n{EXIT_CODES}"))]
     Rekey,
     Queue(queue::Args),
+    Lost(lost::Args),
     Export(export::Args),
     /// Print records as they change, on whichever device
     #[command(after_help = format!("Examples:\n  countersign record watch\n  countersign record watch notes --json\n\n{EXIT_CODES}"))]
@@ -108,6 +109,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         What::Rekey => rekey::run(context).await,
         What::Queue(args) => queue::run(context, args).await,
+        What::Lost(args) => lost::run(context, args).await,
         What::Export(args) => export::run(context, args).await,
         What::Watch { collection } => {
             tokio::select! {

@@ -5,7 +5,7 @@ use protocol::limits::PROMPTS_PER_DAY_MAX;
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
 use crate::core::Words;
-use crate::core::view::{OutboxView, TotpView};
+use crate::core::view::{OutboxView, TotpView, lost_records};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::limits;
@@ -45,6 +45,9 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             ));
         }
         outbox(&status.outbox).iter().for_each(|line| output.line(line));
+        if status.records_lost > 0 {
+            output.line(&format!("LOST     {}   (countersign record lost)", lost_records(status.records_lost)));
+        }
         if status.records_aside > 0 {
             output.line(&format!(
                 "records  {} set aside: they cite a head that this device does not know",

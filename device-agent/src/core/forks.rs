@@ -156,7 +156,7 @@ impl Core {
 
     /// What becomes of what this device wrote last, of what goes: it is written anew where its place is free, and its person asked where
     /// not. Where a later write of the item waits already, that one has the say.
-    fn written_again(&self, gone: &[Hash]) -> Result<Vec<Again>, AgentError> {
+    pub(super) fn written_again(&self, gone: &[Hash]) -> Result<Vec<Again>, AgentError> {
         let waiting = |row: &DraftRow| !matches!(row.state, DraftState::Refused { .. });
         let drafts: Vec<DraftRow> = self.store.drafts()?.into_iter().filter(waiting).collect();
         let mut again = Vec::new();

@@ -3,6 +3,8 @@
 //! A draft is sealed anew whenever the relay refuses the record that carries it for what has changed meanwhile, so a rotation loses no
 //! write. It never replaces another version than the one that its person saw.
 
+use std::collections::HashSet;
+
 use data_encoding::BASE64;
 use protocol::Hash;
 use protocol::cbor::Blob;
@@ -66,7 +68,7 @@ impl Core {
     }
 
     /// The version of an item that this device knows, a tombstone included.
-    fn current(&self, collection: &str, id: &str) -> Result<Option<Hash>, AgentError> {
+    pub(super) fn current(&self, collection: &str, id: &str) -> Result<Option<Hash>, AgentError> {
         let blinded = blind_collection(self.keyring.name_key(), collection);
         self.store.current(&blinded, &blind_id(self.keyring.name_key(), &blinded, id))
     }
@@ -117,6 +119,22 @@ impl Core {
         tracing::warn!(code = told.code, "a write is set aside: countersign record queue");
         self.store.refuse_draft(number, &told.code)?;
         Ok(why)
+    }
+
+    /// Sets aside what waits to be sent and has another version in its place by now: its person is told at once, and not when its turn
+    /// comes.
+    pub(crate) fn refuse_overtaken(&mut self) -> Result<(), AgentError> {
+        let mut items = HashSet::new();
+        for row in self.store.drafts()? {
+            // One behind another replaces that, and not what is here.
+            let waits = !matches!(row.state, DraftState::Refused { .. });
+            let is_first = waits && items.insert((row.collection.clone(), row.id.clone()));
+            let overtaken = self.current(&row.collection, &row.id)? != row.base;
+            if is_first && overtaken && row.state == DraftState::Waiting {
+                self.refuse(row.number, conflict())?;
+            }
+        }
+        Ok(())
     }
 
     /// Destroys the record that carries a draft. It is sealed anew when it is its turn.

@@ -10,7 +10,7 @@ use protocol::{DeviceId, Hash};
 use std::collections::HashMap;
 
 use super::view::{Event, ItemStanding, ItemView};
-use super::{Core, replay};
+use super::{Core, does_not_fit, replay};
 use crate::error::AgentError;
 use crate::limits;
 use crate::store::{ItemRow, Setting};
@@ -37,54 +37,13 @@ pub(crate) enum Verdict {
     Aside,
 }
 
-/// A place in the feed of a relay, to look whether it is still that feed: one that was restored counts on from less, and may have come
-/// past the place since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stood {
-    /// The place.
-    pub(crate) cursor: Cursor,
-    /// Hash of the record there, where it is known.
-    pub(crate) record: Option<Hash>,
-}
-
-impl Stood {
-    /// After which place a page begins that shows the record at this one.
-    pub(crate) fn before(&self) -> Cursor {
-        let step = u64::from(self.record.is_some());
-        Cursor { number: self.cursor.number.saturating_sub(step), ..self.cursor }
-    }
-
-    /// Whether that page is of another feed: of another store, ending before the place, or with another record there.
-    pub(crate) fn is_lost(&self, page: &RecordPage) -> Result<bool, AgentError> {
-        if page.cursor.store != self.cursor.store || page.last < self.cursor.number {
-            return Ok(true);
-        }
-        let (Some(known), Some(row)) = (self.record, page.rows.first()) else { return Ok(false) };
-        let there = Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?;
-        // Rows may be missing that went with a branch: then the first one is a later one.
-        Ok(row.number == self.cursor.number && there.hash() != known)
-    }
-}
-
 impl Core {
     /// Takes a page of the feed, and keeps the place after it.
     pub(crate) fn take_page(&mut self, page: &RecordPage) -> Result<(), AgentError> {
         for row in &page.rows {
             self.take_record(&row.sealed)?;
         }
-        let at_cursor = page.rows.last().filter(|row| row.number == page.cursor.number);
-        let record = match at_cursor {
-            Some(row) => Some(Verified::<Record>::from_bytes(&row.sealed.record).map_err(AgentError::BadForm)?.hash()),
-            None if self.store.cursor()? == Some(page.cursor) => return Ok(()),
-            None => None,
-        };
-        self.store.keep_cursor(page.cursor, record)
-    }
-
-    /// Where this device stands in the feed, and at which record.
-    pub(crate) fn stood(&self) -> Result<Option<Stood>, AgentError> {
-        let record = self.store.cursor_record()?;
-        Ok(self.store.cursor()?.map(|cursor| Stood { cursor, record }))
+        self.store.keep_cursor(page.cursor)
     }
 
     /// Takes one record: signature, cited head, writer's line, replaced version and ciphertext are checked; then it is kept.
@@ -124,14 +83,10 @@ impl Core {
             Err(refusal) => return refuse(refusal),
             Ok(_) => {}
         }
-        let line = match self.store.line(&record.signer())?.follow(record) {
-            Ok(line) => line,
-            Err(RecordRefusal::BrokenLine { .. }) if waiting > 0 => return Ok(Verdict::Aside),
-            Err(refusal) => return refuse(refusal),
+        let (line, current) = (self.store.line(&record.signer())?, self.store.current(&record.collection, &record.id)?);
+        let Some(line) = fit(record, line, current, waiting).map_err(AgentError::BadRecord)? else {
+            return Ok(Verdict::Aside);
         };
-        if self.store.current(&record.collection, &record.id)? != record.base {
-            return if waiting > 0 { Ok(Verdict::Aside) } else { refuse(RecordRefusal::Conflict) };
-        }
         if ciphertext.is_none() && record.kind == Kind::Put {
             self.note_missed()?;
         }
@@ -186,6 +141,10 @@ impl Core {
                 Ok(Verdict::Accepted | Verdict::Known) => self.store.forget_aside(&record.hash())?,
                 Err(AgentError::BadRecord(error)) => {
                     tracing::warn!(%error, record = record.hash().short(), "a record that was set aside is refused");
+                    // Its place in the feed is passed: what it does not fit beside may be what the relay lost.
+                    if does_not_fit(&error) {
+                        self.store.set(Setting::RefillOwed, &[])?;
+                    }
                     self.store.forget_aside(&record.hash())?;
                 }
                 // The store failed: nothing is known of this record yet.
@@ -320,6 +279,25 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+/// Whether a record goes on from where its writer's line and its item end: the line after it. While others wait before it, what does not
+/// fit may build on them: nothing.
+pub(super) fn fit(
+    record: &Verified<Record>,
+    line: Line,
+    current: Option<Hash>,
+    waiting: u64,
+) -> Result<Option<Line>, RecordRefusal> {
+    let line = match line.follow(record) {
+        Err(RecordRefusal::BrokenLine { .. }) if waiting > 0 => return Ok(None),
+        followed => followed?,
+    };
+    match record.base == current {
+        true => Ok(Some(line)),
+        false if waiting > 0 => Ok(None),
+        false => Err(RecordRefusal::Conflict),
     }
 }
 

@@ -13,6 +13,7 @@ mod totp;
 mod records;
 mod recovery;
 mod aside;
+mod losses;
 mod outbox;
 mod resets;
 mod export;

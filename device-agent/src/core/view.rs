@@ -368,6 +368,31 @@ impl std::fmt::Debug for QueuedView {
     }
 }
 
+/// A record that the relay lost, and that has no place there any more.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LostView {
+    /// Name of its collection, where that is known here.
+    pub(crate) collection: Option<String>,
+    /// Name within the collection, where that is known here.
+    pub(crate) id: Option<String>,
+    /// Base64 of the content of a put, where it opens.
+    pub(crate) value: Option<String>,
+    /// `put` or `delete`.
+    pub(crate) kind: String,
+    /// Verified: who wrote it; the name is claimed.
+    pub(crate) writer: String,
+    /// Claimed by the writer, unix milliseconds.
+    pub(crate) at: u64,
+    /// Verified: hash of this version.
+    pub(crate) version: String,
+}
+
+impl std::fmt::Debug for LostView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LostView(secret, version {})", self.version)
+    }
+}
+
 /// Own writes that the relay has not acknowledged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutboxView {
@@ -587,6 +612,11 @@ pub(crate) enum Event {
         /// `put` or `delete`.
         kind: String,
     },
+    /// The relay lost records that this device had, and others stand in their place there.
+    Lost {
+        /// How many.
+        records: u64,
+    },
     /// Whoever has the sync code wants the chain deleted. Told at each connect while it stands.
     Reset {
         /// It.
@@ -607,6 +637,13 @@ pub(crate) enum Event {
         /// What was found.
         message: String,
     },
+}
+
+/// What is said where records went with what a relay lost.
+pub(crate) fn lost_records(records: u64) -> String {
+    let (count, place) =
+        if records == 1 { ("1 record", "its place") } else { (&*format!("{records} records"), "their place") };
+    format!("{count} that this device had, and the relay lost: others took {place} there")
 }
 
 /// The first eight characters of an id.

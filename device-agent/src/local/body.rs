@@ -262,6 +262,9 @@ pub(crate) struct Status {
     pub(crate) alarm: Option<String>,
     /// Records that wait for the log.
     pub(crate) records_aside: u64,
+    /// Records that the relay lost, and in whose place others stand there, until somebody has looked at them.
+    #[serde(default)]
+    pub(crate) records_lost: u64,
     /// Own writes that the relay has not acknowledged.
     pub(crate) outbox: OutboxView,
     /// Open requests.

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::agent::{Agent, Link};
 use crate::core::Draft;
 use crate::core::view::{
-    ApprovedView, DecisionView, Event, ItemView, MemberView, QueuedView, RekeyView, RequestView, StepView,
+    ApprovedView, DecisionView, Event, ItemView, LostView, MemberView, QueuedView, RekeyView, RequestView, StepView,
 };
 use crate::error::AgentError;
 use crate::told::{Exit, Told};
@@ -113,6 +113,8 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/records/export", post(export::export))
         .route("/records/queue", post(queue))
         .route("/records/queued", get(queued))
+        .route("/records/lost", get(lost))
+        .route("/records/lost/forget", post(forget_lost))
         .route("/records/queued/get", post(queued_value))
         .route("/records/queued/replace", post(replace_with_queued))
         .route("/records/queued/drop", post(drop_queued))
@@ -179,6 +181,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             gone_said_by,
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
+            records_lost: core.store().lost_count()?,
             outbox: core.outbox()?,
             requests: core.requests()?,
             approvals: core.proposals(),
@@ -253,6 +256,14 @@ fn draft(write: body::Write) -> Result<Draft, AgentError> {
 
 async fn queued(State(local): State<Local>) -> Answer<Vec<QueuedView>> {
     Ok(Json(local.agent.core(|core| core.queued()).await??))
+}
+
+async fn lost(State(local): State<Local>) -> Answer<Vec<LostView>> {
+    Ok(Json(local.agent.core(|core| core.lost()).await??))
+}
+
+async fn forget_lost(State(local): State<Local>) -> Answer<usize> {
+    Ok(Json(local.agent.core(|core| core.store().forget_lost()).await??))
 }
 
 async fn queued_value(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<body::QueuedValue> {

@@ -177,14 +177,15 @@ impl RelayClient {
         self.post("/v1/records", cbor::encode(&Put { records, refill })).await
     }
 
-    /// Reads where the feed ends, and at most one record after a place in it.
-    pub(crate) async fn records_end(
+    /// Reads where the feed ends, and the record at a place in it.
+    pub(crate) async fn record_at(
         &self,
         keys: &DeviceKeys,
         chain: ChainId,
-        after: Cursor,
+        place: Cursor,
     ) -> Result<RecordPage, AgentError> {
-        self.read(&keys.signing, format!("/v1/chains/{chain}/records?after={}&limit=1", after.number)).await
+        let after = place.number.saturating_sub(1);
+        self.read(&keys.signing, format!("/v1/chains/{chain}/records?after={after}&limit=1")).await
     }
 
     /// Reads records after a place in the feed.

@@ -8,6 +8,7 @@ use protocol::{Hash, limits};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::outbox::write_again;
+use super::records::drop_records;
 use super::{Again, Store, id, signed, unsigned};
 use crate::error::AgentError;
 
@@ -165,17 +166,8 @@ impl Store {
                 params![entry.hash().as_bytes(), entry.bytes().as_ref(), signed(at)],
             )?;
         }
-        for hash in gone {
-            tx.execute("DELETE FROM records WHERE hash = ?1", [hash.as_bytes()])?;
-        }
-        // What is left of lines and items is what the last record of each says.
-        tx.execute_batch(
-            "DELETE FROM lines; DELETE FROM items;
-             INSERT INTO lines SELECT writer, max(counter), hash FROM records GROUP BY writer;
-             INSERT INTO items SELECT collection, id, hash FROM
-               (SELECT collection, id, hash, max(arrival) FROM records GROUP BY collection, id);
-             DELETE FROM outbox_entry; DELETE FROM settings WHERE name IN ('cursor', 'cursor-record');",
-        )?;
+        drop_records(&tx, gone)?;
+        tx.execute("DELETE FROM outbox_entry", [])?;
         for again in again {
             write_again(&tx, again)?;
         }

@@ -29,7 +29,7 @@ pub(crate) use totp::CodeVerdict;
 
 /// The form of the tables, a step for each version: a store of an earlier one goes on from where it is, one of a later one is refused,
 /// never guessed at. A step that was released is not changed any more.
-const STEPS: [&str; 4] = [FIRST, DRAFTS, APPROVALS, CODES];
+const STEPS: [&str; 5] = [FIRST, DRAFTS, APPROVALS, CODES, LOST];
 
 const FIRST: &str = "
 CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -72,6 +72,12 @@ const CODES: &str = "
 CREATE TABLE totp_checks (request BLOB PRIMARY KEY, verdict TEXT NOT NULL, counts INTEGER NOT NULL, checked_at INTEGER NOT NULL) STRICT;
 ";
 
+/// Records that the relay lost, and in whose place others stand there: evidence of what this device once had.
+const LOST: &str = "
+CREATE TABLE lost (number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, header BLOB NOT NULL, ciphertext BLOB,
+  lost_at INTEGER NOT NULL) STRICT;
+";
+
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -89,8 +95,6 @@ pub(crate) enum Setting {
     Founding,
     /// Where this device stands in the feed of records.
     Cursor,
-    /// Hash of the record at that place.
-    CursorRecord,
     /// There while a relay that lost its log was not given back its records.
     RefillOwed,
     /// There while a version may be the current one of which this device never had the content.
@@ -114,7 +118,6 @@ impl Setting {
             Self::RelayCa => "relay-ca",
             Self::Founding => "founding",
             Self::Cursor => "cursor",
-            Self::CursorRecord => "cursor-record",
             Self::RefillOwed => "refill-owed",
             Self::ContentMissed => "content-missed",
             Self::Told => "told",
@@ -231,11 +234,6 @@ impl Store {
                     .map_err(|_| AgentError::Damaged { what: "the cursor is no cursor" })
             })
             .transpose()
-    }
-
-    /// The record at that place, where it is known.
-    pub(crate) fn cursor_record(&self) -> Result<Option<protocol::Hash>, AgentError> {
-        self.setting(Setting::CursorRecord)?.map(|bytes| id(&bytes)).transpose()
     }
 }
 

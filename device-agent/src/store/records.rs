@@ -5,9 +5,10 @@ use protocol::id::{BlindedCollection, BlindedId};
 use protocol::record::{Line, Record};
 use protocol::signed::Verified;
 use protocol::{DeviceId, Hash};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{Setting, Store, id, signed, unsigned};
+use super::outbox::write_again;
+use super::{Again, Setting, Store, id, signed, unsigned};
 use crate::error::AgentError;
 
 /// A record as the store keeps it.
@@ -101,7 +102,51 @@ impl Store {
         ])?;
         super::outbox::settle(&tx, &hash)?;
         tx.execute("DELETE FROM aside WHERE hash = ?1", [hash.as_bytes()])?;
+        tx.execute("DELETE FROM lost WHERE hash = ?1", [hash.as_bytes()])?;
         Ok(tx.commit()?)
+    }
+
+    /// Keeps records as evidence only that have no place in the relay's feed any more. Own ones are drafts from then on, and the feed is
+    /// read anew and given what it lacks: all of it or nothing, or own ones would be lost, or written twice.
+    pub(crate) fn give_way(&mut self, gone: &[Hash], again: &[Again], at: u64) -> Result<(), AgentError> {
+        let tx = self.db.transaction()?;
+        for hash in gone {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO lost (hash, header, ciphertext, lost_at)
+                 SELECT hash, header, ciphertext, ?2 FROM records WHERE hash = ?1",
+            )?
+            .execute(params![hash.as_bytes(), signed(at)])?;
+        }
+        drop_records(&tx, gone)?;
+        tx.execute("INSERT OR REPLACE INTO settings VALUES (?1, x'')", [Setting::RefillOwed.name()])?;
+        for again in again {
+            if let Again::Queue(draft) = again {
+                // It went before, came back, and goes again.
+                tx.execute(
+                    "DELETE FROM drafts WHERE collection = ?1 AND id = ?2 AND queued_at = ?3 AND refused IS NOT NULL",
+                    params![draft.collection, draft.id, signed(draft.at)],
+                )?;
+            }
+            write_again(&tx, again)?;
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// Records that have no place in the relay's feed any more, oldest first.
+    pub(crate) fn lost(&self) -> Result<Vec<RecordRowKept>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT header, ciphertext FROM lost ORDER BY number")?;
+        let rows = query.query_map([], kept)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many there are.
+    pub(crate) fn lost_count(&self) -> Result<u64, AgentError> {
+        Ok(unsigned(self.db.query_row("SELECT count(*) FROM lost", [], |row| row.get(0))?))
+    }
+
+    /// Forgets those whose person has seen them.
+    pub(crate) fn forget_lost(&self) -> Result<usize, AgentError> {
+        Ok(self.db.execute("DELETE FROM lost", [])?)
     }
 
     /// The current version of an item.
@@ -216,13 +261,23 @@ impl Store {
         Ok(unsigned(self.db.query_row("SELECT count(*) FROM aside", [], |row| row.get(0))?))
     }
 
-    /// Keeps the place in the feed, after everything before it was kept, and which record is there. In this order: a record that is
-    /// not the one at its place only costs another pass.
-    pub(crate) fn keep_cursor(&self, cursor: Cursor, record: Option<Hash>) -> Result<(), AgentError> {
-        self.set(Setting::Cursor, &protocol::cbor::encode(&cursor))?;
-        match record {
-            Some(record) => self.set(Setting::CursorRecord, record.as_bytes()),
-            None => self.unset(Setting::CursorRecord),
-        }
+    /// Keeps the place in the feed, after everything before it was kept.
+    pub(crate) fn keep_cursor(&self, cursor: Cursor) -> Result<(), AgentError> {
+        self.set(Setting::Cursor, &protocol::cbor::encode(&cursor))
     }
+}
+
+/// Drops records, and the place in the feed. What is left of lines and items is what the last record of each says.
+pub(super) fn drop_records(tx: &Transaction<'_>, gone: &[Hash]) -> Result<(), AgentError> {
+    for hash in gone {
+        tx.prepare_cached("DELETE FROM records WHERE hash = ?1")?.execute([hash.as_bytes()])?;
+    }
+    tx.execute_batch(
+        "DELETE FROM lines; DELETE FROM items;
+         INSERT INTO lines SELECT writer, max(counter), hash FROM records GROUP BY writer;
+         INSERT INTO items SELECT collection, id, hash FROM
+           (SELECT collection, id, hash, max(arrival) FROM records GROUP BY collection, id);
+         DELETE FROM settings WHERE name = 'cursor';",
+    )?;
+    Ok(())
 }

@@ -116,6 +116,7 @@ impl Live<'_> {
             }
             Event::Changed { .. }
             | Event::Reset { .. }
+            | Event::Lost { .. }
             | Event::Dropped { .. }
             | Event::CodeFailed { .. }
             | Event::Record { .. }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::core::view::{
-    ApprovalView, DecisionView, EVENT_SCHEMA, Event, Here, PromptView, RequestView, approved, short,
+    ApprovalView, DecisionView, EVENT_SCHEMA, Event, Here, PromptView, RequestView, approved, lost_records, short,
 };
 use crate::door::{Door, Events};
 use crate::error::AgentError;
@@ -157,6 +157,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             "RESET announced: somebody with the sync code wants the relay to delete this chain in {}; countersign chain veto stops it",
             clock::span(reset.remaining)
         ),
+        Event::Lost { records } => format!("LOST {}   (countersign record lost)", lost_records(*records)),
         Event::Link { state } => format!("RELAY {state}"),
         Event::Alarm { message } => message.clone(),
         Event::Record { .. } | Event::Stopped { .. } => return None,

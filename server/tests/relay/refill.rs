@@ -54,24 +54,29 @@ async fn emptied(full: &House, laptop: &Member) -> House {
     empty
 }
 
+/// A feed without its numbers, which are another relay's own.
+fn sealed(feed: &[RecordRow]) -> Vec<SealedRecord> {
+    feed.iter().map(|row| row.sealed.clone()).collect()
+}
+
 #[tokio::test]
 async fn an_emptied_relay_is_filled_again_with_records_of_who_is_gone_and_of_epochs_that_are_over() {
     let full = House::start().await;
     let (laptop, phone, feed) = lived(&full).await;
     let empty = emptied(&full, &laptop).await;
     let mut screen = laptop.connects(&empty, None).await;
-    for (number, row) in (1..).zip(&feed) {
+    let mut last = 0;
+    for row in &feed {
         let given = vouched(&laptop.keys, laptop.chain(), std::slice::from_ref(&row.sealed));
-        for _ in 0..2 {
-            assert_eq!(
-                gives(&empty, &given).await.decode::<Stored>().numbers,
-                [number],
-                "the same bytes, the same answer"
-            );
-        }
-        assert!(matches!(screen.next_acknowledged().await, ToDevice::Records(page) if page.rows == [row.clone()]));
+        let [first, again] =
+            [gives(&empty, &given).await, gives(&empty, &given).await].map(|it| it.decode::<Stored>().numbers);
+        assert_eq!(first, again, "the same bytes, the same answer");
+        let ToDevice::Records(page) = screen.next_acknowledged().await else { panic!("records") };
+        assert!(page.rows.len() == 1 && page.rows[0].sealed == row.sealed && [page.rows[0].number] == first[..]);
+        assert!(last == 0 && first == [1] || last > 0 && first[0] > last + 1, "a refill leaves numbers out");
+        last = first[0];
     }
-    assert_eq!(laptop.feed(&empty).await, feed);
+    assert_eq!(sealed(&laptop.feed(&empty).await), sealed(&feed));
     let mut phone = phone;
     let late = vouched(&laptop.keys, laptop.chain(), &[phone.writes("late", Some(b"1"), None)]);
     assert_eq!(gives(&empty, &late).await.code(), "past-cut", "no word of a member revives a line that was cut");
@@ -126,7 +131,7 @@ async fn a_version_comes_back_without_its_content_and_gets_it_from_whoever_has_i
         let given = vouched(&laptop.keys, laptop.chain(), std::slice::from_ref(&row.sealed));
         assert_eq!(gives(&empty, &given).await.status, 200);
     }
-    assert_eq!(laptop.feed(&empty).await, feed);
+    assert_eq!(sealed(&laptop.feed(&empty).await), sealed(&feed));
 }
 
 /// It holds an old head, and could sign records under it for as long as any word of a member's brings them in.
@@ -148,5 +153,5 @@ async fn a_writer_that_was_made_a_reader_overwrites_nothing_with_a_refill() {
     assert_eq!(laptop.feed(&house).await.len(), 1, "nothing was stored");
     // What was lost and stood past the cut comes back by whoever writes, as before.
     let given = gives(&house, &vouched(&laptop.keys, laptop.chain(), &late)).await;
-    assert_eq!(given.decode::<Stored>().numbers, [2]);
+    assert!(given.decode::<Stored>().numbers[0] > 2, "a refill leaves numbers out");
 }

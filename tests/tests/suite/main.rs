@@ -32,6 +32,7 @@ mod export;
 mod credentials;
 mod hooks;
 mod moving;
+mod lost;
 mod ending;
 mod resets;
 mod recovery;

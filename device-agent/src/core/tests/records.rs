@@ -2,7 +2,7 @@
 
 use protocol::connect::Cursor;
 use protocol::record::RecordRefusal;
-use protocol::wire::{RecordPage, RecordRow};
+use protocol::wire::RecordPage;
 
 use super::*;
 use crate::core::records::Verdict;
@@ -160,31 +160,4 @@ fn verifying_finds_a_record_of_a_stranger_a_gap_in_a_line_and_another_log() {
     let more = own_deny(&laptop, 1);
     laptop.core.store.pin(&[more]).unwrap();
     assert!(matches!(laptop.core.verify_all(), Err(AgentError::Damaged { .. })));
-}
-
-/// Regression: a restored relay whose feed had grown past a member's place again went unnoticed, and what either had alone stayed unknown to the
-/// other.
-#[test]
-fn a_feed_with_another_record_at_the_place_is_not_the_one_that_was_read() {
-    let mut laptop = Laptop::founds();
-    let (first, second) = wrote_two(&mut laptop);
-    let page = |numbered: &[(u64, &SealedRecord)], last| RecordPage {
-        rows: numbered
-            .iter()
-            .map(|(number, sealed)| RecordRow { number: *number, sealed: (*sealed).clone() })
-            .collect(),
-        cursor: Cursor { store: 7, number: numbered.last().map_or(last, |(number, _)| *number) },
-        last,
-    };
-    laptop.core.take_page(&page(&[(4, &first)], 4)).unwrap();
-    let stood = laptop.core.stood().unwrap().unwrap();
-    assert_eq!(stood.before(), Cursor { store: 7, number: 3 });
-    assert!(!stood.is_lost(&page(&[(4, &first), (5, &second)], 5)).unwrap());
-    assert!(!stood.is_lost(&page(&[(5, &second)], 5)).unwrap(), "what went with a branch leaves a gap");
-    assert!(stood.is_lost(&page(&[(4, &second)], 5)).unwrap(), "another record is there");
-    assert!(stood.is_lost(&page(&[], 3)).unwrap(), "it ends earlier");
-    assert!(stood.is_lost(&RecordPage { cursor: Cursor { store: 8, number: 4 }, ..page(&[(4, &first)], 4) }).unwrap());
-    // Nothing is known of a place that no record had.
-    laptop.core.take_page(&page(&[], 6)).unwrap();
-    assert_eq!(laptop.core.stood().unwrap().unwrap().before(), Cursor { store: 7, number: 6 });
 }

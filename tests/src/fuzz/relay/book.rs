@@ -48,7 +48,7 @@ pub(super) struct Chain {
     pub(super) roster: Roster,
     pub(super) feed: Vec<Kept>,
     /// Every record that ever had a number: no number is used twice.
-    pub(super) numbered: Vec<Blob>,
+    pub(super) numbered: Vec<(u64, Blob)>,
     approvals: Vec<Verified<Approval>>,
     /// The reset that stands.
     pub(super) reset: Option<Announced>,

@@ -38,11 +38,11 @@ impl Chain {
 
     /// The last number of the feed.
     pub(in crate::fuzz::relay) fn last_number(&self) -> u64 {
-        if self.roster.is_closed() { 0 } else { self.numbered.len() as u64 }
+        if self.roster.is_closed() { 0 } else { self.numbered.last().map_or(0, |(number, _)| *number) }
     }
 
     /// Takes one record: its number.
-    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given) -> Taken<u64> {
+    fn take(&mut self, record: Verified<Record>, ciphertext: Option<Blob>, given: Given, before: u64) -> Taken<u64> {
         let line = self.line(&record.signer());
         if record.counter <= line.counter {
             let known = self.feed.iter().position(|kept| kept.record.hash() == record.hash()).ok_or("replayed")?;
@@ -59,11 +59,13 @@ impl Chain {
                 record::gate_refill((&self.roster, &by), line, base, &record, ciphertext.as_deref())?
             }
         };
+        let is_first = self.last_number() == before && before > 0 && matches!(given, Given::ByMember(_));
+        let leap = if is_first { refill::leap(&record.hash()) } else { 0 };
+        let number = self.last_number() + leap + 1;
         if let Some(replaced) = self.current(&record) {
             self.feed[replaced].ciphertext = None;
         }
-        self.numbered.push(Blob(record.bytes().to_vec()));
-        let number = self.numbered.len() as u64;
+        self.numbered.push((number, Blob(record.bytes().to_vec())));
         self.feed.push(Kept { number, record, ciphertext });
         Ok(number)
     }
@@ -115,7 +117,8 @@ impl Book {
             }
         };
         let chain = &mut self.chains[at];
-        let numbers = batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given));
+        let before = chain.last_number();
+        let numbers = batch.into_iter().map(|(record, ciphertext)| chain.take(record, ciphertext, given, before));
         Ok(Stored { numbers: numbers.collect::<Taken<_>>()? })
     }
 }
