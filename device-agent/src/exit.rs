@@ -232,9 +232,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::AsideFull => {
             (Exit::Failed, "aside-full", hint("countersign status   (records go on to be read as they were)"))
         }
-        E::Fork { .. } => {
-            (Exit::Verification, "fork", hint("compare the heads with your other devices: countersign status"))
-        }
+        E::Fork { .. } => (
+            Exit::Verification,
+            "fork",
+            hint("countersign log settle   (shows both branches; an approver of both ends it)"),
+        ),
         E::OtherEpochKey { why, .. } => (
             Exit::Verification,
             why.code(),

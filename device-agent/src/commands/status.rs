@@ -70,7 +70,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             output.line(&format!("CLOSED   at entry {seq}   (countersign record export FILE: what this device has stays readable)"));
         }
         if let Some(seq) = status.fork_at {
-            output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));
+            output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused   (countersign log settle)"));
         }
     });
     Ok(match (status.fork_at.is_some() || status.alarm.is_some(), &status.gone) {
