@@ -30,7 +30,7 @@ impl Agent {
                 Ok(page) => page,
                 Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => return self.refill().await,
                 Err(AgentError::WasReset { form }) => {
-                    return Err(self.core(move |core| core.judge_reset(&form)).await?);
+                    return Err(self.core(move |core| core.take_end_by_reset(&form)).await?);
                 }
                 Err(other) => return Err(other),
             };

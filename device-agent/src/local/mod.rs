@@ -13,8 +13,9 @@ mod export;
 pub(crate) mod recovery;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -78,6 +79,7 @@ impl IntoResponse for Failed {
 
 /// The router.
 pub(crate) fn router(agent: Agent, place: Place) -> Router {
+    let local = Local { agent, place };
     Router::new()
         .route("/status", get(status))
         .route("/requests", get(requests))
@@ -129,7 +131,18 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
-        .with_state(Local { agent, place })
+        .layer(from_fn_with_state(local.clone(), heed_reset))
+        .with_state(local)
+}
+
+/// No daemon hears of a reset where none runs: then a command that reached the relay asks, and tells. `status` and `veto` do by themselves.
+async fn heed_reset(State(local): State<Local>, request: Request, next: Next) -> Response {
+    let by_itself = ["/status", "/chain/veto"].contains(&request.uri().path());
+    let response = next.run(request).await;
+    if local.place == Place::Command && !by_itself {
+        local.agent.heed_reset().await;
+    }
+    response
 }
 
 async fn status(State(local): State<Local>) -> Answer<body::Status> {
@@ -142,6 +155,13 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
         Err(error) if shut_out.is_none() => error.to_string(),
         _ => "reachable".to_owned(),
     };
+    if local.place == Place::Command
+        && shut_out.is_none()
+        && agent.relay().own_address().is_some()
+        && let Err(error) = agent.look_for_reset().await
+    {
+        tracing::info!("whether a reset stands is not known: {error}");
+    }
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
         Link::Connected => "connected".to_owned(),
