@@ -265,7 +265,7 @@ impl Joiner {
             Ok(()) => {}
             // The request may have ended in this moment; the next standing says how.
             Err(AgentError::Problem { status, code, .. }) if status < 500 && status != 429 => {
-                tracing::warn!(code, "the relay does not take the answer to a nonce");
+                tracing::warn!("the relay does not take what the code is made of ({code})");
             }
             Err(other) => return Err(other),
         }

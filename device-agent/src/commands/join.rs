@@ -386,7 +386,7 @@ fn give_up(joiner: &mut Joiner, error: &AgentError) {
         other => crate::exit::tell(other).exit == Exit::Verification,
     };
     if over && let Err(error) = joiner.forget() {
-        tracing::warn!(%error, "the request could not be forgotten");
+        tracing::warn!("the request could not be forgotten: {error}");
     }
 }
 

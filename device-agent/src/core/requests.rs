@@ -57,7 +57,7 @@ impl Core {
             match self.take_request(open) {
                 Ok(Some(id)) => listed.push(id),
                 Ok(None) => {}
-                Err(AgentError::BadForm(error)) => tracing::warn!(%error, "a join request is passed over"),
+                Err(AgentError::BadForm(error)) => tracing::warn!("a join request is passed over: {error}"),
                 Err(other) => return Err(other),
             }
         }
@@ -90,7 +90,10 @@ impl Core {
         let request = Verified::<JoinRequest>::from_bytes(&open.request).map_err(AgentError::BadForm)?;
         let id = request.id();
         if request.join_key != self.roster.join_key() || !request.names(&open.description) {
-            tracing::warn!(request = id.short(), "a join request with another sync code or description is passed over");
+            tracing::warn!(
+                "join request {} is passed over: it has another sync code, or another description",
+                id.short()
+            );
             return Ok(None);
         }
         if self.roster.decision(&id).is_some() {

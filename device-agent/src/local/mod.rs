@@ -342,7 +342,7 @@ fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentErro
             | AgentError::Reset { .. }
             | AgentError::AsideFull),
         ) => {
-            tracing::warn!(%error, "showing what this device has");
+            tracing::warn!("{error}; this is what this device has");
             Ok(())
         }
         other => other,
@@ -371,7 +371,9 @@ async fn next_event(receiver: &mut broadcast::Receiver<Event>) -> Option<Event> 
     loop {
         match receiver.recv().await {
             Ok(event) => return Some(event),
-            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "a listener missed events"),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!("a listener was too slow, and missed {missed} events")
+            }
             Err(broadcast::error::RecvError::Closed) => return None,
         }
     }
