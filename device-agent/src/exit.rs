@@ -307,6 +307,13 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             ),
         ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
+        "too-many-pending" => (
+            Exit::Refused,
+            code,
+            hint(
+                "countersign code rotate   (on a device of the chain: it ends those that wait; then join with the new words)",
+            ),
+        ),
         _ => match status {
             404 | 410 => (Exit::NotFound, code, None),
             429 => (Exit::Refused, code, hint("wait a little and try again")),
