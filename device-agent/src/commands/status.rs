@@ -1,11 +1,9 @@
 //! `countersign status`.
 
-use protocol::limits::PROMPTS_PER_DAY_MAX;
-
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
-use crate::core::Words;
 use crate::core::view::{OutboxView, TotpView};
+use crate::core::{Words, held_back};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::limits;
@@ -38,11 +36,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         }
         status.totp.iter().for_each(|totp| output.line(&codes(totp)));
         if let Some(again_at) = status.prompts_again_at {
-            let limit = PROMPTS_PER_DAY_MAX;
-            output.line(&format!(
-                "prompts  {limit} of {limit} opened within a day without an admission; this device opens no more until {}",
-                clock::show(again_at)
-            ));
+            output.line(&format!("prompts  {}", held_back(again_at).trim_start_matches("prompts are ")));
         }
         outbox(&status.outbox).iter().for_each(|line| output.line(line));
         if status.records_aside > 0 {

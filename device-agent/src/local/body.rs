@@ -261,7 +261,7 @@ pub(crate) struct Status {
     pub(crate) approvals: Vec<ProposalView>,
     /// One-time codes, if the policy asks for them.
     pub(crate) totp: Option<TotpView>,
-    /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
+    /// When prompts come again, unix milliseconds, if those of a day are used up: at the relay, as far as this device saw them, or here.
     pub(crate) prompts_again_at: Option<u64>,
 }
 

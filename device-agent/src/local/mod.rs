@@ -83,6 +83,7 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/requests", get(requests))
+        .route("/requests/held", get(held))
         .route("/requests/open", post(open))
         .route("/requests/approve", post(approve))
         .route("/requests/admit-unchecked", post(admit_unchecked))
@@ -206,6 +207,11 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
 
 async fn requests(State(local): State<Local>) -> Answer<Vec<RequestView>> {
     Ok(Json(local.agent.requests().await?))
+}
+
+/// When prompts come again, if those of a day are used up.
+async fn held(State(local): State<Local>) -> Answer<Option<u64>> {
+    Ok(Json(local.agent.core(|core| core.prompts_again_at(clock::now())).await??))
 }
 
 async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<RequestView> {

@@ -97,6 +97,8 @@ pub(crate) enum Setting {
     Reset,
     /// When a session last began, which is told of a reset that stands.
     ResetLooked,
+    /// The sync code under which requests are seen, by its join key, and since when by this device's clock.
+    Sighted,
     /// The recovery device whose words were made here and not typed back yet.
     WordsUntyped,
     /// The batch of a recovery until it is in the pinned log.
@@ -116,6 +118,7 @@ impl Setting {
             Self::Told => "told",
             Self::Reset => "reset",
             Self::ResetLooked => "reset-looked",
+            Self::Sighted => "sighted",
             Self::Recovering => "recovering",
             Self::WordsUntyped => "words-untyped",
             Self::Asked => "asked",
