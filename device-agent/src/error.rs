@@ -327,6 +327,16 @@ pub(crate) enum AgentError {
         /// Position of the two entries.
         seq: u64,
     },
+    /// The relay that the chain was to be moved to has another branch of its log.
+    #[error(
+        "ALARM: the log forks at entry {seq}: {relay} has another validly signed entry than the one pinned here. The address was not changed; the entry is kept as evidence, and membership changes are refused until the fork is settled"
+    )]
+    ForkThere {
+        /// Position of the two entries.
+        seq: u64,
+        /// Its origin.
+        relay: String,
+    },
     /// A rotation handed this device another key than the log names.
     #[error(
         "ALARM: entry {seq} of the log ({hash}), signed by {by}, handed this device a key that is not the chain's ({why}): what was written before can be read, nothing else"

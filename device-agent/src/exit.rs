@@ -232,7 +232,7 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::AsideFull => {
             (Exit::Failed, "aside-full", hint("countersign status   (records go on to be read as they were)"))
         }
-        E::Fork { .. } => (
+        E::Fork { .. } | E::ForkThere { .. } => (
             Exit::Verification,
             "fork",
             hint("countersign log settle   (shows both branches; an approver of both ends it)"),

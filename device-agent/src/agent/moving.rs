@@ -31,9 +31,13 @@ impl Agent {
         let _writing = self.shared.writing.lock().await;
         let there = self.beside(RelayClient::new(destination.endpoint.clone()));
         there.relay().check_address().await?;
-        there.follow().await?;
-        let records = there.refill_records().await?;
         let origin = destination.endpoint.origin().to_owned();
+        match there.follow().await {
+            // A branch that members signed is no less one for where it was seen: without what was seen nobody could settle it.
+            Err(AgentError::Fork { seq }) => return Err(AgentError::ForkThere { seq, relay: origin }),
+            followed => followed?,
+        }
+        let records = there.refill_records().await?;
         let (kept, ca) = (origin.clone(), destination.ca);
         let (seq, head) = self
             .core(move |core| {
