@@ -17,7 +17,8 @@ pub(crate) fn tell(error: &AgentError) -> Told {
 }
 
 /// What a device that is out of its chain can do: its state directory stays, a new membership needs another.
-const ELSEWHERE: &str = "countersign join --home DIR   (in another state directory; this one keeps what it has)";
+const ELSEWHERE: &str =
+    "countersign record export FILE   (what this device has)   or   countersign join --home DIR   (in another state directory)";
 
 fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
     use AgentError as E;

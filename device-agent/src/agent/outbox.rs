@@ -53,6 +53,8 @@ impl Remedy {
 impl Agent {
     /// Keeps a write until the relay is reached.
     pub(crate) async fn queue(&self, draft: Draft) -> Result<(), AgentError> {
+        // No relay ever takes it.
+        self.must_be_member().await?;
         self.core(move |core| core.queue_for_later(&draft)).await??;
         self.shared.outbox.notify_one();
         Ok(())

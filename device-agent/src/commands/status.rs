@@ -20,17 +20,7 @@ pub(super) struct Args {}
 pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
     let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
     context.result("countersign.status/1", &status, |output| {
-        output.line(&format!("chain    {}", status.fingerprint));
-        output.line(&format!("device   {} {} ({})", text::quote(&status.name), short(&status.device), status.role));
-        output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
-        output.line(&format!("members  {}", status.members));
-        output.line(&recovery(&status));
-        output.line(&format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
-        output.line(&match status.daemon.as_str() {
-            "running" => format!("daemon   running ({})", state(&status.link, &status.relay)),
-            _ => "daemon   not running   (countersign run)".to_owned(),
-        });
-        output.line(&format!("requests {} open", status.requests.len()));
+        beginning(&status).iter().for_each(|line| output.line(line));
         for proposal in &status.approvals {
             output.line(&format!("PROPOSED {}  {} ({})", short(&proposal.proposal), proposal.what, proposal.standing()));
         }
@@ -45,9 +35,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 status.records_aside
             ));
         }
-        for said in status.gone.iter().chain(&status.alarm) {
-            output.line(said);
-        }
+        status.alarm.iter().for_each(|alarm| output.line(alarm));
         if let Some(closing) = &status.closing {
             output.line(&format!("ENDING   {}", chain::standing(closing)));
             output.line("         countersign chain veto   stops it");
@@ -72,6 +60,34 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         (true, None) => Exit::Verification,
         (false, None) => Exit::Done,
     })
+}
+
+/// What is always shown. A device that is no member any more reads that first, and what it had been told until then.
+fn beginning(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(gone) = &status.gone {
+        lines.push(format!("GONE     {gone}"));
+        lines.push("         next: countersign record export FILE   (what this device has stays readable)".to_owned());
+    }
+    let (role, daemon) = match &status.gone {
+        Some(_) => ("no member", "not running"),
+        None => (status.role.as_str(), "not running   (countersign run)"),
+    };
+    lines.push(format!("chain    {}", status.fingerprint));
+    lines.push(format!("device   {} {} ({role})", text::quote(&status.name), short(&status.device)));
+    lines.push(format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
+    lines.push(match &status.gone {
+        Some(_) => format!("members  {} at that entry, as far as this device was told", status.members),
+        None => format!("members  {}", status.members),
+    });
+    lines.extend(status.gone.is_none().then(|| recovery(status)));
+    lines.push(format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
+    lines.push(match status.daemon.as_str() {
+        "running" => format!("daemon   running ({})", state(&status.link, &status.relay)),
+        _ => format!("daemon   {daemon}"),
+    });
+    lines.extend(status.gone.is_none().then(|| format!("requests {} open", status.requests.len())));
+    lines
 }
 
 /// One-time codes on this device.

@@ -314,8 +314,10 @@ pub(crate) struct ExportHeader {
 pub(crate) enum Freshness {
     /// Everything that it had is in.
     CaughtUp,
-    /// It is what this device has.
+    /// It did not answer: it is what this device has.
     NotReached,
+    /// It answered, and gave nothing, or nothing that verifies: it is what this device has.
+    Refused,
 }
 
 /// An item of an export.

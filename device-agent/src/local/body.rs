@@ -233,7 +233,7 @@ pub(crate) struct Status {
     pub(crate) recovery: Option<RecoveryView>,
     /// The relay's origin.
     pub(crate) relay: String,
-    /// `reachable`, or why not.
+    /// `reachable`, or why not, or that it was not asked.
     pub(crate) relay_state: String,
     /// `running` or `not-running`.
     pub(crate) daemon: String,

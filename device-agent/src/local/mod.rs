@@ -154,6 +154,9 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let shut_out = shut_out.map(ToString::to_string);
     let relay_state = match &reached {
         Err(error) if shut_out.is_none() => error.to_string(),
+        // By the log it is known that it would give nothing.
+        Err(_) if agent.relay().own_address().is_none() => "not asked".to_owned(),
+        Err(_) => "it answers, and gives this device nothing".to_owned(),
         _ => "reachable".to_owned(),
     };
     if local.place == Place::Command
