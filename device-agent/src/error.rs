@@ -249,6 +249,9 @@ pub(crate) enum AgentError {
         /// What this device can tell of the signature.
         signed: &'static str,
     },
+    /// A device asked to join a chain that was reset.
+    #[error("the relay says that the chain of this sync code was reset: it deleted it, and nobody joins it any more")]
+    NothingToJoin,
     /// The delay of a closing has not passed at the relay.
     #[error("the end of the chain was announced, and the relay carries it out in {} at the earliest", crate::clock::span(*left))]
     ClosingTooEarly {

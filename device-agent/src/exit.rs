@@ -17,8 +17,7 @@ pub(crate) fn tell(error: &AgentError) -> Told {
 }
 
 /// What a device that is out of its chain can do: its state directory stays, a new membership needs another.
-const ELSEWHERE: &str =
-    "countersign record export FILE   (what this device has)   or   countersign join --home DIR   (in another state directory)";
+const ELSEWHERE: &str = "countersign record export FILE   (what this device has)   or   countersign join --home DIR   (in another state directory)";
 
 fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
     use AgentError as E;
@@ -181,6 +180,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             hint(
                 "countersign record export FILE   (what this device has)   or   countersign relay move --relay URL   (another relay takes the chain)",
             ),
+        ),
+        E::NothingToJoin => (
+            Exit::NotAMember,
+            "reset",
+            hint("countersign init --relay URL   (found a new one; it has another sync code)"),
         ),
         E::ClosingTooEarly { .. } => (
             Exit::Refused,

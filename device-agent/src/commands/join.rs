@@ -130,7 +130,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         Some(Err(error)) => {
             give_up(&mut joiner, &error);
-            Err(error)
+            // Nothing is here that could be taken out, or to another relay.
+            Err(if matches!(error, AgentError::WasReset { .. }) { AgentError::NothingToJoin } else { error })
         }
     }
 }

@@ -91,6 +91,7 @@ async fn move_to(context: &Context, relay: String, how: &RelayArgs) -> Result<Ex
                 "{refused} records do not fit in there: somebody wrote in their place. This device keeps them"
             ));
         }
+        moved.advice.iter().for_each(|advice| output.progress(advice));
         output.progress("Nobody tells the other devices. On each of them, type:");
         output.progress(&format!("next: countersign relay move --relay {}", moved.relay));
     });

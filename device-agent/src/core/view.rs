@@ -471,6 +471,9 @@ pub(crate) struct MovedView {
     pub(crate) records_given: u64,
     /// Records that it could not take: somebody wrote in their place there.
     pub(crate) records_refused: u64,
+    /// What should be done before anything else, if something should.
+    #[serde(default)]
+    pub(crate) advice: Option<String>,
 }
 
 /// How a request ended.

@@ -194,6 +194,8 @@ pub(crate) struct Code {
     pub(crate) relay: String,
     /// Both in one, as a QR code carries them.
     pub(crate) payload: Zeroizing<String>,
+    /// Why nobody joins with it any more, if nobody does.
+    pub(crate) over: Option<String>,
 }
 
 /// What was verified.

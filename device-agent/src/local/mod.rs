@@ -248,12 +248,16 @@ async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
 
 async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
+    let caught_up = local.agent.catch_up_log().await;
+    let reset = caught_up.as_ref().err().filter(|error| matches!(error, AgentError::Reset { .. }));
+    let reset = reset.map(ToString::to_string);
     let shown = move |core: &mut crate::core::Core| {
         core.must_hold_keys()?;
-        let code = core.keyring().code();
-        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay })
+        let closed = core.roster().is_closed().then(|| AgentError::Closed.to_string());
+        let (code, over) = (core.keyring().code(), reset.or(closed));
+        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay, over })
     };
-    fresh_if_reachable(local.agent.catch_up_log().await)?;
+    fresh_if_reachable(caught_up)?;
     Ok(Json(local.agent.core(shown).await??))
 }
 

@@ -120,6 +120,8 @@ fn after_a_reset_members_keep_what_they_hold_and_say_whose_word_the_end_is() {
     let _ = shown(&resets(&relay, &words, &[SURE]));
     let asked = asking.end();
     assert_eq!((asked.code(), failure_of(&asked)), (6, "reset".to_owned()), "{}", asked.stderr);
+    // It has nothing that it could take out, or to another relay.
+    assert!(asked.stderr.contains("next: countersign init --relay URL"), "{}", asked.stderr);
     let ended = daemon.end();
     assert_eq!(ended.code(), 6, "{}", ended.stderr);
     assert!(ended.stderr.contains("the relay says that the chain was reset"), "{}", ended.stderr);
@@ -136,10 +138,14 @@ fn after_a_reset_members_keep_what_they_hold_and_say_whose_word_the_end_is() {
     assert_eq!(laptop.gets("first"), "hello");
     let status = laptop.types(&["status"]);
     assert!(!status.stdout.contains("RESET") && status.stdout.contains("chain was reset"), "{}", status.stdout);
+    let code = laptop.types(&["code", "show"]);
+    assert!(code.stderr.contains("nobody joins with it: the relay says that the chain was reset"), "{}", code.stderr);
+    assert!(!code.stderr.contains("countersign join"), "{}", code.stderr);
     // Another relay takes the chain as it is.
     let new = Relay::start();
     let moved = laptop.types(&["relay", "move", "--relay", &new.origin()]);
     assert_eq!(moved.code(), 0, "{}", moved.stderr);
+    assert!(moved.stderr.contains("Before anything else: countersign code rotate"), "{}", moved.stderr);
     assert_eq!(phone.types(&["relay", "move", "--relay", &new.origin()]).code(), 0);
     assert_eq!(laptop.puts("first", "goes on").code(), 0);
     assert_eq!(phone.gets("first"), "goes on");
