@@ -86,6 +86,8 @@ pub(crate) struct Joiner {
     /// The chain, as the relay named it to a device that was sent no nonce.
     told_chain: Option<ChainId>,
     one_time_code: OneTimeCode,
+    /// What it said of itself.
+    name: Option<String>,
     unchecked: Unchecked,
 }
 
@@ -139,6 +141,7 @@ impl Joiner {
             sent: 0,
             told_chain: None,
             one_time_code,
+            name: described.map(|described| described.name),
             unchecked: Unchecked::Refused,
         }))
     }
@@ -176,6 +179,7 @@ impl Joiner {
             sent: 0,
             told_chain: None,
             one_time_code,
+            name: Some(description.name.clone()),
             unchecked: Unchecked::Refused,
         })
     }
@@ -188,6 +192,11 @@ impl Joiner {
     /// Whether a one-time code went along.
     pub(crate) fn one_time_code(&self) -> OneTimeCode {
         self.one_time_code
+    }
+
+    /// The name under which it was made, if that opens.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Keeps what this device dials from now on.
