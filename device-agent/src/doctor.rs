@@ -2,13 +2,15 @@
 //!
 //! It looks and changes nothing. Each check says what it found and, unless that is well, what to type next.
 
+mod member;
+
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::core::is_forked;
 use crate::core::view::lost_records;
-use crate::core::{Core, is_forked};
 use crate::dial::Endpoint;
 use crate::door::Door;
 use crate::error::AgentError;
@@ -17,6 +19,8 @@ use crate::keyfile::{Secrets, Standing};
 use crate::relay_client::RelayClient;
 use crate::store::{DraftRow, DraftState, Setting, Store};
 use crate::{clock, exit, limits};
+
+pub(crate) use member::Membership;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,17 +68,29 @@ impl Finding {
 }
 
 /// Looks at what lies on this device's disk: state directory, keys, the daemon's socket, the log. `unjoined` is how it ends for a device
-/// that is no member yet: nothing is broken where a person looks before she founds or joins.
-pub(crate) async fn look_at_home(home: &Home, unjoined: Verdict) -> Vec<Finding> {
+/// that is no member yet: nothing is broken where a person looks before she founds or joins. What is known of the membership comes along:
+/// the relay has a say in that check.
+pub(crate) async fn look_at_home(home: &Home, unjoined: Verdict) -> (Vec<Finding>, Membership) {
     if !home.dir().is_dir() {
         let none = AgentError::NotAMember { home: home.dir().to_owned() };
-        return vec![Finding { verdict: unjoined, ..Finding::failed("home", &none) }];
+        return (vec![Finding { verdict: unjoined, ..Finding::failed("home", &none) }], Membership::Unknown);
     }
-    let daemon = Door::of_daemon(home).await.is_some();
-    let mut findings = vec![permissions(home), keys(home, unjoined), socket(home, daemon)];
-    findings.extend(log(home, unjoined));
+    let membership = if has_log(home) { Membership::look(home).await } else { Ok(Membership::Unknown) };
+    let over = membership.as_ref().ok().and_then(Membership::over);
+    let daemon = match (over, Door::of_daemon(home).await.is_some()) {
+        (Some(_), false) => Finding::ok("daemon", "none runs, and nothing is left to do for one"),
+        (_, runs) => socket(home, runs),
+    };
+    let mut findings = vec![permissions(home), keys(home, unjoined), daemon];
+    findings.extend(log(home, &membership, unjoined));
     findings.extend(records(home));
-    findings
+    (findings, membership.unwrap_or(Membership::Unknown))
+}
+
+/// Whether there is a log that could be read: a device that asks to join has none.
+fn has_log(home: &Home) -> bool {
+    let joins = matches!(Secrets::read(home), Ok(None | Some(Secrets { standing: Standing::Joiner(_), .. })));
+    home.store_file().exists() && !joins
 }
 
 fn permissions(home: &Home) -> Finding {
@@ -147,31 +163,30 @@ fn socket(home: &Home, daemon: bool) -> Finding {
 }
 
 /// The log, verified from `found` if no other process works with it; else only whether a fork is known.
-fn log(home: &Home, unjoined: Verdict) -> Option<Finding> {
-    let joins = matches!(Secrets::read(home), Ok(None | Some(Secrets { standing: Standing::Joiner(_), .. })));
-    if !home.store_file().exists() || joins {
+fn log(home: &Home, membership: &Result<Membership, AgentError>, unjoined: Verdict) -> Option<Finding> {
+    if !has_log(home) {
         return None;
     }
-    let standing = || match home.try_lock()? {
-        Some(_lock) => {
-            let core = Core::open(home)?;
-            Ok((core.fork(), format!("{} entries, all of them verified", core.roster().seq() + 1)))
+    let store = || is_forked(&Store::open(&home.store_file())?);
+    let standing = match membership {
+        Ok(Membership::Here { core, .. }) => {
+            Ok((core.fork().is_some(), format!("{} entries, all of them verified", core.roster().seq() + 1)))
         }
-        None => {
-            let forked = is_forked(&Store::open(&home.store_file())?)?;
-            Ok((forked.then_some(0), "no fork is known (another process works with it)".to_owned()))
+        Ok(Membership::Daemon(_) | Membership::Unknown) => {
+            store().map(|forked| (forked, "no fork is known (another process works with it)".to_owned()))
         }
+        Err(error @ (AgentError::Unfounded | AgentError::Unrecovered)) => {
+            return Some(Finding { verdict: unjoined, ..Finding::failed("log", error) });
+        }
+        Err(error) => return Some(Finding::failed("log", error)),
     };
-    Some(match standing() {
-        Ok((None, says)) => Finding::ok("log", says),
-        Ok((Some(_), _)) => Finding::fail(
+    Some(match standing {
+        Ok((false, says)) => Finding::ok("log", says),
+        Ok((true, _)) => Finding::fail(
             "log",
             "ALARM: the log forks: the relay showed two validly signed entries for one place",
-            "countersign status   (compare the heads with your other devices)",
+            "countersign log settle   (shows both branches; an approver of both ends it)",
         ),
-        Err(error @ (AgentError::Unfounded | AgentError::Unrecovered)) => {
-            Finding { verdict: unjoined, ..Finding::failed("log", &error) }
-        }
         Err(error) => Finding::failed("log", &error),
     })
 }

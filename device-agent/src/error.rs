@@ -271,6 +271,9 @@ pub(crate) enum AgentError {
         /// What this device can tell of the signature.
         signed: &'static str,
     },
+    /// A device asked to join a chain that was reset.
+    #[error("the relay says that the chain of this sync code was reset: it deleted it, and nobody joins it any more")]
+    NothingToJoin,
     /// The delay of a closing has not passed at the relay.
     #[error("the end of the chain was announced, and the relay carries it out in {} at the earliest", crate::clock::span(*left))]
     ClosingTooEarly {
@@ -348,6 +351,16 @@ pub(crate) enum AgentError {
     Fork {
         /// Position of the two entries.
         seq: u64,
+    },
+    /// The relay that the chain was to be moved to has another branch of its log.
+    #[error(
+        "ALARM: the log forks at entry {seq}: {relay} has another validly signed entry than the one pinned here. The address was not changed; the entry is kept as evidence, and membership changes are refused until the fork is settled"
+    )]
+    ForkThere {
+        /// Position of the two entries.
+        seq: u64,
+        /// Its origin.
+        relay: String,
     },
     /// A rotation handed this device another key than the log names.
     #[error(

@@ -25,7 +25,7 @@ fn proven(error: &AgentError) -> Option<Box<Head>> {
 }
 
 /// What a device that is out of its chain can do: its state directory stays, a new membership needs another.
-const ELSEWHERE: &str = "countersign join --home DIR   (in another state directory; this one keeps what it has)";
+const ELSEWHERE: &str = "countersign record export FILE   (what this device has)   or   countersign join --home DIR   (in another state directory)";
 
 fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
     use AgentError as E;
@@ -203,6 +203,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
                 "countersign record export FILE   (what this device has)   or   countersign relay move --relay URL   (another relay takes the chain)",
             ),
         ),
+        E::NothingToJoin => (
+            Exit::NotAMember,
+            "reset",
+            hint("countersign init --relay URL   (found a new one; it has another sync code)"),
+        ),
         E::ClosingTooEarly { .. } => (
             Exit::Refused,
             "closing-too-early",
@@ -254,9 +259,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::AsideFull => {
             (Exit::Failed, "aside-full", hint("countersign status   (records go on to be read as they were)"))
         }
-        E::Fork { .. } => {
-            (Exit::Verification, "fork", hint("compare the heads with your other devices: countersign status"))
-        }
+        E::Fork { .. } | E::ForkThere { .. } => (
+            Exit::Verification,
+            "fork",
+            hint("countersign log settle   (shows both branches; an approver of both ends it)"),
+        ),
         E::OtherEpochKey { why, .. } => (
             Exit::Verification,
             why.code(),
@@ -327,6 +334,13 @@ fn problem(status: u16, code: &str) -> (Exit, &str, Option<String>) {
             ),
         ),
         "clock" => (Exit::Refused, code, hint("set this machine's clock")),
+        "too-many-pending" => (
+            Exit::Refused,
+            code,
+            hint(
+                "countersign code rotate   (on a device of the chain: it ends those that wait; then join with the new words)",
+            ),
+        ),
         _ => match status {
             404 | 410 => (Exit::NotFound, code, None),
             429 => (Exit::Refused, code, hint("wait a little and try again")),

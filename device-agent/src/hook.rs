@@ -98,10 +98,10 @@ async fn work(program: &Program, waiting: &Waiting) {
     while let Some(line) = waiting.next().await {
         match tokio::time::timeout(program.wait, started(program, &line)).await {
             Ok(Ok(status)) if status.success() => {}
-            Ok(Ok(status)) => tracing::warn!(%status, "the program of --on-event failed"),
-            Ok(Err(error)) => tracing::warn!(%error, "the program of --on-event does not start"),
+            Ok(Ok(status)) => tracing::warn!("the program of --on-event failed: {status}"),
+            Ok(Err(error)) => tracing::warn!("the program of --on-event does not start: {error}"),
             Err(_) => {
-                tracing::warn!(seconds = program.wait.as_secs(), "the program of --on-event took too long: killed");
+                tracing::warn!("the program of --on-event took more than {} s: killed", program.wait.as_secs());
             }
         }
     }
@@ -219,7 +219,7 @@ impl Queue {
     fn pop(&mut self) -> Option<Vec<u8>> {
         let line = self.lines.pop_front();
         if line.is_none() && self.missed > 0 {
-            tracing::warn!(missed = self.missed, "the program of --on-event has caught up");
+            tracing::warn!("the program of --on-event has caught up; it missed {} events", self.missed);
             self.missed = 0;
         }
         line.map(|line| line.json)

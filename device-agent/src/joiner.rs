@@ -96,6 +96,8 @@ pub(crate) struct Joiner {
     /// The chain, as the relay named it to a device that was sent no nonce.
     told_chain: Option<ChainId>,
     one_time_code: OneTimeCode,
+    /// What it said of itself.
+    name: Option<String>,
     unchecked: Unchecked,
 }
 
@@ -149,6 +151,7 @@ impl Joiner {
             sent: 0,
             told_chain: None,
             one_time_code,
+            name: described.map(|described| described.name),
             unchecked: Unchecked::Refused,
         }))
     }
@@ -186,6 +189,7 @@ impl Joiner {
             sent: 0,
             told_chain: None,
             one_time_code,
+            name: Some(description.name.clone()),
             unchecked: Unchecked::Refused,
         })
     }
@@ -198,6 +202,11 @@ impl Joiner {
     /// Whether a one-time code went along.
     pub(crate) fn one_time_code(&self) -> OneTimeCode {
         self.one_time_code
+    }
+
+    /// The name under which it was made, if that opens.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Keeps what this device dials from now on.
@@ -275,7 +284,7 @@ impl Joiner {
             Ok(()) => {}
             // The request may have ended in this moment; the next standing says how.
             Err(AgentError::Problem { status, code, .. }) if status < 500 && status != 429 => {
-                tracing::warn!(code, "the relay does not take the answer to a nonce");
+                tracing::warn!("the relay does not take what the code is made of ({code})");
             }
             Err(other) => return Err(other),
         }

@@ -36,8 +36,11 @@ pub(crate) const LOCK_POLL: Duration = Duration::from_millis(50);
 pub(crate) const EVENTS_KEPT: usize = 256;
 /// Entries that a daemon tells at its start because nobody was told of them: the latest. All of them are in the diary.
 pub(crate) const UNTOLD: u64 = 100;
-/// Wait for the relay to tell a session that just began of a reset. Then none stands, as far as anybody here knows.
-pub(crate) const RESET_LOOK: Duration = Duration::from_secs(3);
+/// Time for a session that only asks whether a reset stands. Then this device goes on with what it was told before.
+pub(crate) const RESET_LOOK: Duration = Duration::from_secs(5);
+/// Milliseconds after which a command asks again whether a reset stands, where no daemon is told: an hour, of a wait that is 7 days unless
+/// the policy says otherwise. Each time costs one more connection.
+pub(crate) const RESET_LOOK_AGAIN: u64 = 60 * 60 * 1000;
 /// Open requests of one chain that are kept in memory: the relay holds back more than three a join key already.
 pub(crate) const OPEN_REQUESTS_KEPT: usize = 64;
 /// Records that cite a head not in the log, kept until the log catches up. Beyond it the cursor stops, and reading goes on with what

@@ -32,6 +32,6 @@ pub(crate) async fn stay_alive() -> Infallible {
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd cannot be told");
+        tracing::warn!("systemd cannot be told: {error}");
     }
 }

@@ -187,7 +187,7 @@ async fn is_still_forked(agent: &Agent) -> Result<bool, AgentError> {
 async fn give_approvals(agent: &Agent) -> Result<(), AgentError> {
     match agent.send_approvals().await {
         Err(AgentError::Problem { code, .. }) => {
-            tracing::warn!(code, "an approval that was given earlier is refused by the relay");
+            tracing::warn!("an approval that was given earlier is refused by the relay ({code})");
             Ok(())
         }
         done => done,

@@ -78,7 +78,9 @@ pub enum Refusal {
     #[error("no chain here has this sync code: check the words and the relay's address")]
     UnknownJoinKey,
     /// As many requests wait as one join key may have.
-    #[error("as many join requests wait as one sync code may have: approve, deny or withdraw one, or wait")]
+    #[error(
+        "three requests that were made with this sync code still wait, and denied ones count until they expire: approve or withdraw one, or wait; a new sync code ends them"
+    )]
     TooManyPending {
         /// When the next slot is free, milliseconds from now.
         retry_after: u64,

@@ -57,7 +57,7 @@ impl Agent {
             Ok(_) => Ok(()),
             // The relay's refusal is the end of these entries, and not of what comes next.
             Err(AgentError::Problem { code, .. }) => {
-                tracing::warn!(code, "an entry that was signed earlier is refused by the relay");
+                tracing::warn!("a change that was made earlier is refused by the relay ({code}): it is given up");
                 Ok(())
             }
             Err(AgentError::ClosingTooEarly { .. }) => Ok(()),

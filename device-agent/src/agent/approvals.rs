@@ -174,7 +174,7 @@ impl Agent {
     pub(crate) async fn take_approval(&self, bytes: Vec<u8>) -> Result<(), AgentError> {
         match self.core(move |core| core.take_approval(&bytes)).await? {
             Err(AgentError::BadForm(error)) => {
-                tracing::warn!(%error, "an approval is passed over");
+                tracing::warn!("an approval from the relay is passed over: {error}");
                 Ok(())
             }
             done => done,

@@ -3,14 +3,15 @@
 use protocol::Hash;
 use protocol::approval::Subject;
 use protocol::entry::VetoOf;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 
 use super::Agent;
 use super::Link;
 use crate::core::Core;
-use crate::core::view::{ChangeView, ClosingView, Event, OutcomeView};
+use crate::core::view::{ChangeView, ClosingView, OutcomeView};
 use crate::error::AgentError;
-use crate::limits;
+use crate::relay_client::Identity;
+use crate::{clock, limits};
 
 /// What stands and can be stopped.
 struct Standing {
@@ -52,7 +53,7 @@ impl Agent {
         let wanted = prefix.unwrap_or_default().trim().to_ascii_lowercase();
         let standing = match self.standing().await? {
             none if none.is_empty() && self.link() != Link::Connected => {
-                self.wait_for_reset().await;
+                self.look_for_reset().await?;
                 self.standing().await?
             }
             some => some,
@@ -78,18 +79,51 @@ impl Agent {
         .await?
     }
 
-    /// A reset is no entry: the relay tells of it at each connect, so a session that just began may still hear of one.
-    async fn wait_for_reset(&self) {
-        let mut events = self.listen();
-        let heard = async {
-            loop {
-                match events.recv().await {
-                    Ok(Event::Reset { .. }) | Err(RecvError::Closed) => return,
-                    _ => {}
-                }
-            }
+    /// Asks whether a reset stands. It is no entry, and no read tells of it: only a session does, as it begins. So this begins one, where
+    /// no daemon keeps any, and ends it.
+    pub(crate) async fn look_for_reset(&self) -> Result<(), AgentError> {
+        let (keys, chain, head, _) = self.place().await?;
+        let cursor = self.core(|core| core.cursor()).await??;
+        let asking = async {
+            let mut socket = self.relay().socket(&keys, Identity::Member { chain, head, cursor }).await?;
+            let told = socket.reset_told().await;
+            socket.close().await;
+            told
         };
-        let _ = tokio::time::timeout(limits::RESET_LOOK, heard).await;
+        let told = timeout(limits::RESET_LOOK, asking).await;
+        let told = told.map_err(|_| self.relay().endpoint().unreachable("it did not say whether a reset stands"))??;
+        self.core(move |core| {
+            core.begin_connection()?;
+            told.map_or(Ok(()), |standing| core.take_reset(standing))
+        })
+        .await?
+    }
+
+    /// Warns the person of a command of a reset that stands, and asks the relay for one now and then. Whatever comes of it, the command has
+    /// done what it does.
+    pub(crate) async fn heed_reset(&self) {
+        if let Err(error) = self.try_to_heed_reset().await {
+            tracing::info!("whether a reset stands is not known: {error}");
+        }
+    }
+
+    async fn try_to_heed_reset(&self) -> Result<(), AgentError> {
+        // A command that reached no relay is not held up by another try.
+        if self.link() != Link::NoSession || self.relay().own_address().is_none() {
+            return Ok(());
+        }
+        let over = self.core(|core| core.gone().is_some() || core.roster().is_closed()).await?;
+        if !over && self.core(|core| core.should_look_for_reset()).await?? {
+            self.core(|core| core.note_look_for_reset()).await??;
+            self.look_for_reset().await?;
+        }
+        if let Some(reset) = self.core(|core| core.reset()).await?? {
+            tracing::warn!(
+                "RESET: somebody with the sync code wants the relay to delete this chain, on {}; countersign chain veto stops it",
+                clock::show(reset.due_at)
+            );
+        }
+        Ok(())
     }
 }
 

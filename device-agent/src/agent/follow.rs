@@ -39,7 +39,7 @@ impl Agent {
                 Ok(page) => page,
                 Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => return self.refill().await,
                 Err(AgentError::WasReset { form }) => {
-                    return Err(self.core(move |core| core.judge_reset(&form)).await?);
+                    return Err(self.core(move |core| core.take_end_by_reset(&form)).await?);
                 }
                 Err(other) => return Err(other),
             };
@@ -82,7 +82,10 @@ impl Agent {
             if relay_seq >= own_seq {
                 return Ok(());
             }
-            tracing::warn!(from = relay_seq, to = own_seq, "the relay lost the end of the log: appending it again");
+            tracing::warn!(
+                "the relay lost the end of the log: it is given entries {} to {own_seq} again",
+                relay_seq + 1
+            );
             return self.heal(relay_seq, own_seq).await;
         }
         self.compare().await
@@ -113,7 +116,8 @@ impl Agent {
     async fn refill(&self) -> Result<(), AgentError> {
         self.repeat_staged().await?;
         self.must_be_member().await?;
-        tracing::warn!("the relay does not know this member: telling it the log again");
+        // Most often it shuts out a device that was removed, and that is told as an error.
+        tracing::info!("the relay does not know this member: telling it the log again");
         let (found, own_seq) = self
             .core(|core| {
                 let found = core.store().log_from(0, 1)?.pop();
@@ -130,7 +134,11 @@ impl Agent {
                 let (keys, chain, _, seq) = self.place().await?;
                 match self.relay().log(&keys, chain, Some(seq)).await {
                     Err(AgentError::Problem { code, .. }) if code == SHUT_OUT => Err(AgentError::ShutOut),
-                    answer => answer.map(|_| ()),
+                    Ok(_) => {
+                        tracing::warn!("the relay did not know this device: it was given the log again");
+                        Ok(())
+                    }
+                    Err(other) => Err(other),
                 }
             }
             Err(AgentError::Problem { code, .. }) if code == "join-key-taken" => Err(AgentError::JoinKeyTaken),

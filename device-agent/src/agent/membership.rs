@@ -93,7 +93,7 @@ impl Agent {
         match self.append(Core::rotate_if_owed).await {
             // It can wait: this device comes back to it with the next connection.
             Err(error @ (AgentError::Problem { .. } | AgentError::HeadKeepsMoving | AgentError::OwnRefused(_))) => {
-                tracing::warn!(%error, "a device left, and the keys could not be rotated yet");
+                tracing::warn!("a device left, and the keys could not be replaced yet: {error}");
                 Ok(())
             }
             done => done.map(|_| ()),

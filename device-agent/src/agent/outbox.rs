@@ -53,6 +53,8 @@ impl Remedy {
 impl Agent {
     /// Keeps a write until the relay is reached.
     pub(crate) async fn queue(&self, draft: Draft) -> Result<(), AgentError> {
+        // No relay ever takes it.
+        self.must_be_member().await?;
         self.core(move |core| core.queue_for_later(&draft)).await??;
         self.shared.outbox.notify_one();
         Ok(())
@@ -69,7 +71,9 @@ impl Agent {
     pub(crate) async fn flush_records(&self) -> Result<(), AgentError> {
         match self.send_queued().await {
             Err(AgentError::Problem { code, .. }) => {
-                tracing::warn!(code, "a record that was written earlier is not taken by the relay: it is kept");
+                tracing::warn!(
+                    "a record that was written earlier is not taken by the relay ({code}): it is kept   (countersign status)"
+                );
                 Ok(())
             }
             // Reading goes on where writing does not: on a forked log too, which a write meets as a head that the relay does not know.
@@ -79,7 +83,7 @@ impl Agent {
                 | AgentError::Fork { .. }
                 | AgentError::Forked),
             ) => {
-                tracing::warn!(%error, "what was written earlier is kept");
+                tracing::warn!("what was written earlier is kept, and not sent: {error}");
                 Ok(())
             }
             done => done,
@@ -117,6 +121,10 @@ impl Agent {
                     Fate::Settled => Ok(()),
                     Fate::Refused(error) => Err(error),
                 };
+            }
+            // Nobody waits for this one.
+            if let Fate::Refused(error) = fate {
+                tracing::warn!("a write is set aside: {error}   (countersign record queue)");
             }
         }
         Ok(())

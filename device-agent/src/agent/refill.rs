@@ -90,7 +90,9 @@ impl Agent {
         // A closed chain has no records at its relay, and takes none.
         if !self.core(|core| core.roster().is_closed()).await? {
             let Refilled { given, refused } = self.refill_records().await?;
-            tracing::warn!(given, refused, "the relay had lost records: they were given back");
+            tracing::warn!(
+                "the relay had lost records: {given} were given back, {refused} do not fit in there any more"
+            );
         }
         self.core(|core| core.store().unset(Setting::RefillOwed)).await?
     }
@@ -171,7 +173,7 @@ impl Agent {
             Err(AgentError::Problem { status, code, detail })
                 if status < 500 && status != 429 && code != "not-a-member" =>
             {
-                tracing::warn!(code, detail, count, "records that the relay lost do not fit in there any more");
+                tracing::warn!("{count} records that the relay lost do not fit in there any more ({code}): {detail}");
                 refilled.refused += count;
                 without.end_at(&records);
             }

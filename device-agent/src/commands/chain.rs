@@ -59,8 +59,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         What::Reset(args) => return reset::run(context, args).await,
         What::Veto { id } => {
-            // Of a reset only a session hears.
-            let door = context.door(Session::Needed).await?;
+            let door = context.door(Session::NotNeeded).await?;
             let change: ChangeView = door.post("/chain/veto", &VetoOrdered { id }).await?;
             show_change(context, &change, "Every device is told. next: countersign log show");
         }

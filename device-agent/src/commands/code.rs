@@ -41,6 +41,9 @@ struct Shown<'a> {
     words: &'a str,
     relay: &'a str,
     payload: &'a str,
+    /// Why nobody joins with it any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over: Option<&'a str>,
     /// The change that brought it, if this command made one.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<&'a ChangeView>,
@@ -62,14 +65,16 @@ async fn show(context: &Context, door: &Door, qr: bool, change: Option<&ChangeVi
     let code: Code = door.get("/code").await?;
     let ink = if context.output.result_is_colored() { Ink::Colors } else { Ink::Plain };
     let drawn = qr.then(|| qr::draw(&code.payload, ink)).transpose()?;
-    let shown = Shown { words: &code.words, relay: &code.relay, payload: &code.payload, change };
+    let over = code.over.as_deref();
+    let shown = Shown { words: &code.words, relay: &code.relay, payload: &code.payload, over, change };
     context.result("countersign.code/1", &shown, |output| match &drawn {
         Some(drawn) => {
             output.bytes(drawn.as_bytes());
             output.line(&code.payload);
-            output.progress(
-                "next: countersign join   (on the new device: it asks for the line that a camera reads here)",
-            );
+            output.progress(&next(
+                &code,
+                "countersign join   (on the new device: it asks for the line that a camera reads here)",
+            ));
         }
         None => {
             if let Some(change) = change {
@@ -77,8 +82,16 @@ async fn show(context: &Context, door: &Door, qr: bool, change: Option<&ChangeVi
                 output.progress("The old words are dead. The new ones:");
             }
             output.line(&code.words);
-            output.progress(&format!("next: countersign join --relay {}   (on the new device)", code.relay));
+            output.progress(&next(&code, &format!("countersign join --relay {}   (on the new device)", code.relay)));
         }
     });
     Ok(Exit::Done)
+}
+
+/// What to do with the code, unless nobody joins with it any more.
+fn next(code: &Code, join: &str) -> String {
+    match &code.over {
+        Some(over) => format!("nobody joins with it: {over}"),
+        None => format!("next: {join}"),
+    }
 }

@@ -50,8 +50,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let new = file.as_deref().map(|file| NewFile::begin(file, "countersign record export FILE")).transpose()?;
     let mut lines = context.door(Session::NotNeeded).await?.post_for_lines("/records/export", &wanted).await?;
     let header = lines.next().await?.unwrap_or_default();
-    if serde_json::from_slice::<Header>(&header).is_ok_and(|header| header.relay == Freshness::NotReached) {
-        context.output.progress("the relay was not reached: this is what this device has");
+    match serde_json::from_slice::<Header>(&header).map(|header| header.relay) {
+        Ok(Freshness::NotReached) => {
+            context.output.progress("the relay was not reached: this is what this device has");
+        }
+        Ok(Freshness::Refused) => {
+            context.output.progress("the relay gives this device nothing   (countersign status): this is what it has");
+        }
+        Ok(Freshness::CaughtUp) | Err(_) => {}
     }
     let Some((file, new)) = file.zip(new) else { return print(context, &header, lines).await };
     let records = write(new, &header, lines).await?;

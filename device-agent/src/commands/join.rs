@@ -108,7 +108,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
             "a one-time code goes along: it counts for a minute or so. If nothing happens then, Ctrl-C, and join again with a new one.",
         );
     }
-    let mut screen = Screen::new(context.output, args.plain.writing());
+    let mut screen = Screen::new(context.output, args.plain.writing(), joiner.one_time_code());
     let ended = tokio::select! {
         ended = wait(&mut joiner, &mut screen) => Some(ended),
         () = asked_to_stop() => None,
@@ -130,7 +130,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         }
         Some(Err(error)) => {
             give_up(&mut joiner, &error);
-            Err(error)
+            // Nothing is here that could be taken out, or to another relay.
+            Err(if matches!(error, AgentError::WasReset { .. }) { AgentError::NothingToJoin } else { error })
         }
     }
 }
@@ -160,6 +161,7 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
         Some(read_code(context, args.code_file.as_deref())?)
     };
     let code_sent = one_time_code(args)?;
+    let mut name = args.name.clone();
     if unfinished {
         let same = match (&given, &secrets) {
             (Some((code, _)), Some(Secrets { standing: Standing::Joiner(asked), .. })) => *code == asked.code,
@@ -169,6 +171,7 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
         match resume(context, args, named)? {
             Some(joiner) if same && code_sent.is_none() => return Ok(Prepared::Resumed(Box::new(joiner))),
             Some(mut joiner) => {
+                name = name.or_else(|| joiner.name().map(str::to_owned));
                 context.output.progress(if same {
                     "the unfinished request was made without this one-time code: it is withdrawn"
                 } else {
@@ -202,7 +205,7 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     let relay = RelayClient::new(endpoint);
     // Before anything is drawn or asked: nobody should type a code for a device that could never read its own admission.
     relay.check_address().await?;
-    let described = Description { totp: code_sent.map(|code| code.to_string()), ..description(args.name.as_deref()) };
+    let described = Description { totp: code_sent.map(|code| code.to_string()), ..description(name.as_deref()) };
     let mut joiner = Joiner::begin(home, relay, code, &described)?;
     joiner.keep_relay(&origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
@@ -385,7 +388,7 @@ pub(crate) fn give_up(joiner: &mut Joiner, error: &AgentError) {
         other => crate::exit::tell(other).exit == Exit::Verification,
     };
     if over && let Err(error) = joiner.forget() {
-        tracing::warn!(%error, "the request could not be forgotten");
+        tracing::warn!("the request could not be forgotten: {error}");
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::joiner::{Members, Scene, Shows};
+use crate::joiner::{Members, OneTimeCode, Scene, Shows};
 use crate::output::{Format, Output};
 use crate::terminal::Writing;
 
@@ -18,6 +18,7 @@ pub(super) struct Screen {
     codes: u8,
     last: Option<Members>,
     live: Live,
+    one_time_code: OneTimeCode,
 }
 
 /// Whether the last line is one that is written over.
@@ -45,18 +46,18 @@ struct State<'a> {
 
 impl Screen {
     /// A screen on standard error, or JSON lines on standard output.
-    pub(super) fn new(output: Output, writing: Writing) -> Self {
+    pub(super) fn new(output: Output, writing: Writing, one_time_code: OneTimeCode) -> Self {
         let on_terminal =
             std::io::stderr().is_terminal() && output.format() == Format::Text && writing == Writing::Over;
         let live = if on_terminal { Live::Ready } else { Live::No };
-        Self { output, request: String::new(), codes: 0, last: None, live }
+        Self { output, request: String::new(), codes: 0, last: None, live, one_time_code }
     }
 
     fn waiting(&mut self, remaining: u64, members: Members) {
         if self.last == Some(members) {
             return;
         }
-        self.last = Some(members);
+        let first = self.last.replace(members).is_none();
         self.end_line();
         let online = members == Members::Online;
         if self.output.format() == Format::Json {
@@ -77,6 +78,12 @@ impl Screen {
                 "waiting: Open this request on one of your devices; a code will then appear here ({who}; expires in {})",
                 clock::span(remaining)
             ));
+            // A chain may show nobody a request that came without a code, and its device is not told.
+            if first && self.one_time_code == OneTimeCode::NotSent {
+                self.output.progress(
+                    "         (if your chain uses an authenticator: stop this with Ctrl-C, then countersign join --totp-code)",
+                );
+            }
         }
     }
 

@@ -240,6 +240,7 @@ async fn dispatch(cli: Cli, output: Output) -> Result<Exit, AgentError> {
 
 fn log_to_stderr(verbose: u8) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::fmt::format::debug_fn;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
     // What the TLS library says of a certificate comes back as an error, and is told as such.
@@ -249,8 +250,18 @@ fn log_to_stderr(verbose: u8) {
         _ => (LevelFilter::DEBUG, LevelFilter::INFO),
     };
     let targets = Targets::new().with_target("countersign", own).with_default(others);
+    let registry = tracing_subscriber::registry().with(targets);
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Logs).with_target(false).with_ansi(false);
-    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+    let _ = if verbose > 0 {
+        registry.with(lines).try_init()
+    } else {
+        // Whoever asked for no log reads sentences, like every other line of progress.
+        let sentence = debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{value:?}"),
+            _ => Ok(()),
+        });
+        registry.with(lines.without_time().with_level(false).fmt_fields(sentence)).try_init()
+    };
 }
 
 /// How it is written: option of `run`, `requests watch` and `join`.

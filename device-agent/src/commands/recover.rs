@@ -285,7 +285,7 @@ async fn choose(context: &Context, opened: &Opened, args: &Args) -> Result<Vec<D
 async fn done(context: &Context, taken: &Taken, paper: Option<&Paper>) -> Result<Exit, AgentError> {
     let roster = &taken.roster;
     if let Err(error) = agent_of(&context.home, context.source)?.catch_up().await {
-        tracing::warn!(%error, "the records could not be read yet");
+        tracing::warn!("the records could not be read yet: {error}");
     }
     let recovered = Recovered {
         chain: roster.chain().to_string(),

@@ -28,7 +28,7 @@ enum What {
     ///
     /// Nobody joins again. The first device that moves fills an empty relay; each other one finds everything there and only changes the
     /// address. The old relay may be gone. Interrupted, it goes on when it is typed again. A relay that has another branch of the log is
-    /// refused (exit 8).
+    /// refused (exit 8): the address stays, and the alarm stands until 'log settle'.
     #[command(after_help = format!("Examples:\n  countersign relay move --relay https://relay.example.net\n  \
         countersign relay move --relay https://relay.home --relay-ca home.pem\n\n{EXIT_CODES}"))]
     Move {
@@ -91,6 +91,7 @@ async fn move_to(context: &Context, relay: String, how: &RelayArgs) -> Result<Ex
                 "{refused} records do not fit in there: somebody wrote in their place. This device keeps them"
             ));
         }
+        moved.advice.iter().for_each(|advice| output.progress(advice));
         output.progress("Nobody tells the other devices. On each of them, type:");
         output.progress(&format!("next: countersign relay move --relay {}", moved.relay));
     });

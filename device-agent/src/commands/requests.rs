@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
+use crate::core::held_back;
 use crate::core::view::RequestView;
 use crate::door::{Door, Session};
 use crate::error::AgentError;
@@ -40,6 +41,8 @@ enum What {
 #[derive(Serialize)]
 struct Listed<'a> {
     requests: &'a [RequestView],
+    /// When prompts come again, unix milliseconds, if those of a day are used up.
+    prompts_again_at: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -63,10 +66,14 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
 }
 
 async fn list(context: &Context) -> Result<Exit, AgentError> {
-    let requests: Vec<RequestView> = context.door(Session::NotNeeded).await?.get("/requests").await?;
-    context.result("countersign.requests/1", &Listed { requests: &requests }, |output| {
-        if requests.is_empty() {
-            output.progress("nobody asks");
+    let door = context.door(Session::NotNeeded).await?;
+    let requests: Vec<RequestView> = door.get("/requests").await?;
+    let prompts_again_at: Option<u64> = door.get("/requests/held").await?;
+    context.result("countersign.requests/1", &Listed { requests: &requests, prompts_again_at }, |output| {
+        match prompts_again_at {
+            Some(again_at) => output.progress(&held_back(again_at)),
+            None if requests.is_empty() => output.progress("nobody asks"),
+            None => {}
         }
         for request in &requests {
             output.line(&terminal::row(request));

@@ -18,7 +18,8 @@ use crate::told::Exit;
 
 /// With the sync code alone, have the relay delete a chain of which no device is left, after a wait
 ///
-/// Nothing is kept on this machine. Every device of the chain is told at each connect while the wait lasts, and any approver can stop it.
+/// Nothing is kept on this machine. While the wait lasts, every device of the chain on which run runs is told, or somebody types status or,
+/// within an hour, another command; and any approver can stop it.
 /// Typed again it says what is left. How long the wait is stands in the chain's policy, by default 7 days.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign chain reset --relay https://relay.example.org\n  \
@@ -101,7 +102,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         let (left, at) = (clock::span(shown.remaining), clock::show(clock::now().saturating_add(shown.remaining)));
         output.line(&format!("announced: the relay deletes the chain in {left}, {at}, unless a member stops it"));
         output.progress(
-            "Every device of the chain is told at each connect, and any approver can stop it: countersign chain veto",
+            "Every device of the chain that reaches the relay is told, and any approver can stop it: countersign chain veto",
         );
         output.progress("next: the same command again   (it says what is left, and when it is done)");
     });

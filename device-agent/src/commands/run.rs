@@ -7,13 +7,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::devices::MemberRole;
 use super::{Context, EXIT_CODES, PlainArgs, asked_to_stop};
-use crate::core::Allowed;
+use crate::core::{Allowed, held_back};
 use crate::door::{Door, agent_of};
 use crate::error::AgentError;
 use crate::hook::{Hook, Program};
 use crate::local::{self, Place};
 use crate::told::Exit;
-use crate::{service, session, terminal};
+use crate::{clock, service, session, terminal};
 
 /// Receive requests, answer this device's other commands; on a terminal, ask you
 #[derive(clap::Args)]
@@ -63,6 +63,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     }
     if let Some(seq) = agent.core(|core| core.fork()).await? {
         output.progress(&AgentError::Fork { seq }.to_string());
+    }
+    if let Some(again_at) = agent.core(|core| core.prompts_again_at(clock::now())).await?? {
+        output.progress(&held_back(again_at));
     }
     service::ready();
     let stop = CancellationToken::new();

@@ -1,11 +1,9 @@
 //! `countersign status`.
 
-use protocol::limits::PROMPTS_PER_DAY_MAX;
-
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
-use crate::core::Words;
 use crate::core::view::{OutboxView, TotpView, lost_records};
+use crate::core::{Words, held_back};
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::limits;
@@ -22,27 +20,13 @@ pub(super) struct Args {}
 pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentError> {
     let status: Status = context.door(Session::NotNeeded).await?.get("/status").await?;
     context.result("countersign.status/1", &status, |output| {
-        output.line(&format!("chain    {}", status.fingerprint));
-        output.line(&format!("device   {} {} ({})", text::quote(&status.name), short(&status.device), status.role));
-        output.line(&format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
-        output.line(&format!("members  {}", status.members));
-        output.line(&recovery(&status));
-        output.line(&format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
-        output.line(&match status.daemon.as_str() {
-            "running" => format!("daemon   running ({})", state(&status.link, &status.relay)),
-            _ => "daemon   not running   (countersign run)".to_owned(),
-        });
-        output.line(&format!("requests {} open", status.requests.len()));
+        beginning(&status).iter().for_each(|line| output.line(line));
         for proposal in &status.approvals {
             output.line(&format!("PROPOSED {}  {} ({})", short(&proposal.proposal), proposal.what, proposal.standing()));
         }
         status.totp.iter().for_each(|totp| output.line(&codes(totp)));
         if let Some(again_at) = status.prompts_again_at {
-            let limit = PROMPTS_PER_DAY_MAX;
-            output.line(&format!(
-                "prompts  {limit} of {limit} opened within a day without an admission; this device opens no more until {}",
-                clock::show(again_at)
-            ));
+            output.line(&format!("prompts  {}", held_back(again_at).trim_start_matches("prompts are ")));
         }
         outbox(&status.outbox).iter().for_each(|line| output.line(line));
         if status.records_lost > 0 {
@@ -53,12 +37,6 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 "records  {} set aside: they cite a head that this device does not know",
                 status.records_aside
             ));
-        }
-        if let Some(gone) = &status.gone {
-            output.line(&format!("GONE     {gone}"));
-        }
-        if status.gone_said_by.as_deref() == Some("relay") {
-            output.line("         countersign log show   (on another device of the chain: who removed this one, if anybody did)");
         }
         status.alarm.iter().for_each(|alarm| output.line(alarm));
         if let Some(closing) = &status.closing {
@@ -77,7 +55,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
             output.line(&format!("CLOSED   at entry {seq}   (countersign record export FILE: what this device has stays readable)"));
         }
         if let Some(seq) = status.fork_at {
-            output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused"));
+            output.line(&format!("ALARM    the log forks at entry {seq}: membership changes are refused   (countersign log settle)"));
         }
     });
     Ok(match (status.fork_at.is_some() || status.alarm.is_some(), &status.gone) {
@@ -85,6 +63,37 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         (true, None) => Exit::Verification,
         (false, None) => Exit::Done,
     })
+}
+
+/// What is always shown. A device that is no member any more reads that first, and what it had been told until then.
+fn beginning(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(gone) = &status.gone {
+        lines.push(format!("GONE     {gone}"));
+        if status.gone_said_by.as_deref() == Some("relay") {
+            lines.push("         countersign log show   (on another device of the chain: who removed this one, if anybody did)".to_owned());
+        }
+        lines.push("         next: countersign record export FILE   (what this device has stays readable)".to_owned());
+    }
+    let (role, daemon) = match &status.gone {
+        Some(_) => ("no member", "not running"),
+        None => (status.role.as_str(), "not running   (countersign run)"),
+    };
+    lines.push(format!("chain    {}", status.fingerprint));
+    lines.push(format!("device   {} {} ({role})", text::quote(&status.name), short(&status.device)));
+    lines.push(format!("head     {} at entry {}, epoch {}", short(&status.head), status.seq, status.epoch));
+    lines.push(match &status.gone {
+        Some(_) => format!("members  {} at that entry, as far as this device was told", status.members),
+        None => format!("members  {}", status.members),
+    });
+    lines.extend(status.gone.is_none().then(|| recovery(status)));
+    lines.push(format!("relay    {} ({})", status.relay, state(&status.relay_state, &status.relay)));
+    lines.push(match status.daemon.as_str() {
+        "running" => format!("daemon   running ({})", state(&status.link, &status.relay)),
+        _ => format!("daemon   {daemon}"),
+    });
+    lines.extend(status.gone.is_none().then(|| format!("requests {} open", status.requests.len())));
+    lines
 }
 
 /// One-time codes on this device.

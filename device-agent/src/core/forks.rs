@@ -143,7 +143,7 @@ impl Core {
                 keys::keep(&self.home, &self.keys, &keyring);
                 (self.keyring, self.unopened) = (keyring, unopened);
             }
-            Err(error) => tracing::warn!(%error, "the keys of the branch that goes on do not open here"),
+            Err(error) => tracing::warn!("the keys of the branch that goes on do not open here: {error}"),
         }
         self.pending.clear();
         self.stand()?;

@@ -79,7 +79,7 @@ fn open_behind(
 pub(super) fn keep(home: &Home, keys: &DeviceKeys, keyring: &Keyring) {
     let standing = Standing::Member(keyring.epoch_key().clone());
     if let Err(error) = (Secrets { keys: keys.clone(), standing }).write(home) {
-        tracing::warn!(%error, "the new epoch key could not be written; the log yields it again");
+        tracing::warn!("the new epoch key could not be written; the log yields it again: {error}");
     }
 }
 
@@ -99,7 +99,7 @@ impl Core {
                 self.unopened = unopened;
             }
             // Unreachable with a key of an epoch of this log; the old keys stay.
-            Err(error) => tracing::error!(%error, "the keys of this chain do not open"),
+            Err(error) => tracing::error!("the keys of this chain do not open: {error}"),
         }
         if let Some(alarm) = self.key_alarm() {
             self.emit(Event::Alarm { message: alarm.to_string() });

@@ -116,7 +116,6 @@ impl Core {
     /// Sets a draft aside that cannot land as it is, with those of its item that build on it. Returns why.
     pub(crate) fn refuse(&mut self, number: u64, why: AgentError) -> Result<AgentError, AgentError> {
         let told = exit::tell(&why);
-        tracing::warn!(code = told.code, "a write is set aside: countersign record queue");
         self.store.refuse_draft(number, &told.code)?;
         Ok(why)
     }
@@ -189,7 +188,7 @@ impl Core {
             let record = Verified::<Record>::from_bytes(&row.header)
                 .map_err(|_| AgentError::Damaged { what: "a record under way does not verify" })?;
             let Some(draft) = self.draft_of(&record, row.ciphertext.as_deref()) else {
-                tracing::warn!(record = record.hash().short(), "a record under way does not open: it is given up");
+                tracing::warn!("record {} was under way and does not open: it is given up", record.hash().short());
                 self.store.destroy_staged(&record.hash())?;
                 continue;
             };

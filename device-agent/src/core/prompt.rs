@@ -3,14 +3,14 @@
 use protocol::id::Random;
 use protocol::policy::How;
 use protocol::request::{Description, JoinRequest};
-use protocol::roster::Refusal;
+use protocol::roster::{Outcome, Refusal};
 use protocol::round::{Attempt, Confirmed, Nonce, Prompt, Reveal};
 use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
 
 use super::Core;
 use crate::error::AgentError;
-use crate::store::OpenedRow;
+use crate::store::{OpenedRow, Setting};
 use crate::{clock, limits};
 
 /// A nonce that may be sent: it is on the disk.
@@ -75,12 +75,42 @@ impl Core {
         self.sign_nonce(id, now)
     }
 
-    /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
+    /// When prompts come again, unix milliseconds, if those of a day are used up: the ones that this device opens, or those that the relay
+    /// shows, as far as this device saw them.
     pub(crate) fn prompts_again_at(&self, now: u64) -> Result<Option<u64>, AgentError> {
         let day = u64::try_from(bounds::PROMPT_DAY.as_millis()).unwrap_or(u64::MAX);
         let latest = self.store.prompts_latest(&self.roster.join_key(), bounds::PROMPTS_PER_DAY_MAX)?;
-        let oldest = latest.get(bounds::PROMPTS_PER_DAY_MAX - 1);
-        Ok(oldest.map(|opened_at| opened_at.saturating_add(day)).filter(|again_at| *again_at > now))
+        let seen = self.seen_with_this_code(now.saturating_sub(day))?;
+        let oldest = [&latest, &seen].map(|times| times.get(bounds::PROMPTS_PER_DAY_MAX - 1).copied());
+        let again_at = oldest.into_iter().flatten().map(|at| at.saturating_add(day)).max();
+        Ok(again_at.filter(|again_at| *again_at > now))
+    }
+
+    /// When requests were first seen here that were made with the current sync code and let nobody in, the latest first. The relay counts
+    /// them too, and shows no sixth of a day to anybody: without this count nobody would know why.
+    fn seen_with_this_code(&self, since: u64) -> Result<Vec<u64>, AgentError> {
+        let Some(code_since) = self.sighted()? else { return Ok(Vec::new()) };
+        let mut seen = self.store.sightings_since(since.max(code_since.saturating_sub(1)))?;
+        let admitted = |id: &RequestId| self.roster.decision(id).is_some_and(|it| it.outcome == Outcome::Admitted);
+        seen.retain(|(id, _)| !admitted(id));
+        Ok(seen.into_iter().map(|(_, at)| at).collect())
+    }
+
+    /// Since when requests with the current sync code are seen here.
+    fn sighted(&self) -> Result<Option<u64>, AgentError> {
+        let kept = self.store.setting(Setting::Sighted)?;
+        let key = self.roster.join_key();
+        let since = kept.as_deref().and_then(|kept| kept.strip_prefix(key.as_bytes().as_slice()));
+        Ok(since.and_then(|since| since.try_into().ok()).map(u64::from_be_bytes))
+    }
+
+    /// Begins to count where the sync code is another one than before: its requests are counted anew.
+    pub(super) fn begin_sighting(&self, now: u64) -> Result<(), AgentError> {
+        if self.sighted()?.is_some() {
+            return Ok(());
+        }
+        let key = self.roster.join_key();
+        self.store.set(Setting::Sighted, &[key.as_bytes().as_slice(), &now.to_be_bytes()].concat())
     }
 
     /// Signs for the next free round, after the relay said that ours was taken. It is believed only if it shows who took it.

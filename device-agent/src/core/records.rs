@@ -124,7 +124,10 @@ impl Core {
         if waiting >= limits::ASIDE_KEPT && !self.store.is_aside(&record.hash())? {
             return Err(AgentError::AsideFull);
         }
-        tracing::warn!(record = record.hash().short(), "a record does not fit into the log yet: set aside");
+        tracing::warn!(
+            "record {} cites an entry that is not in the log here yet: it is set aside",
+            record.hash().short()
+        );
         self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())
     }
 
@@ -140,7 +143,7 @@ impl Core {
                 Ok(Verdict::Aside) => waiting += 1,
                 Ok(Verdict::Accepted | Verdict::Known) => self.store.forget_aside(&record.hash())?,
                 Err(AgentError::BadRecord(error)) => {
-                    tracing::warn!(%error, record = record.hash().short(), "a record that was set aside is refused");
+                    tracing::warn!("record {}, which was set aside, is refused: {error}", record.hash().short());
                     // Its place in the feed is passed: what it does not fit beside may be what the relay lost.
                     if does_not_fit(&error) {
                         self.store.set(Setting::RefillOwed, &[])?;
@@ -184,7 +187,7 @@ impl Core {
                 Ok(_) => {}
                 // One member's garbage, or one epoch whose key was withheld, must not hide the rest.
                 Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. } | AgentError::NoContent)) => {
-                    tracing::warn!(%error, "passed over")
+                    tracing::warn!("a record is passed over: {error}")
                 }
                 Err(other) => return Err(other),
             }
@@ -272,7 +275,7 @@ impl Core {
                 match row.ciphertext.as_deref().map(|ciphertext| self.open_record(&record, ciphertext)) {
                     // Its line and its hash hold; what its writer put into it is its writer's.
                     Some(Err(error @ (AgentError::Sealed { .. } | AgentError::OtherEpochKey { .. }))) => {
-                        tracing::warn!(%error, "verified, and not opened")
+                        tracing::warn!("a record is verified, and not opened: {error}")
                     }
                     Some(Err(other)) => return Err(other),
                     Some(Ok(_)) | None => {}

@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use protocol::RequestId;
 use protocol::cbor::Blob;
 use protocol::request::{Description, JoinRequest};
 use protocol::round::{Nonce, Prompt, Reveal};
 use protocol::signed::Verified;
 use protocol::wire::{OpenRequest, Round, Seen};
+use protocol::{RequestId, limits as bounds};
 
-use super::Core;
 use super::totp::Gate;
 use super::view::{Event, PromptView, RequestView, SameNetwork};
+use super::{Core, Telling};
 use crate::clock::{self, Age};
 use crate::error::AgentError;
 use crate::store::Ended;
@@ -57,7 +57,7 @@ impl Core {
             match self.take_request(open) {
                 Ok(Some(id)) => listed.push(id),
                 Ok(None) => {}
-                Err(AgentError::BadForm(error)) => tracing::warn!(%error, "a join request is passed over"),
+                Err(AgentError::BadForm(error)) => tracing::warn!("a join request is passed over: {error}"),
                 Err(other) => return Err(other),
             }
         }
@@ -90,7 +90,10 @@ impl Core {
         let request = Verified::<JoinRequest>::from_bytes(&open.request).map_err(AgentError::BadForm)?;
         let id = request.id();
         if request.join_key != self.roster.join_key() || !request.names(&open.description) {
-            tracing::warn!(request = id.short(), "a join request with another sync code or description is passed over");
+            tracing::warn!(
+                "join request {} is passed over: it has another sync code, or another description",
+                id.short()
+            );
             return Ok(None);
         }
         if self.roster.decision(&id).is_some() {
@@ -109,7 +112,15 @@ impl Core {
             }
         };
         let Gate::Shown(code) = gate else { return Ok(None) };
-        let first = self.store.first_sight(&id, clock::now())?;
+        let now = clock::now();
+        self.begin_sighting(now)?;
+        let (is_new, first) = (self.store.sighting(&id)?.is_none(), self.store.first_sight(&id, now)?);
+        if is_new
+            && self.telling == Telling::Daemon
+            && let Some(again_at) = self.prompts_again_at(now)?
+        {
+            tracing::warn!("{}", held_back(again_at));
+        }
         let age = self.pending.get(&id).map_or_else(|| Age::since(first), |pending| pending.age);
         if let Some(description) = &description {
             if self.claims.len() >= limits::OPEN_REQUESTS_KEPT * 4 {
@@ -270,6 +281,15 @@ impl Core {
             _ => Err(AgentError::Ambiguous { prefix: text::clean(prefix) }),
         }
     }
+}
+
+/// That no further request is shown for a while, in words.
+pub(crate) fn held_back(again_at: u64) -> String {
+    format!(
+        "prompts are held back until {}: {} requests in a day let nobody in; countersign code rotate begins anew",
+        clock::show(again_at),
+        bounds::PROMPTS_PER_DAY_MAX
+    )
 }
 
 /// Public addresses are the same network if they are equal (one router in front of both); private ones if they share /24 or /64.

@@ -10,9 +10,9 @@ use protocol::wire::ResetStanding;
 
 use super::Core;
 use super::view::{Event, ResetView};
-use crate::clock;
 use crate::error::AgentError;
 use crate::store::Setting;
+use crate::{clock, limits};
 
 /// A reset that the relay told of, as it is kept until the next connection.
 #[derive(Debug, Encode, Decode)]
@@ -28,7 +28,22 @@ struct Kept {
 impl Core {
     /// Forgets what the relay told of a reset: at each connect it tells it again, as long as one stands.
     pub(crate) fn begin_connection(&self) -> Result<(), AgentError> {
-        self.store.unset(Setting::Reset)
+        self.store.unset(Setting::Reset)?;
+        self.note_look_for_reset()
+    }
+
+    /// Notes that it was asked whether a reset stands, or tried to: where no session comes about, not every command should try.
+    pub(crate) fn note_look_for_reset(&self) -> Result<(), AgentError> {
+        self.store.set(Setting::ResetLooked, &clock::now().to_be_bytes())
+    }
+
+    /// Whether it is so long ago that a session began, which is told of resets, that one should be asked for.
+    pub(crate) fn should_look_for_reset(&self) -> Result<bool, AgentError> {
+        let looked = self.store.setting(Setting::ResetLooked)?;
+        let looked = looked.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let now = clock::now();
+        // A clock that was set back would else keep it from asking for as long.
+        Ok(looked.is_none_or(|at| at > now || now - at >= limits::RESET_LOOK_AGAIN))
     }
 
     /// Takes a reset that the relay tells of: it must be signed by the current join key, or it could stand in no relay's log.
@@ -68,6 +83,16 @@ impl Core {
     /// Hash of the reset that stands.
     pub(crate) fn reset_hash(&self) -> Result<Option<Hash>, AgentError> {
         Ok(self.reset()?.and_then(|view| view.id.parse().ok()))
+    }
+
+    /// The relay says that the chain was reset. If what it shows may be so, no reset stands any more: it was carried out.
+    pub(crate) fn take_end_by_reset(&self, form: &[u8]) -> AgentError {
+        let judged = self.judge_reset(form);
+        let forgotten = match judged {
+            AgentError::Reset { .. } => self.store.unset(Setting::Reset),
+            _ => Ok(()),
+        };
+        forgotten.err().unwrap_or(judged)
     }
 
     /// Compares what the relay says was signed with the pinned log. Whatever comes of it, the end is the relay's word.

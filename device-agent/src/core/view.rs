@@ -314,8 +314,10 @@ pub(crate) struct ExportHeader {
 pub(crate) enum Freshness {
     /// Everything that it had is in.
     CaughtUp,
-    /// It is what this device has.
+    /// It did not answer: it is what this device has.
     NotReached,
+    /// It answered, and gave nothing, or nothing that verifies: it is what this device has.
+    Refused,
 }
 
 /// An item of an export.
@@ -494,6 +496,9 @@ pub(crate) struct MovedView {
     pub(crate) records_given: u64,
     /// Records that it could not take: somebody wrote in their place there.
     pub(crate) records_refused: u64,
+    /// What should be done before anything else, if something should.
+    #[serde(default)]
+    pub(crate) advice: Option<String>,
 }
 
 /// How a request ended.

@@ -201,6 +201,8 @@ pub(crate) struct Code {
     pub(crate) relay: String,
     /// Both in one, as a QR code carries them.
     pub(crate) payload: Zeroizing<String>,
+    /// Why nobody joins with it any more, if nobody does.
+    pub(crate) over: Option<String>,
 }
 
 /// What was verified.
@@ -240,7 +242,7 @@ pub(crate) struct Status {
     pub(crate) recovery: Option<RecoveryView>,
     /// The relay's origin.
     pub(crate) relay: String,
-    /// `reachable`, or why not.
+    /// `reachable`, or why not, or that it was not asked.
     pub(crate) relay_state: String,
     /// `running` or `not-running`.
     pub(crate) daemon: String,
@@ -273,7 +275,7 @@ pub(crate) struct Status {
     pub(crate) approvals: Vec<ProposalView>,
     /// One-time codes, if the policy asks for them.
     pub(crate) totp: Option<TotpView>,
-    /// When this device opens prompts again, unix milliseconds, if those of a day are used up.
+    /// When prompts come again, unix milliseconds, if those of a day are used up: at the relay, as far as this device saw them, or here.
     pub(crate) prompts_again_at: Option<u64>,
 }
 

@@ -11,7 +11,8 @@ use super::{Failed, Local, body};
 use crate::agent::Agent;
 use crate::core::view::Freshness;
 use crate::error::AgentError;
-use crate::limits;
+use crate::told::Exit;
+use crate::{exit, limits};
 
 /// The header, then every item that was current when it was read.
 pub(super) async fn export(
@@ -24,7 +25,10 @@ pub(super) async fn export(
         Ok(()) => Freshness::CaughtUp,
         Err(error) => {
             tracing::info!(%error, "exporting what this device has");
-            Freshness::NotReached
+            match exit::tell(&error).exit {
+                Exit::Unreachable => Freshness::NotReached,
+                _ => Freshness::Refused,
+            }
         }
     };
     let collection = wanted.collection.clone();

@@ -13,8 +13,9 @@ mod export;
 pub(crate) mod recovery;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -78,9 +79,11 @@ impl IntoResponse for Failed {
 
 /// The router.
 pub(crate) fn router(agent: Agent, place: Place) -> Router {
+    let local = Local { agent, place };
     Router::new()
         .route("/status", get(status))
         .route("/requests", get(requests))
+        .route("/requests/held", get(held))
         .route("/requests/open", post(open))
         .route("/requests/approve", post(approve))
         .route("/requests/admit-unchecked", post(admit_unchecked))
@@ -131,7 +134,18 @@ pub(crate) fn router(agent: Agent, place: Place) -> Router {
         .route("/relay/move", post(relay::move_to))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(limits::LOCAL_BODY_BYTES))
-        .with_state(Local { agent, place })
+        .layer(from_fn_with_state(local.clone(), heed_reset))
+        .with_state(local)
+}
+
+/// No daemon hears of a reset where none runs: then a command that reached the relay asks, and tells. `status` and `veto` do by themselves.
+async fn heed_reset(State(local): State<Local>, request: Request, next: Next) -> Response {
+    let by_itself = ["/status", "/chain/veto"].contains(&request.uri().path());
+    let response = next.run(request).await;
+    if local.place == Place::Command && !by_itself {
+        local.agent.heed_reset().await;
+    }
+    response
 }
 
 async fn status(State(local): State<Local>) -> Answer<body::Status> {
@@ -142,8 +156,18 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let shut_out = shut_out.map(ToString::to_string);
     let relay_state = match &reached {
         Err(error) if shut_out.is_none() => error.to_string(),
+        // By the log it is known that it would give nothing.
+        Err(_) if agent.relay().own_address().is_none() => "not asked".to_owned(),
+        Err(_) => "it answers, and gives this device nothing".to_owned(),
         _ => "reachable".to_owned(),
     };
+    if local.place == Place::Command
+        && shut_out.is_none()
+        && agent.relay().own_address().is_some()
+        && let Err(error) = agent.look_for_reset().await
+    {
+        tracing::info!("whether a reset stands is not known: {error}");
+    }
     let link = match agent.link() {
         Link::NoSession => "no-session".to_owned(),
         Link::Connected => "connected".to_owned(),
@@ -196,6 +220,11 @@ async fn requests(State(local): State<Local>) -> Answer<Vec<RequestView>> {
     Ok(Json(local.agent.requests().await?))
 }
 
+/// When prompts come again, if those of a day are used up.
+async fn held(State(local): State<Local>) -> Answer<Option<u64>> {
+    Ok(Json(local.agent.core(|core| core.prompts_again_at(clock::now())).await??))
+}
+
 async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<RequestView> {
     let id = local.agent.find(&named.id).await?;
     Ok(Json(local.agent.open(id).await?))
@@ -227,12 +256,16 @@ async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
 
 async fn code(State(local): State<Local>) -> Answer<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
+    let caught_up = local.agent.catch_up_log().await;
+    let reset = caught_up.as_ref().err().filter(|error| matches!(error, AgentError::Reset { .. }));
+    let reset = reset.map(ToString::to_string);
     let shown = move |core: &mut crate::core::Core| {
         core.must_hold_keys()?;
-        let code = core.keyring().code();
-        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay })
+        let closed = core.roster().is_closed().then(|| AgentError::Closed.to_string());
+        let (code, over) = (core.keyring().code(), reset.or(closed));
+        Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay, over })
     };
-    fresh_if_reachable(local.agent.catch_up_log().await)?;
+    fresh_if_reachable(caught_up)?;
     Ok(Json(local.agent.core(shown).await??))
 }
 
@@ -338,7 +371,7 @@ fn fresh_if_reachable(caught_up: Result<(), AgentError>) -> Result<(), AgentErro
             | AgentError::Reset { .. }
             | AgentError::AsideFull),
         ) => {
-            tracing::warn!(%error, "showing what this device has");
+            tracing::warn!("{error}; this is what this device has");
             Ok(())
         }
         other => other,
@@ -367,7 +400,9 @@ async fn next_event(receiver: &mut broadcast::Receiver<Event>) -> Option<Event> 
     loop {
         match receiver.recv().await {
             Ok(event) => return Some(event),
-            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "a listener missed events"),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                tracing::warn!("a listener was too slow, and missed {missed} events")
+            }
             Err(broadcast::error::RecvError::Closed) => return None,
         }
     }

@@ -95,7 +95,7 @@ impl Listener for Guarded {
                     _ => tracing::warn!("another user tried the socket"),
                 },
                 Err(error) => {
-                    tracing::warn!(%error, "the socket cannot accept");
+                    tracing::warn!("the socket of this daemon cannot accept: {error}");
                     tokio::time::sleep(limits::POLL).await;
                 }
             }

@@ -144,7 +144,7 @@ impl Landing<'_> {
         if self.store.text_setting(Setting::Relay)?.as_deref() != Some(self.relay.endpoint().origin()) {
             return Err(refused);
         }
-        tracing::warn!(error = %refused, "what was signed here before is refused");
+        tracing::warn!("what was signed here before is refused: {refused}");
         self.forget()?;
         Ok(None)
     }

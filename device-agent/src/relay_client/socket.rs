@@ -6,7 +6,7 @@ use protocol::connect::{Connect, Cursor, Standing};
 use protocol::id::Random;
 use protocol::keys::DeviceKeys;
 use protocol::signed::Verified;
-use protocol::wire::{Ack, FromDevice, ToDevice, close};
+use protocol::wire::{Ack, FromDevice, ResetStanding, ToDevice, close};
 use protocol::{ChainId, Hash, RequestId, SUBPROTOCOL, limits as bounds};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -17,6 +17,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::dial::{Endpoint, Stream};
 use crate::error::AgentError;
 use crate::{clock, limits};
+
+/// What the ping carries whose answer ends what the relay tells by itself.
+const TOLD: &[u8] = b"told";
 
 /// As what a device connects.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +126,26 @@ impl Socket {
                     return ToDevice::from_bytes(&bytes)
                         .map_err(|error| AgentError::Garbled { what: error.to_string() });
                 }
+                Some(Ok(Message::Close(frame))) => return Err(self.closed(frame.as_ref())),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(self.endpoint.unreachable(error.to_string())),
+                None => return Err(self.endpoint.unreachable("it closed the socket")),
+            }
+        }
+    }
+
+    /// The reset that stands, if the relay tells of one before it answers a ping: that comes after what it tells by itself at the beginning.
+    pub(crate) async fn reset_told(&mut self) -> Result<Option<ResetStanding>, AgentError> {
+        self.send(Message::Ping(bytes::Bytes::from_static(TOLD))).await?;
+        loop {
+            match self.inner.next().await {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let garbled = |error: protocol::FormError| AgentError::Garbled { what: error.to_string() };
+                    if let ToDevice::Reset(standing) = ToDevice::from_bytes(&bytes).map_err(garbled)? {
+                        return Ok(Some(standing));
+                    }
+                }
+                Some(Ok(Message::Pong(payload))) if *payload == *TOLD => return Ok(None),
                 Some(Ok(Message::Close(frame))) => return Err(self.closed(frame.as_ref())),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(self.endpoint.unreachable(error.to_string())),

@@ -103,6 +103,10 @@ pub(crate) enum Setting {
     Told,
     /// A reset that the relay told of in the last connection.
     Reset,
+    /// When a session last began, which is told of a reset that stands.
+    ResetLooked,
+    /// The sync code under which requests are seen, by its join key, and since when by this device's clock.
+    Sighted,
     /// The recovery device whose words were made here and not typed back yet.
     WordsUntyped,
     /// The batch of a recovery until it is in the pinned log.
@@ -122,6 +126,8 @@ impl Setting {
             Self::ContentMissed => "content-missed",
             Self::Told => "told",
             Self::Reset => "reset",
+            Self::ResetLooked => "reset-looked",
+            Self::Sighted => "sighted",
             Self::Recovering => "recovering",
             Self::WordsUntyped => "words-untyped",
             Self::Asked => "asked",
@@ -203,7 +209,8 @@ impl Store {
     /// Keeps the relay's address and a certificate authority of its own, both or neither.
     pub(crate) fn keep_relay(&mut self, origin: &str, ca: Option<&[u8]>) -> Result<(), AgentError> {
         let tx = self.db.transaction()?;
-        tx.execute("DELETE FROM settings WHERE name IN (?1, ?2)", [Setting::Relay.name(), Setting::RelayCa.name()])?;
+        let of_relay = [Setting::Relay, Setting::RelayCa, Setting::Reset, Setting::ResetLooked].map(Setting::name);
+        tx.execute("DELETE FROM settings WHERE name IN (?1, ?2, ?3, ?4)", of_relay)?;
         let values = [(Setting::Relay, Some(origin.as_bytes())), (Setting::RelayCa, ca)];
         for (setting, value) in values.into_iter().filter_map(|(setting, value)| Some((setting, value?))) {
             tx.execute("INSERT INTO settings VALUES (?1, ?2)", params![setting.name(), value])?;

@@ -56,6 +56,16 @@ impl Store {
         Ok(query.query_row([request.as_bytes()], |row| row.get(0)).optional()?.map(unsigned))
     }
 
+    /// The requests that this device first saw since a time, and when, the latest first.
+    pub(crate) fn sightings_since(&self, since: u64) -> Result<Vec<(RequestId, u64)>, AgentError> {
+        let mut query = self
+            .db
+            .prepare_cached("SELECT request, first_at FROM sightings WHERE first_at > ?1 ORDER BY first_at DESC")?;
+        let rows = query.query_map([signed(since)], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
+        rows.map(|row| row.map_err(AgentError::from).and_then(|(request, at)| Ok((id(&request)?, unsigned(at)))))
+            .collect()
+    }
+
     /// Forgets requests that were first seen before a time: long after the longest lifetime.
     pub(crate) fn forget_sightings(&self, before: u64) -> Result<(), AgentError> {
         self.db.execute("DELETE FROM sightings WHERE first_at < ?1", [signed(before)])?;

@@ -25,6 +25,13 @@ pub(super) enum Event {
 }
 
 impl Line {
+    /// What a session begins with, which was rung before it read anything: without this, a device whose ping came in first would be
+    /// answered before it was told what stands.
+    pub(super) async fn first_news(&mut self) -> Result<News, Ended> {
+        let news = poll_fn(|cx| self.seat.poll_news(cx)).await;
+        if news.has(News::DRAINING) { Err(Ended::Draining) } else { Ok(news) }
+    }
+
     /// Waits until something comes, or until about `by`.
     pub(super) async fn wait(&mut self, by: Instant) -> Result<Event, Ended> {
         self.seat.wake_by(by);

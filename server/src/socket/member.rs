@@ -90,6 +90,7 @@ impl Session {
     /// Serves the member until one side ends. What is done seldom is boxed: an idle session holds its position, and nothing of
     /// the work.
     pub(super) async fn pump(&mut self) -> Result<Infallible, Ended> {
+        self.due = self.line.first_news().await?.without(News::TIME);
         loop {
             while self.has_work() {
                 Box::pin(self.tell()).await?;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use countersign_tests::actor::{self, Reach};
 use countersign_tests::home::Home;
-use countersign_tests::relay::{Relay, Setup};
+use countersign_tests::relay::{Backup, Relay, Setup};
+use protocol::change;
+use protocol::policy::Policy;
 use serde_json::Value;
 
 /// Each check with its verdict.
@@ -23,7 +26,7 @@ fn a_device_that_works_is_well_with_and_without_its_daemon() {
     let relay = Relay::start();
     let laptop = Home::new("laptop");
     laptop.founds(&relay.origin());
-    let well = ["home", "keys", "log", "tcp", "http", "clock", "origin"].map(|check| (check, "ok"));
+    let well = ["home", "keys", "log", "tcp", "http", "clock", "origin", "member"].map(|check| (check, "ok"));
     let alone = laptop.types(&["doctor", "--json"]);
     assert_eq!(alone.code(), 0, "{}", alone.stdout);
     let mut expected = of(well);
@@ -85,4 +88,87 @@ fn before_a_membership_a_relay_that_is_well_is_well() {
     assert_eq!(new.code(), 0, "{}", new.stdout);
     let expected = [("home", "warn"), ("tcp", "ok"), ("http", "ok"), ("clock", "ok"), ("origin", "ok")];
     assert_eq!(verdicts(&new.stdout), of(expected));
+}
+
+/// What the check of the membership says, and what to type.
+fn member(home: &Home) -> (String, String) {
+    let ended = home.types(&["doctor", "--json"]);
+    assert_eq!(ended.code(), 1, "{}", ended.stdout);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["check"] == "member").unwrap();
+    assert_eq!(check["verdict"], "fail");
+    let text = |name: &str| check[name].as_str().unwrap().to_owned();
+    (text("says"), text("next"))
+}
+
+/// It said "ok" everywhere, and advised to start the daemon, which ended at once.
+#[test]
+fn a_device_that_is_no_member_any_more_is_not_called_well() {
+    let relay = Relay::start();
+    let (laptop, phone, tablet) = (Home::new("laptop"), Home::new("phone"), Home::new("tablet"));
+    laptop.founds(&relay.origin());
+    phone.joins(&relay.origin(), &laptop);
+    tablet.joins(&relay.origin(), &laptop);
+    assert_eq!(laptop.types(&["devices", "remove", "phone", "--reason", "lost"]).code(), 0);
+    let (says, next) = member(&phone);
+    assert!(says.contains("member") || says.contains("removed"), "{says}");
+    assert!(next.starts_with("countersign "), "{next}");
+    assert_eq!(tablet.types(&["leave"]).code(), 0);
+    let (says, _) = member(&tablet);
+    assert!(says.starts_with("this device left the chain"), "{says}");
+    let report = tablet.types(&["doctor"]).stdout;
+    assert!(!report.contains("countersign run"), "{report}");
+}
+
+#[test]
+fn the_end_of_a_chain_fails_the_check_of_the_membership() {
+    for end in ["purge", "reset"] {
+        let relay = Relay::start();
+        let laptop = Home::new("laptop");
+        laptop.founds(&relay.origin());
+        let mut clerk = laptop.admits(Reach::to(&relay), "clerk");
+        let policy = Policy { reset_delay: 0, closing_delay: 0, ..clerk.roster.policy().clone() };
+        clerk.appends(&change::change_policy(clerk.acting(), policy, Vec::new(), actor::now()).unwrap());
+        let words = laptop.keeps("words", &laptop.words());
+        let origin = relay.origin();
+        let reset = ["chain", "reset", "--relay", &origin, "--code-file", &words, "--accept-risk=reset"];
+        let typed =
+            if end == "purge" { vec![vec!["chain", "purge", "--accept-risk=purge"]; 2] } else { vec![reset.into()] };
+        let daemon = laptop.runs();
+        for words in typed {
+            assert_eq!(laptop.types(&words).code(), 0, "{words:?}");
+        }
+        // The relay carries a reset out when it is due, and says so to whoever is connected.
+        let ended = if end == "reset" { daemon.end() } else { daemon.stops() };
+        assert_eq!(ended.code(), if end == "reset" { 6 } else { 0 });
+        let (says, next) = member(&laptop);
+        assert!(says.contains(if end == "purge" { "the chain is closed" } else { "the chain was reset" }), "{says}");
+        assert!(next.contains("countersign record export FILE"), "{next}");
+    }
+}
+
+#[test]
+fn a_fork_is_seen_before_and_after_the_alarm_and_the_way_out_is_named() {
+    let mut relay = Relay::start();
+    let (laptop, phone) = (Home::new("laptop"), Home::new("phone"));
+    laptop.founds(&relay.origin());
+    phone.joins(&relay.origin(), &laptop);
+    let backup = Backup::of(&mut relay);
+    assert_eq!(laptop.types(&["code", "rotate"]).code(), 0);
+    backup.is_restored(&mut relay);
+    assert_eq!(phone.types(&["code", "rotate"]).code(), 0);
+    let (says, next) = member(&laptop);
+    assert!(says.contains("another log") && next.starts_with("countersign status"), "{says} {next}");
+    assert_eq!(laptop.types(&["code", "rotate"]).code(), 8);
+    let forked = || {
+        let (says, next) = member(&laptop);
+        assert!(says.contains("the log forks at entry 2"), "{says}");
+        assert!(next.starts_with("countersign log settle"), "{next}");
+    };
+    forked();
+    let daemon = laptop.starts(&["run"]);
+    daemon.all.wait("the alarm", |line| line.contains("ALARM").then_some(()));
+    daemon.all.wait("its socket", |line| line.starts_with("running").then_some(()));
+    forked();
 }

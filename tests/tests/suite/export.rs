@@ -36,6 +36,13 @@ fn an_export_has_every_record_with_and_without_relay_and_daemon() {
     let alone = (alone.code(), lines(&alone.stdout));
     assert_eq!((alone.0, alone.1.len(), &alone.1[0]["relay"]), (0, 2, &"not-reached".into()));
     assert_eq!(alone.1[1], exported[4]);
+    // So is every other read of what is here, in a sentence.
+    let listed = phone.types(&["record", "list", "other"]);
+    assert_eq!(listed.code(), 0, "{}", listed.stderr);
+    let said: Vec<&str> = listed.stderr.lines().collect();
+    assert!(said[0].starts_with("the relay http") && said[0].ends_with("; this is what this device has"), "{said:?}");
+    let logged = phone.types(&["-v", "record", "list", "other"]).stderr;
+    assert!(logged.contains(" WARN the relay http"), "{logged}");
 }
 
 #[test]

@@ -42,6 +42,32 @@ fn diary(home: &Home) -> Vec<String> {
     steps.map(|step| step["what"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Its status called it an approver of five that reached its relay, and it queued writes that no relay ever takes.
+#[test]
+fn a_device_that_is_no_member_any_more_says_that_first_and_takes_out_what_it_has() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let (phone, tablet) = (joined(&relay, "phone", &laptop), joined(&relay, "tablet", &laptop));
+    assert_eq!(laptop.puts("first", "hello").code(), 0);
+    assert_eq!((phone.gets("first"), tablet.gets("first")), ("hello".to_owned(), "hello".to_owned()));
+    assert_eq!(laptop.types(&["devices", "remove", "phone", "--reason", "lost"]).code(), 0);
+    assert_eq!(tablet.types(&["leave"]).code(), 0);
+    for home in [&phone, &tablet] {
+        let status = home.types(&["status"]);
+        assert_eq!(status.code(), 6, "{}", status.stderr);
+        let lines: Vec<&str> = status.stdout.lines().collect();
+        assert!(lines[0].starts_with("GONE     ") && lines[1].contains("countersign record export FILE"), "{lines:?}");
+        assert!(lines[3].ends_with("(no member)"), "{lines:?}");
+        for wrong in ["(approver)", "(reachable)", "countersign run"] {
+            assert!(!status.stdout.contains(wrong), "{}", status.stdout);
+        }
+        let exported = home.types(&["record", "export"]);
+        assert!(exported.stdout.contains("aGVsbG8=") && exported.stdout.contains("\"relay\":\"refused\""));
+        assert!(exported.stderr.starts_with("the relay gives this device nothing"), "{}", exported.stderr);
+    }
+    assert_eq!(tablet.fails(&["record", "put", "--queue", COLLECTION, "first", "late"]), (6, "left".to_owned()));
+}
+
 /// The laptop is stolen, unlocked, and writes as fast as it can; the phone removes it all the same, and nothing acknowledged is lost.
 #[test]
 fn a_stolen_laptop_is_removed_while_it_hammers() {

@@ -151,6 +151,30 @@ fn a_relay_with_another_branch_or_another_chain_of_this_code_is_refused() {
     assert_eq!(laptop.reads(&["relay", "show"])["relay"], old.origin());
 }
 
+/// It was told that nothing was changed, and that it should compare heads.
+#[test]
+fn a_fork_that_is_met_on_a_move_says_what_stands_and_is_settled_at_the_old_relay() {
+    let (old, elsewhere) = (Relay::start(), Relay::start());
+    let (laptop, phone) = lived(&old.origin());
+    assert_eq!(phone.types(&["relay", "move", "--relay", &elsewhere.origin()]).code(), 0);
+    for home in [&laptop, &phone] {
+        assert_eq!(home.types(&["code", "rotate"]).code(), 0);
+    }
+    let forked = laptop.types(&["relay", "move", "--relay", &elsewhere.origin()]);
+    assert_eq!(forked.code(), 8, "{}", forked.stderr);
+    for said in ["The address was not changed", "until the fork is settled", "next: countersign log settle"] {
+        assert!(forked.stderr.contains(said), "{said}: {}", forked.stderr);
+    }
+    assert_eq!(laptop.types(&["status"]).code(), 8);
+    let shown = laptop.types(&["log", "settle", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(shown.stdout.lines().next().unwrap()).unwrap();
+    let settled = laptop.types(&["log", "settle", "--keep", shown["pinned"]["first"].as_str().unwrap()]);
+    assert_eq!(settled.code(), 0, "{}", settled.stderr);
+    let moved = laptop.types(&["relay", "move", "--relay", &elsewhere.origin()]);
+    assert_eq!(moved.code(), 0, "{}", moved.stderr);
+    assert_eq!(phone.head(), laptop.head());
+}
+
 #[test]
 fn a_restored_backup_is_given_log_and_records_by_the_first_device_that_connects() {
     let mut relay = Relay::start();

@@ -206,6 +206,65 @@ fn the_sixth_prompt_of_a_day_is_not_opened_even_for_a_relay_that_forgot_the_firs
     assert!(!joining.has_shown_a_code());
 }
 
+/// "nobody asks" was all that an owner read, while a sixth device waited for her.
+#[test]
+fn an_owner_is_told_that_prompts_are_held_back_and_how_they_come_again() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    let daemon = laptop.runs();
+    for at in 0..5 {
+        assert!(laptop.reads(&["status"])["prompts_again_at"].is_null(), "{at}");
+        let joining = Home::new("phone").asks(&relay.origin(), &words);
+        let id = joining.waits();
+        assert_eq!(laptop.requests(), [id]);
+        assert_eq!(joining.interrupted().code(), 4);
+    }
+    let _ = daemon.waits_for("that no more come", |line| line.contains("prompts are held back until "));
+    let sixth = Home::new("phone").asks(&relay.origin(), &words);
+    let _ = sixth.waits();
+    let listed = laptop.types(&["requests", "list"]);
+    assert!(!listed.stderr.contains("nobody asks"), "{}", listed.stderr);
+    let status = laptop.types(&["status"]).stdout;
+    for said in [&listed.stderr, &status] {
+        assert!(said.contains("held back until") && said.contains("countersign code rotate begins anew"), "{said}");
+    }
+    let again_at = laptop.reads(&["requests", "list"])["prompts_again_at"].clone();
+    assert!(again_at.is_u64());
+    assert_eq!(laptop.reads(&["status"])["prompts_again_at"], again_at);
+    assert_eq!(daemon.stops().code(), 0);
+    let daemon = laptop.runs();
+    assert!(daemon.said().contains("prompts are held back until "), "{}", daemon.said());
+    assert_eq!(laptop.types(&["code", "rotate"]).code(), 0);
+    assert!(laptop.reads(&["status"])["prompts_again_at"].is_null());
+    let phone = Home::new("phone");
+    phone.joins(&relay.origin(), &laptop);
+}
+
+#[test]
+fn who_finds_every_place_taken_is_told_that_denied_requests_count_and_what_ends_them() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let words = laptop.words();
+    let thieves: Vec<_> = (0..3)
+        .map(|_| {
+            let joining = Home::new("thief").asks(&relay.origin(), &words);
+            assert_eq!(laptop.types(&["deny", &joining.waits()]).code(), 0);
+            joining
+        })
+        .collect();
+    let phone = Home::new("phone");
+    let refused = phone.asks(&relay.origin(), &words).end();
+    assert_eq!((refused.code(), failure_of(&refused)), (3, "too-many-pending".to_owned()));
+    for said in ["three requests", "denied ones count", "next: countersign code rotate"] {
+        assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
+    assert_eq!(laptop.types(&["code", "rotate"]).code(), 0);
+    drop(thieves);
+    let phone = Home::new("phone");
+    phone.joins(&relay.origin(), &laptop);
+}
+
 #[test]
 fn kill_9_of_everybody_between_the_steps_loses_nothing() {
     let mut relay = Relay::start();

@@ -65,7 +65,11 @@ fn another_device_is_not_overwritten_and_status_says_what_to_type() {
     queues(&laptop, "second", "other");
     relay.start_again();
     assert_eq!(phone.puts("first", "theirs").code(), 0);
-    assert_eq!((laptop.gets("first").as_str(), phone.gets("second").as_str()), ("theirs", "other"));
+    let read = laptop.types(&["record", "get", COLLECTION, "first"]);
+    assert_eq!((read.stdout.as_str(), phone.gets("second").as_str()), ("theirs", "other"));
+    // A sentence, and no line of a log.
+    let said = read.stderr.lines().find(|line| line.starts_with("a write is set aside: ")).expect("a sentence");
+    assert!(said.contains("countersign record queue") && !read.stderr.contains("code="), "{}", read.stderr);
     assert_eq!(outbox(&laptop), (0, 1));
     let said = laptop.types(&["status"]).stdout;
     let item = format!("{COLLECTION} first");

@@ -58,7 +58,12 @@ fn every_member_is_told_of_a_reset_at_each_connect_and_any_approver_stops_it() {
     let daemon = laptop.runs();
     let _ = daemon.says("RESET announced");
     // The phone runs no daemon, and has heard of nothing before.
+    assert_eq!(phone.reads(&["status"])["reset"]["wait"], 604_800);
+    assert!(phone.types(&["status"]).stdout.contains("RESET    somebody with the sync code"));
+    let warned = phone.types(&["record", "list"]);
+    assert!(warned.stderr.contains("countersign chain veto stops it"), "{}", warned.stderr);
     assert_eq!(phone.reads(&["chain", "veto"])["kind"], "veto");
+    assert!(!phone.types(&["record", "list"]).stderr.contains("RESET"));
     let _ = daemon.says("STOPPED a reset by 'phone'");
     assert!(laptop.reads(&["status"])["reset"].is_null());
     let over = resets(&relay, &words, &[SURE]);
@@ -70,6 +75,28 @@ fn every_member_is_told_of_a_reset_at_each_connect_and_any_approver_stops_it() {
     assert!(laptop.reads(&["status"])["reset"].is_null());
     assert_eq!(laptop.fails(&["chain", "veto"]), (5, "not-found".to_owned()));
     assert_eq!(failure_of(&resets(&relay, &words, &[SURE])), "unknown-join-key");
+}
+
+/// Nothing but `run` and `chain veto` said that one stands.
+#[test]
+fn a_command_that_reaches_the_relay_asks_for_a_reset_where_no_daemon_was_told() {
+    let relay = Relay::start();
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    let phone = Home::new("phone");
+    phone.joins(&relay.origin(), &laptop);
+    let _ = shown(&resets(&relay, &laptop.words(), &[SURE]));
+    // It was never connected before.
+    let put = phone.types(&["record", "put", "notes", "first", "hello"]);
+    assert_eq!(put.code(), 0, "{}", put.stderr);
+    assert!(put.stderr.contains("RESET: somebody with the sync code"), "{}", put.stderr);
+    // Another relay has heard of none.
+    let new = Relay::start();
+    assert_eq!(phone.types(&["relay", "move", "--relay", &new.origin()]).code(), 0);
+    let status = phone.types(&["status"]);
+    assert_eq!((status.code(), status.stdout.contains("RESET")), (0, false), "{}", status.stdout);
+    let _ = new.stop();
+    assert!(phone.reads(&["status"])["reset"].is_null());
 }
 
 #[test]
@@ -93,6 +120,8 @@ fn after_a_reset_members_keep_what_they_hold_and_say_whose_word_the_end_is() {
     let _ = shown(&resets(&relay, &words, &[SURE]));
     let asked = asking.end();
     assert_eq!((asked.code(), failure_of(&asked)), (6, "reset".to_owned()), "{}", asked.stderr);
+    // It has nothing that it could take out, or to another relay.
+    assert!(asked.stderr.contains("next: countersign init --relay URL"), "{}", asked.stderr);
     let ended = daemon.end();
     assert_eq!(ended.code(), 6, "{}", ended.stderr);
     assert!(ended.stderr.contains("the relay says that the chain was reset"), "{}", ended.stderr);
@@ -107,10 +136,16 @@ fn after_a_reset_members_keep_what_they_hold_and_say_whose_word_the_end_is() {
         assert!(exported.stdout.contains("aGVsbG8="), "{}{}", exported.stdout, exported.stderr);
     }
     assert_eq!(laptop.gets("first"), "hello");
+    let status = laptop.types(&["status"]);
+    assert!(!status.stdout.contains("RESET") && status.stdout.contains("chain was reset"), "{}", status.stdout);
+    let code = laptop.types(&["code", "show"]);
+    assert!(code.stderr.contains("nobody joins with it: the relay says that the chain was reset"), "{}", code.stderr);
+    assert!(!code.stderr.contains("countersign join"), "{}", code.stderr);
     // Another relay takes the chain as it is.
     let new = Relay::start();
     let moved = laptop.types(&["relay", "move", "--relay", &new.origin()]);
     assert_eq!(moved.code(), 0, "{}", moved.stderr);
+    assert!(moved.stderr.contains("Before anything else: countersign code rotate"), "{}", moved.stderr);
     assert_eq!(phone.types(&["relay", "move", "--relay", &new.origin()]).code(), 0);
     assert_eq!(laptop.puts("first", "goes on").code(), 0);
     assert_eq!(phone.gets("first"), "goes on");

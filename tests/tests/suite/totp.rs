@@ -119,9 +119,17 @@ fn before_a_prompt_nobody_is_disturbed_without_a_right_code() {
     let shown = daemon.says("REQUEST");
     let id = joining.waits();
     assert!(shown.contains(&id[..8]), "{shown}");
-    assert_eq!(laptop.opens(&id)["one_time_code"], "right");
+    let opened = laptop.opens(&id);
+    assert_eq!((&opened["one_time_code"], &opened["name"]), (&"right".into(), &"phone".into()), "the name stays");
     assert_eq!(laptop.approves(&id, &joining.code(1)).code(), 0);
     assert_eq!(joining.end().code(), 0);
+    // Who gave none cannot know that nobody is shown it.
+    let watch = Home::new("watch");
+    let file = watch.keeps("words", &laptop.words());
+    let waits = watch.starts(&["join", "--relay", &relay.origin(), "--code-file", &file]);
+    waits.all.wait("the way out", |line| line.contains("countersign join --totp-code").then_some(()));
+    waits.signal("INT");
+    assert_eq!(waits.end().code(), 4);
     let verified = laptop.reads(&["totp", "verify", &authenticator.shows()]);
     assert_eq!(verified["verdict"], "right");
     assert_eq!(laptop.fails(&["totp", "verify", &another(&authenticator.shows())]), (3, "wrong-totp".to_owned()));
