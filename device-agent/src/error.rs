@@ -100,6 +100,16 @@ pub(crate) enum AgentError {
         /// Short id of the request.
         id: String,
     },
+    /// Approvals of one admission name one role.
+    #[error("{by} approved it as {role}: all who approve must name the same role")]
+    OtherRole {
+        /// Short id of the request.
+        id: String,
+        /// Who approved it first, quoted.
+        by: String,
+        /// As what.
+        role: &'static str,
+    },
     /// A fork is ended by naming the branch that goes on, not by agreeing to an id.
     #[error("a fork is ended by naming the branch that goes on")]
     SettleByBranch,

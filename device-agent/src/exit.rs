@@ -81,6 +81,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         }
         E::NoVoice => (Exit::Refused, "no-voice", None),
         E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
+        E::OtherRole { id, role, .. } => (
+            Exit::Refused,
+            "other-role",
+            Some(format!("countersign approve {id} --role {role}   or   countersign deny {id}")),
+        ),
         E::SettleByBranch => (Exit::Usage, "settle-by-branch", hint("countersign log settle")),
         E::CutBehind => (
             Exit::Refused,

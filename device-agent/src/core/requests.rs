@@ -230,6 +230,7 @@ impl Core {
             remaining: self.remaining(id).unwrap_or_default(),
             prompt: self.prompt_view(id)?,
             one_time_code: pending.code.map(str::to_owned),
+            admits_as: self.admits_as(id).name().to_owned(),
             approved_by: self.admit_approved_by(id),
             more_needed: self.admit_more_needed(id),
         })

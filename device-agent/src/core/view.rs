@@ -44,7 +44,9 @@ pub(crate) struct RequestView {
     pub(crate) prompt: PromptView,
     /// Verified: what became of its one-time code here, if codes are asked for: `right`, `wrong`, `used`, `missing`, `not compared`.
     pub(crate) one_time_code: Option<String>,
-    /// Verified: approvers that have approved it; their names are claimed, and quoted.
+    /// Verified: the role that approvers named for it; `approver` where none did yet. Who types the code lets it in as that.
+    pub(crate) admits_as: String,
+    /// Verified: approvers that have approved it as that; their names are claimed, and quoted.
     pub(crate) approved_by: Vec<String>,
     /// Verified: approvers that must still approve it, if more than one must.
     pub(crate) more_needed: Option<u64>,

@@ -20,6 +20,17 @@ pub(crate) struct Approve {
     pub(crate) id: String,
     /// What was typed.
     pub(crate) code: Zeroizing<String>,
+    /// The role in which it is let in, by name.
+    pub(crate) role: String,
+}
+
+/// Lets a device in of which nothing was checked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AdmitUnchecked {
+    /// A prefix of its id.
+    pub(crate) id: String,
+    /// The role in which it is let in, by name.
+    pub(crate) role: String,
 }
 
 /// Denies a request.

@@ -194,13 +194,15 @@ async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Ans
 }
 
 async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<ApprovedView> {
+    let role = membership::role_of(&typed.role)?;
     let id = local.agent.find(&typed.id).await?;
-    Ok(Json(local.agent.approve(id, typed.code).await?))
+    Ok(Json(local.agent.approve(id, typed.code, role).await?))
 }
 
-async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<ApprovedView> {
+async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::AdmitUnchecked>) -> Answer<ApprovedView> {
+    let role = membership::role_of(&named.role)?;
     let id = local.agent.find(&named.id).await?;
-    Ok(Json(local.agent.admit_unchecked(id).await?))
+    Ok(Json(local.agent.admit_unchecked(id, role).await?))
 }
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {

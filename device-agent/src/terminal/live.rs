@@ -197,7 +197,10 @@ impl Live<'_> {
 
     async fn approve(&mut self, id: String, code: Zeroizing<String>) {
         self.block.draw(&["checking …".to_owned()]);
-        let sent = self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code }).await;
+        // The role that the prompt names.
+        let shown = self.rows.iter().find(|row| row.request.id == id);
+        let Some(role) = shown.map(|row| row.request.admits_as.clone()) else { return };
+        let sent = self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code, role }).await;
         match sent {
             // A decision comes as an event too, and that one takes the prompt away.
             Ok(ApprovedView::Decided(_)) => {}
@@ -254,7 +257,7 @@ fn prompt(request: &RequestView, typed: &str) -> Vec<String> {
     lines.extend(facts(request));
     lines.push("[d] deny   [n] not me   [l] later".to_owned());
     lines.push(format!("    {NOT_ME}"));
-    lines.push("To approve, type the six digits and press Enter.".to_owned());
+    lines.push(format!("To approve, type the six digits and press Enter. That lets it in as {}.", request.admits_as));
     let (first, second) = typed.split_at_checked(3).unwrap_or((typed, ""));
     lines.push(format!("{}: {first} {second}", which_code(request)));
     lines

@@ -161,8 +161,13 @@ fn a_removed_device_settles_nothing_and_its_branch_is_replaced() {
     let friend = thief.joined_by("friend", Role::Approver);
     // Whoever was removed cannot settle: not even with the very entry that an approver would sign.
     let removal = laptop.reads(&["log", "show"])["entries"][3]["hash"].as_str().unwrap().to_owned();
-    let settle =
-        protocol::change::settle(thief.acting(), removal.parse().unwrap(), Vec::new(), 0, &mut countersign_tests::actor::rng());
+    let settle = protocol::change::settle(
+        thief.acting(),
+        removal.parse().unwrap(),
+        Vec::new(),
+        0,
+        &mut countersign_tests::actor::rng(),
+    );
     let settle = settle.unwrap();
     let _ = thief.append(&[settle.bytes()], Purpose::New);
     let alarm = laptop.types(&["devices", "role", "watch", "reader"]);

@@ -96,6 +96,28 @@ fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
 }
 
 #[test]
+fn a_device_comes_in_in_the_role_that_all_its_approvers_name() {
+    let relay = Relay::start();
+    let (laptop, tablet, _phone) = three(&relay.origin());
+    object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
+    let watch = Home::new("watch");
+    let joining = watch.asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = (laptop.opens(&id), tablet.opens(&id));
+    let typed = |home: &Home, code: &str, role: &[&str]| {
+        home.types(&[&["approve", &id, "--check-code", code, "--json"], role].concat())
+    };
+    object(&typed(&laptop, &joining.code(1), &["--role", "writer"]));
+    assert_eq!(tablet.opens(&id)["admits_as"], "writer");
+    let other = typed(&tablet, &joining.code(2), &[]);
+    assert_eq!(failure_of(&other), "other-role");
+    assert!(other.stderr.contains(&format!("countersign approve {} --role writer", &id[..8])), "{}", other.stderr);
+    object(&typed(&tablet, &joining.code(2), &["--role", "writer"]));
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(watch.reads(&["status"])["role"], "writer");
+}
+
+#[test]
 fn two_that_type_their_codes_at_once_let_the_device_in() {
     let relay = Relay::start();
     let (laptop, tablet, _phone) = three(&relay.origin());

@@ -53,7 +53,11 @@ fn recovery_devices(all: &mut Cases, ring: &Ring) {
     all.after(&chain, "recovery-rotates", says, "not-an-approver", ring.made(&without));
     let mut good = chain.clone();
     good.append(&good.recovers_with(&old, &new));
-    all.good(&good, "recovery-names-its-successor", "the recovery device brings another, which nobody else could alone");
+    all.good(
+        &good,
+        "recovery-names-its-successor",
+        "the recovery device brings another, which nobody else could alone",
+    );
 }
 
 fn settles(all: &mut Cases, ring: &Ring) {
