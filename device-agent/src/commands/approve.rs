@@ -58,7 +58,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     };
     match approved {
         ApprovedView::Decided(decision) => {
-            context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence()));
+            context.result("countersign.decision/1", &decision, |output| output.line(&decision.sentence));
         }
         ApprovedView::Agreed(proposal) => show_proposal(context, &proposal),
     }

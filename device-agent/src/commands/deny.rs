@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let deny = DenyRequest { id: args.id, block: args.block.unwrap_or(0), reason };
     let denied = Denied { decision: door.post("/requests/deny", &deny).await?, block: deny.block };
     context.result("countersign.decision/1", &denied, |output| {
-        output.line(&denied.decision.sentence());
+        output.line(&denied.decision.sentence);
         if denied.block > 0 {
             output.line(&format!(
                 "the relay is asked to show nobody what comes from its address range for {} s",

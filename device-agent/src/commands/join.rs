@@ -24,6 +24,7 @@ use crate::limits;
 use crate::recovery::is_under_way;
 use crate::relay_client::{RelayClient, Socket};
 use crate::store::{Setting, Store};
+use crate::text;
 use crate::told::Exit;
 
 /// Ask the devices of a chain to admit this one
@@ -427,7 +428,7 @@ fn show_joined(context: &Context, joiner: &Joiner, joined: &Joined) {
                 How::None => "let in UNCHECKED on",
                 _ => "approved on",
             },
-            joined.by
+            text::quote(&joined.by)
         ));
         output.progress("It is finished only when your other device says ADDED.");
         output.progress("next: countersign run");

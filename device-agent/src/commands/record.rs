@@ -14,7 +14,7 @@ use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::{Collection, Item, Write};
 use crate::output::Format;
-use crate::text::visible;
+use crate::text::{quote, visible};
 use crate::told::Exit;
 
 /// Write and read records
@@ -75,6 +75,9 @@ enum What {
     /// Write every record of an old epoch anew under the current keys, which a removed device does not have
     ///
     /// It can be broken off and typed again: what is done is done. Others may write meanwhile. Disputed records stay as they are.
+    ///
+    /// A record has the signature of the device that seals it: those that are written anew are by this device from then on, and count or
+    /// are disputed with it. So distrust devices first ('devices remove NAME --from'), and do this on a device that stays.
     #[command(after_help = format!("Example:\n  countersign record rekey\n\n{EXIT_CODES}"))]
     Rekey,
     Queue(queue::Args),
@@ -203,7 +206,7 @@ async fn get(context: &Context, collection: String, id: String) -> Result<Exit, 
         if printed.disputed {
             output.progress(&format!(
                 "DISPUTED: {} wrote this after the place from which on it is not trusted; putting it anew settles that",
-                printed.writer
+                quote(&printed.writer)
             ));
         }
         output.value(&bytes);
@@ -237,7 +240,7 @@ fn row(record: &Printed, kind: &str) -> String {
         "{kind}  {}/{}  by {}  {}{}",
         visible(&record.collection),
         visible(&record.id),
-        record.writer,
+        quote(&record.writer),
         clock::show(record.at),
         if record.disputed { "  DISPUTED" } else { "" }
     )

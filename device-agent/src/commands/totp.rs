@@ -40,6 +40,8 @@ enum What {
         code: String,
     },
     /// Ask for no codes any more
+    ///
+    /// At a terminal a word is asked for first; without one it is done at once. 'totp setup' makes a new secret.
     #[command(after_help = format!("Example:\n  countersign totp off\n\n{EXIT_CODES}"))]
     Off,
     /// Let this device compare codes again after too many failed

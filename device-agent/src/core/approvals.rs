@@ -103,7 +103,7 @@ impl Core {
             _ => None,
         };
         let Some(proposal) = self.proposal(&approval.subject) else { return };
-        let by = self.name_of(&approval.signer());
+        let by = self.bare_name_of(&approval.signer());
         self.emit(Event::Approved { approval: Box::new(ApprovalView { by, proposal, request }) });
     }
 
@@ -278,7 +278,7 @@ impl Core {
             proposal: subject_id(subject).to_string(),
             kind: kind.to_owned(),
             what,
-            approved_by: signers.iter().map(|signer| self.name_of(signer)).collect(),
+            approved_by: signers.iter().map(|signer| self.bare_name_of(signer)).collect(),
             here,
             more_needed: u64::from(self.quorum_of(subject)).saturating_sub(signers.len() as u64),
             request,
@@ -380,7 +380,7 @@ impl Core {
 
     /// Names of those that approved a request.
     pub(super) fn admit_approved_by(&self, id: &RequestId) -> Vec<String> {
-        self.admit_standing(id).1.iter().map(|signer| self.name_of(signer)).collect()
+        self.admit_standing(id).1.iter().map(|signer| self.bare_name_of(signer)).collect()
     }
 
     /// How many more must approve a request, if more than one must.

@@ -192,7 +192,7 @@ impl Core {
 
     /// The error that says how a request was decided, if it was.
     pub(crate) fn decided(&self, id: &RequestId) -> Option<AgentError> {
-        self.decision_view(id).map(|decision| AgentError::Decided { how: decision.how() })
+        self.decision_view(id).map(|decision| AgentError::Decided { how: decision.how })
     }
 
     /// Compares a typed code with the one of the prompt that was opened here. A wrong one is counted before this returns.

@@ -260,6 +260,8 @@ pub(crate) struct Status {
     pub(crate) closed_at: Option<u64>,
     /// Why this device is a member no more: by the pinned log, or said by the relay.
     pub(crate) gone: Option<String>,
+    /// The stable name of that: `removed`, `left`, `not-a-member`, `reset`.
+    pub(crate) gone_code: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,
     /// Records that wait for the log.

@@ -137,7 +137,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let reached = agent.refresh_requests().await;
     // It answers whoever it shuts out, and that is told below.
     let shut_out = reached.as_ref().err().filter(|error| exit::tell(error).exit == Exit::NotAMember);
-    let shut_out = shut_out.map(ToString::to_string);
+    let shut_out = shut_out.map(exit::tell);
     let relay_state = match &reached {
         Err(error) if shut_out.is_none() => error.to_string(),
         _ => "reachable".to_owned(),
@@ -152,6 +152,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let daemon = if local.place == Place::Daemon { "running" } else { "not-running" }.to_owned();
     let work = move |core: &mut crate::core::Core| {
         let roster = core.roster();
+        let gone = core.gone().map(|gone| exit::tell(&gone)).or(shut_out);
         Ok::<_, AgentError>(body::Status {
             chain: roster.chain().to_string(),
             fingerprint: protocol::id::fingerprint(roster.chain().as_bytes()),
@@ -171,7 +172,8 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             closing: core.closing(),
             reset: core.reset()?,
             closed_at: core.closed_at(),
-            gone: core.gone().map(|gone| gone.to_string()).or(shut_out),
+            gone: gone.as_ref().map(|gone| gone.message.clone()),
+            gone_code: gone.map(|gone| gone.code),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             outbox: core.outbox()?,

@@ -134,7 +134,7 @@ impl Live<'_> {
     }
 
     fn decided(&mut self, decision: &DecisionView) {
-        self.gone(&decision.request, &decision.how());
+        self.gone(&decision.request, &decision.how);
     }
 
     /// A request is no longer open: its row and its prompt vanish, whatever was typed.

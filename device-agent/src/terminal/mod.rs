@@ -136,12 +136,13 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             }
             PromptView::Closed => format!("CODE {}  the new device shows a code", short(&request.id)),
         },
-        Event::Decided { decision } => decision.sentence(),
+        Event::Decided { decision } => decision.sentence.clone(),
         Event::Changed { change } => change.sentence.clone(),
         Event::Approved { approval } => {
             let ApprovalView { by, proposal, .. } = &**approval;
             let next =
                 if proposal.here == Here::ThisDevice { String::new() } else { format!("   ({})", proposal.next()) };
+            let by = text::quote(by);
             format!("APPROVED by {by}: {}; {}{next}", proposal.what, proposal.standing())
         }
         Event::CodeFailed { request, why } => {
@@ -149,7 +150,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         }
         Event::Dropped { proposal } => format!(
             "DROPPED the approval of {}: {}; the chain changed first, so it must be proposed anew",
-            proposal.approved_by.join(", "),
+            text::quote_all(&proposal.approved_by),
             proposal.what
         ),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
@@ -223,5 +224,5 @@ pub(crate) async fn ended_elsewhere(events: &mut Events, request: &str) -> Agent
 }
 
 fn decided(decision: &DecisionView) -> AgentError {
-    AgentError::Decided { how: decision.how() }
+    AgentError::Decided { how: decision.how.clone() }
 }

@@ -82,16 +82,22 @@ fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
     let told = daemon.says("APPROVED");
     assert!(told.contains("by 'laptop'") && told.contains("1 more needed") && told.contains("watch"), "{told}");
     let prompt = tablet.opens(&id);
-    assert_eq!((&prompt["approved_by"][0], prompt["more_needed"].as_u64()), (&Value::from("'laptop'"), Some(1)));
+    assert_eq!((&prompt["approved_by"][0], prompt["more_needed"].as_u64()), (&Value::from("laptop"), Some(1)));
     assert_eq!(
         failure_of(&tablet.types(&["approvals", "agree", &agreed["proposal"].as_str().unwrap()[..8], "--json"])),
         "type-the-code",
         "nobody is let in by agreeing"
     );
     let second = tablet.approves(&id, &joining.code(2));
-    assert_eq!(object(&second)["schema"], "countersign.decision/1");
+    let decided = object(&second);
+    assert_eq!(decided["schema"], "countersign.decision/1");
+    assert_eq!((&decided["name"], &decided["by"]), (&"watch".into(), &"tablet".into()), "names are bare");
+    assert_eq!(decided["approved_by"], serde_json::json!(["tablet", "laptop"]));
+    let sentence = decided["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("ADDED 'watch'") && sentence.contains("on 'tablet' and 'laptop'"), "{sentence}");
     assert_eq!(joining.end().code(), 0);
     assert_eq!(watch.head(), phone.head());
+    assert!(phone.types(&["log", "show"]).stdout.contains("'watch' admitted by 'tablet' and 'laptop'"));
     assert!(phone.reads(&["approvals", "list"])["approvals"].as_array().unwrap().is_empty());
 }
 
@@ -161,7 +167,7 @@ fn a_removal_is_proposed_by_one_and_carried_out_by_another_who_is_not_its_subjec
     assert!(removed.stderr.contains("1 more needed"), "{}", removed.stderr);
     assert_eq!(phone.puts("second", "while the others agree").code(), 0, "it goes on writing meanwhile");
     let proposal = proposed(&tablet);
-    assert_eq!(proposal["approved_by"][0], "'laptop'");
+    assert_eq!(proposal["approved_by"][0], "laptop");
     let id = proposal["proposal"].as_str().unwrap()[..8].to_owned();
     assert_eq!(failure_of(&phone.types(&["approvals", "agree", &id, "--json"])), "no-voice");
     let status = tablet.types(&["status"]);
@@ -169,7 +175,7 @@ fn a_removal_is_proposed_by_one_and_carried_out_by_another_who_is_not_its_subjec
     let agreed = tablet.types(&["approvals", "agree", &id, "--reason", "lost"]);
     assert_eq!(agreed.code(), 0, "{}{}", agreed.stderr, agreed.stdout);
     assert!(agreed.stderr.contains("its records up to number 1 count"), "{}", agreed.stderr);
-    assert!(agreed.stdout.contains("REMOVED 'phone' by 'tablet' (lost)"), "{}", agreed.stdout);
+    assert!(agreed.stdout.contains("REMOVED 'phone' by 'tablet' and 'laptop' (lost)"), "{}", agreed.stdout);
     assert_eq!(phone.fails(&["record", "get", "a", "b"]).0, 6, "it is shut out");
     assert_eq!(laptop.gets("first"), "before");
     assert_eq!(laptop.head(), tablet.head());
@@ -255,7 +261,7 @@ fn of_two_that_complete_a_proposal_at_once_both_hear_that_it_is_done() {
     *lie.0.lock().unwrap() = Overtaking::HoldsTheNext;
     assert_eq!(tablet.types(&["approvals", "agree", &id]).code(), 7);
     let late = object(&phone.types(&["approvals", "agree", &id, "--json"]));
-    assert_eq!((&late["kind"], &late["by"]), (&"change-policy".into(), &"'tablet'".into()));
+    assert_eq!((&late["kind"], &late["by"]), (&"change-policy".into(), &"tablet".into()));
     assert_eq!(setting(&phone, "members-max"), "5");
 }
 
