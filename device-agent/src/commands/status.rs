@@ -5,7 +5,7 @@ use protocol::limits::PROMPTS_PER_DAY_MAX;
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
 use crate::core::Words;
-use crate::core::view::{OutboxView, TotpView};
+use crate::core::view::TotpView;
 use crate::door::Session;
 use crate::error::AgentError;
 use crate::limits;
@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
                 clock::show(again_at)
             ));
         }
-        outbox(&status.outbox).iter().for_each(|line| output.line(line));
+        outbox(&status).iter().for_each(|line| output.line(line));
         if status.records_aside > 0 {
             output.line(&format!(
                 "records  {} set aside: they cite a head that this device does not know",
@@ -111,11 +111,17 @@ fn recovery(status: &Status) -> String {
 }
 
 /// What waits for the relay, and what waits for its person.
-fn outbox(outbox: &OutboxView) -> Vec<String> {
+fn outbox(status: &Status) -> Vec<String> {
+    let outbox = &status.outbox;
+    let sent = match (status.link.as_str(), status.relay_state.as_str()) {
+        ("connected", _) => "countersign run is sending",
+        (_, "reachable") => "sent by countersign run, or by a command that reads or writes records",
+        _ => "sent when the relay is reached, by countersign run or by a command that reads or writes records",
+    };
     let mut lines = Vec::new();
     if let Some(oldest_at) = outbox.oldest_at {
         lines.push(format!(
-            "queued   {}, the oldest written {}   (sent when the relay is reached)",
+            "queued   {}, the oldest written {}   ({sent})",
             match outbox.queued {
                 1 => "1 write".to_owned(),
                 more => format!("{more} writes"),
@@ -123,11 +129,19 @@ fn outbox(outbox: &OutboxView) -> Vec<String> {
             clock::show(oldest_at)
         ));
     }
-    for queued in outbox.refused.iter().take(limits::REFUSED_SHOWN) {
-        lines.push(format!("UNSENT   {}", queue::refused(queued)));
+    let mut unsent: Vec<(String, usize)> = Vec::new();
+    for said in outbox.refused.iter().map(queue::refused) {
+        match unsent.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, writes)) => *writes += 1,
+            None => unsent.push((said, 1)),
+        }
     }
-    if outbox.refused.len() > limits::REFUSED_SHOWN {
-        let more = outbox.refused.len() - limits::REFUSED_SHOWN;
+    for (said, writes) in unsent.iter().take(limits::REFUSED_SHOWN) {
+        let times = if *writes > 1 { format!("{writes} writes of ") } else { String::new() };
+        lines.push(format!("UNSENT   {times}{said}"));
+    }
+    let more: usize = unsent.iter().skip(limits::REFUSED_SHOWN).map(|(_, writes)| writes).sum();
+    if more > 0 {
         lines.push(format!("UNSENT   {more} more   (countersign record queue)"));
     }
     lines
