@@ -9,7 +9,7 @@ use super::Agent;
 use super::Link;
 use crate::core::Core;
 use crate::core::view::{ChangeView, ClosingView, Event, OutcomeView};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::limits;
 
 /// What stands and can be stopped.
@@ -94,5 +94,5 @@ impl Agent {
 }
 
 fn nothing_stands() -> AgentError {
-    AgentError::NotFound { what: "an announced end or reset of the chain".to_owned() }
+    AgentError::NotFound { of: Missing::Other, what: "an announced end or reset of the chain".to_owned() }
 }

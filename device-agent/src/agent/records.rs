@@ -3,7 +3,7 @@
 use super::Agent;
 use crate::core::view::ItemView;
 use crate::core::{Draft, conflict};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::DraftState;
 
 impl Agent {
@@ -37,6 +37,6 @@ impl Agent {
     /// The current content of an item.
     pub(crate) async fn item(&self, collection: String, id: String) -> Result<ItemView, AgentError> {
         let found = self.core(move |core| core.item(&collection, &id)).await??;
-        found.ok_or_else(|| AgentError::NotFound { what: "this record".to_owned() })
+        found.ok_or_else(|| AgentError::NotFound { of: Missing::Record, what: "this record".to_owned() })
     }
 }

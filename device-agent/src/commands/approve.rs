@@ -72,7 +72,9 @@ async fn with_code(context: &Context, id: &str, role: &str, code: Option<String>
         None if std::io::stdin().is_terminal() => ask(context, id, role).await,
         None => Err(AgentError::Usage {
             what: "there is no terminal to ask for the check code".to_owned(),
-            hint: format!("countersign approve {id} --check-code DIGITS"),
+            hint: format!(
+                "countersign requests show {id}   (the new device then shows a code)   and   countersign approve {id} --check-code DIGITS"
+            ),
         }),
     }
 }

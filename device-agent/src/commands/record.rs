@@ -15,7 +15,7 @@ use crate::error::AgentError;
 use crate::local::body::{Collection, Item, Write};
 use crate::output::Format;
 use crate::text::{quote, visible};
-use crate::told::Exit;
+use crate::told::{Exit, Told};
 
 /// Write and read records
 #[derive(clap::Args)]
@@ -93,7 +93,7 @@ enum What {
 /// When a write is sent.
 #[derive(clap::Args)]
 struct When {
-    /// Keep the write and return at once; it is sent when the relay is next reached, by the daemon or another command
+    /// Keep the write and return at once; it is sent when the relay is next reached by the daemon ('run'), or by a command that reads or writes records
     ///
     /// If another device writes the same record before that, nothing is overwritten: 'countersign status' shows the conflict.
     #[arg(long)]
@@ -130,13 +130,25 @@ struct Written {
 
 async fn write(context: &Context, write: Write, done: &'static str, when: When) -> Result<Exit, AgentError> {
     let (path, state) = if when.queue { ("/records/queue", "queued") } else { ("/records/write", done) };
-    let () = context.door(Session::NotNeeded).await?.post(path, &write).await?;
+    let sent = context.door(Session::NotNeeded).await?.post(path, &write).await;
+    let () = sent.map_err(|error| if when.queue { error } else { queueable(error) })?;
     let written = Written { state, collection: write.collection, id: write.id };
     context.result("countersign.record-written/1", &written, |output| match state {
         "queued" => output.progress("queued: it is sent when the relay is reached   (countersign status)"),
         state => output.progress(state),
     });
     Ok(Exit::Done)
+}
+
+/// A write that the relay is not there for can wait.
+fn queueable(error: AgentError) -> AgentError {
+    match error {
+        AgentError::Told(told) if told.code == "unreachable" => {
+            let hint = "the same with --queue   (it is kept, and sent later)   or   countersign relay show".to_owned();
+            AgentError::Told(Told { hint: Some(hint), ..told })
+        }
+        error => error,
+    }
 }
 
 async fn put(

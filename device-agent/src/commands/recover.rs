@@ -308,12 +308,7 @@ async fn accept(context: &Context, opened: &Opened, named: Option<&str>) -> Resu
             what: format!("the log went on after {}: it ends with {} at entry {seq}", text::quote(named), head.short()),
             hint: name_it,
         }),
-        Some(Known::Missing) => Err(AgentError::Lie {
-            what: format!(
-                "the relay shows a log without the entry {}: it is older than that, or another",
-                text::quote(named)
-            ),
-        }),
+        Some(Known::Missing) => Err(AgentError::LogWithout { named: text::quote(named) }),
         None => Err(AgentError::Usage {
             what: "--accept-log takes the head of a log: 8 to 64 hexadecimal digits".to_owned(),
             hint: name_it,

@@ -17,7 +17,7 @@ use super::Core;
 use super::decide::admit_subject;
 use super::settings::duration;
 use super::view::{ApprovalView, DeviceView, Event, FieldView, Here, ProposalView};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::Sent;
 use crate::text;
 
@@ -245,7 +245,10 @@ impl Core {
         let found: Vec<&Subject> = self.subjects().into_iter().filter(fits).collect();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
-            [] => Err(AgentError::NotFound { what: format!("a proposal that begins with {:?}", text::clean(prefix)) }),
+            [] => Err(AgentError::NotFound {
+                of: Missing::Proposal,
+                what: format!("a proposal that begins with {:?}", text::clean(prefix)),
+            }),
             _ => Err(AgentError::AmbiguousProposal { prefix: text::clean(prefix) }),
         }
     }
@@ -343,8 +346,9 @@ impl Core {
             (0, 0) => format!("{name} (device {}) wrote no records", device.short()),
             (_, 0) => format!("{name} (device {}): none of its records count afterwards", device.short()),
             (known, counted) => format!(
-                "{name} (device {}): its records up to number {counted} count, of {} known here; later ones are disputed",
+                "{name} (device {}): its first {} of {} known here; later ones are disputed",
                 device.short(),
+                if counted == 1 { "record counts,".to_owned() } else { format!("{counted} records count,") },
                 known.max(counted)
             ),
         }

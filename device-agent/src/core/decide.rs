@@ -13,7 +13,7 @@ use protocol::{DeviceId, JoinKey, RequestId, decision};
 use super::Core;
 use super::prompt::Shown;
 use crate::clock;
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 
 /// What must be unchanged for a decision to be signed again by itself after another entry came first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Core {
     ) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.must_be_decidable(id, terms)?;
         self.must_be_open(id)?;
-        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let not_found = || AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let request = Arc::new(pending.request.clone());
         let nothing =
@@ -106,7 +106,10 @@ impl Core {
         if let Some(pending) = self.pending.get(id) {
             return Ok(pending.request.device.signing);
         }
-        let opened = self.store.opened(id)?.ok_or(AgentError::NotFound { what: format!("request {}", id.short()) })?;
+        let opened = self
+            .store
+            .opened(id)?
+            .ok_or(AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) })?;
         let request = Verified::<JoinRequest>::from_bytes(&opened.ask)
             .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
         Ok(request.device.signing)

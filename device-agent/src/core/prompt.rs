@@ -9,7 +9,7 @@ use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
 
 use super::Core;
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::OpenedRow;
 use crate::{clock, limits};
 
@@ -125,7 +125,7 @@ impl Core {
             nonce: Random::draw(&mut rand_core::UnwrapErr(getrandom::SysRng)),
         };
         let nonce = Verified::sign(form, &self.keys.signing, &[]).map_err(AgentError::OwnForm)?;
-        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let not_found = || AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let shown = (&**pending.request.bytes(), &*pending.sealed);
         self.store.keep_opened(id, &pending.request.join_key, shown, nonce.bytes(), now)?;
@@ -167,7 +167,7 @@ impl Core {
         match (self.remaining(id), self.store.sighting(id)?) {
             (Some(0), _) => Err(AgentError::Expired),
             (Some(_), _) => Ok(()),
-            (None, None) => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
+            (None, None) => Err(AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) }),
             (None, Some(_)) if self.is_stale(id)? => Err(AgentError::StaleRequest),
             (None, Some(first)) => {
                 let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;

@@ -13,7 +13,7 @@ use super::Core;
 use super::totp::Gate;
 use super::view::{Event, PromptView, RequestView, SameNetwork};
 use crate::clock::{self, Age};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::Ended;
 use crate::{limits, text};
 
@@ -210,7 +210,7 @@ impl Core {
 
     /// A request as it is shown.
     pub(crate) fn view(&self, id: &RequestId) -> Result<RequestView, AgentError> {
-        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let not_found = || AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let claim = |pick: fn(&Description) -> &String| {
             pending.description.as_ref().map(|described| text::clean(pick(described))).unwrap_or_default()
@@ -266,7 +266,10 @@ impl Core {
         found.dedup();
         found.retain(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));
         match found.as_slice() {
-            [] => Err(AgentError::NotFound { what: format!("a request that begins with {:?}", text::clean(prefix)) }),
+            [] => Err(AgentError::NotFound {
+                of: Missing::Request,
+                what: format!("a request that begins with {:?}", text::clean(prefix)),
+            }),
             [one] => Ok(*one),
             _ => Err(AgentError::Ambiguous { prefix: text::clean(prefix) }),
         }
