@@ -4,6 +4,7 @@ use protocol::limits::BLOCK_MAX;
 use serde::Serialize;
 
 use super::{Context, EXIT_CODES, seconds};
+use crate::core::duration;
 use crate::core::view::DecisionView;
 use crate::door::Session;
 use crate::error::AgentError;
@@ -45,14 +46,17 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         output.line(&denied.decision.sentence);
         if denied.block > 0 {
             output.line(&format!(
-                "the relay is asked to show nobody what comes from its address range for {} s",
-                denied.block
+                "the relay is asked to show nobody what comes from its address range for {}",
+                duration(denied.block)
             ));
         }
         output.progress(match reason {
             Denial::Denied => "The new device is not told: stop it there and run join again.",
             Denial::NotMe => terminal::CODE_REPLACED,
         });
+        if reason == Denial::NotMe {
+            output.progress(terminal::CODE_REPLACED_NEXT);
+        }
     });
     Ok(Exit::Done)
 }

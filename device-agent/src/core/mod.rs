@@ -62,6 +62,7 @@ pub(crate) use recovery::{RecoveryView, Words};
 pub(crate) use replay::next_of;
 pub(crate) use requests::Listing;
 use requests::Pending;
+pub(crate) use settings::duration;
 pub(crate) use settling::Keep;
 pub(crate) use totp::{Allowed, CodeRight};
 use view::Event;

@@ -34,6 +34,8 @@ pub(crate) enum Allowed {
     ByPolicy,
     /// It does not.
     NotByPolicy,
+    /// Whatever it says: this device lets nobody in.
+    NotAnApprover,
 }
 
 /// A request whose code was right, to be admitted without a person.
@@ -63,7 +65,11 @@ impl Core {
     /// From now on this device admits by a right code alone, where the policy allows it.
     pub(crate) fn admit_by_code(&mut self, role: Role) -> Allowed {
         self.admits_by_code = Some(role);
-        if self.roster.policy().ways.contains(&How::Totp) { Allowed::ByPolicy } else { Allowed::NotByPolicy }
+        match self.roster.approver(&self.keys.id()) {
+            None => Allowed::NotAnApprover,
+            Some(_) if self.roster.policy().ways.contains(&How::Totp) => Allowed::ByPolicy,
+            Some(_) => Allowed::NotByPolicy,
+        }
     }
 
     /// Looks at the code of a request that was not seen before. Where nothing depends on it here, it is compared with nothing: each

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{CODE_REPLACED, NOT_ME, facts, line_of, read_line, row, which_code};
+use super::{CODE_REPLACED, CODE_REPLACED_NEXT, NOT_ME, facts, line_of, read_line, row, which_code};
 use crate::core::view::{ApprovedView, DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
@@ -129,6 +129,9 @@ impl Dialogue<'_> {
             Denial::Denied => "The new device is not told: stop it there and run join again.",
             Denial::NotMe => CODE_REPLACED,
         });
+        if reason == Denial::NotMe {
+            self.output.progress(CODE_REPLACED_NEXT);
+        }
         Ok(())
     }
 

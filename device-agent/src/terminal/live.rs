@@ -9,7 +9,7 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
 use super::block::Block;
-use super::{CODE_REPLACED, NOT_ME, facts, line_of, row, which_code};
+use super::{CODE_REPLACED, CODE_REPLACED_NEXT, NOT_ME, facts, line_of, row, which_code};
 use crate::clock::Age;
 use crate::core::view::{ApprovedView, DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
@@ -212,7 +212,10 @@ impl Live<'_> {
     async fn deny(&mut self, id: String, reason: Denial) {
         self.block.draw(&["denying …".to_owned()]);
         match self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0, reason }).await {
-            Ok(_) if reason == Denial::NotMe => self.block.say(CODE_REPLACED),
+            Ok(_) if reason == Denial::NotMe => {
+                self.block.say(CODE_REPLACED);
+                self.block.say(CODE_REPLACED_NEXT);
+            }
             Ok(_) => self.block.say("The new device is not told: stop it there and run join again."),
             Err(error) => self.failed(&error),
         }

@@ -20,13 +20,15 @@ use crate::text;
 
 use dialogue::dialogue;
 use live::live;
-pub(crate) use sheet::{OnPaper, Sheet};
+pub(crate) use sheet::{OnPaper, Screen, Sheet};
 
 /// What "not me" means, said before it is chosen.
 pub(crate) const NOT_ME: &str = "not me: nobody here asked, so the sync code has leaked; it is replaced";
 /// What "not me" did.
 pub(crate) const CODE_REPLACED: &str =
-    "The sync code has leaked, and is replaced: whoever has the old words can ask no more. next: countersign code show";
+    "The sync code has leaked, and is replaced: whoever has the old words can ask no more.";
+/// What to type then.
+pub(crate) const CODE_REPLACED_NEXT: &str = "next: countersign code show";
 
 /// How a person is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
