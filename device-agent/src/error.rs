@@ -10,6 +10,23 @@ use protocol::roster::Refusal;
 
 use crate::clock;
 
+/// What was looked for, and is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// A join request.
+    Request,
+    /// A record.
+    Record,
+    /// An own write that waits.
+    Queued,
+    /// A member.
+    Device,
+    /// What approvers have agreed to.
+    Proposal,
+    /// Something that no command lists.
+    Other,
+}
+
 /// Everything that can go wrong.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
@@ -87,6 +104,8 @@ pub(crate) enum AgentError {
     NotFound {
         /// What was looked for.
         what: String,
+        /// Of which kind that is: where to look is in the hint.
+        of: Missing,
     },
     /// A prefix that several ids have.
     #[error("more than one request begins with {prefix}")]
@@ -108,6 +127,16 @@ pub(crate) enum AgentError {
     TypeTheCode {
         /// Short id of the request.
         id: String,
+    },
+    /// Approvals of one admission name one role.
+    #[error("{by} approved it as {role}: all who approve must name the same role")]
+    OtherRole {
+        /// Short id of the request.
+        id: String,
+        /// Who approved it first, quoted.
+        by: String,
+        /// As what.
+        role: &'static str,
     },
     /// A name or prefix that several devices have.
     #[error("more than one is called {name}, or begins so")]
@@ -286,6 +315,23 @@ pub(crate) enum AgentError {
     /// The log is forked: membership stands still.
     #[error("the log of this chain is forked: membership changes are refused until that is settled")]
     Forked,
+    /// Names that no record has.
+    #[error("the name of a collection, and of a record in it, has 1 to 256 characters")]
+    BadName,
+    /// A value that no record holds.
+    #[error("the value is too long: sealed with its names it has {got} bytes; a record's value has at most {} KiB, less its names and the seal", limit / 1024)]
+    ValueTooLong {
+        /// Bytes that it comes to.
+        got: usize,
+        /// Bytes that a record has at most.
+        limit: usize,
+    },
+    /// The relay's log lacks the entry that a person knows.
+    #[error("the relay shows a log without the entry {named}: it is older than that, or another")]
+    LogWithout {
+        /// What was typed, quoted.
+        named: String,
+    },
     /// A credential that proves nothing, or none that could.
     #[error("{what}: {error}")]
     NotProven {

@@ -1,10 +1,9 @@
 //! The one map from errors to exit codes and hints.
 
-use protocol::FormError;
 use protocol::credential::{CredentialError, Known};
 use protocol::roster::Refusal;
 
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::told::{Exit, Head, Told};
 
 /// Maps an error to how it is told.
@@ -77,7 +76,7 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::WordsUnused => {
             (Exit::Failed, "words-untyped", hint("the same command again, with paper and pen   (it makes other words)"))
         }
-        E::NotFound { .. } => (Exit::NotFound, "not-found", None),
+        E::NotFound { of, .. } => (Exit::NotFound, "not-found", where_to_look(*of).map(str::to_owned)),
         E::Ambiguous { .. } => {
             (Exit::Usage, "ambiguous", hint("countersign requests list   (and type more of the id)"))
         }
@@ -89,6 +88,11 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         }
         E::NoVoice => (Exit::Refused, "no-voice", None),
         E::TypeTheCode { id } => (Exit::Usage, "type-the-code", Some(format!("countersign approve {id}"))),
+        E::OtherRole { id, role, .. } => (
+            Exit::Refused,
+            "other-role",
+            Some(format!("countersign approve {id} --role {role}   or   countersign deny {id}")),
+        ),
         E::CutBehind => (
             Exit::Refused,
             "cut-behind",
@@ -123,7 +127,9 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::NotAWriter => {
             (Exit::Refused, "not-a-writer", hint("countersign devices role NAME writer   (on a device that approves)"))
         }
-        E::NotAnApprover => (Exit::Refused, "not-an-approver", None),
+        E::NotAnApprover => {
+            (Exit::Refused, "not-an-approver", hint("countersign devices list   (who is one: it is typed there)"))
+        }
         E::NotProven { error, .. } => not_proven(error),
         E::ChangedMeanwhile => {
             (Exit::Refused, "changed-meanwhile", hint("countersign log show   (what changed; then decide again)"))
@@ -269,8 +275,25 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
             why.code(),
             hint("countersign code rotate   (on a device that you trust; and remove the one that signed that entry)"),
         ),
+        E::BadName => (Exit::Usage, "bad-name", hint("countersign record put COLLECTION ID VALUE")),
+        E::ValueTooLong { .. } => (Exit::Usage, "too-large", hint("split it   (into several records)")),
+        E::LogWithout { .. } => (
+            Exit::Verification,
+            "verification-failed",
+            hint("the same without --accept-log   (it shows the log that this relay has)   or with another relay"),
+        ),
         E::Lie { .. } => (Exit::Verification, "verification-failed", None),
-        E::File { .. } => (Exit::Failed, "file", None),
+        E::File { source, .. } => (
+            Exit::Failed,
+            "file",
+            match source.kind() {
+                std::io::ErrorKind::NotFound => {
+                    hint("is the name right?   (a relative one begins in the folder in which you type)")
+                }
+                std::io::ErrorKind::PermissionDenied => hint("ls -l   (may this user read and write it?)"),
+                _ => None,
+            },
+        ),
         E::OpenToOthers { path, .. } => (Exit::Failed, "open-to-others", Some(format!("chmod 600 {}", path.display()))),
         E::BadKeyFile { .. } => (Exit::Failed, "bad-key-file", None),
         E::Locked { .. } => (Exit::Failed, "locked", hint("wait for it, or stop it")),
@@ -278,13 +301,20 @@ fn parts(error: &AgentError) -> (Exit, &str, Option<String>) {
         E::Terminal(_) => (Exit::Failed, "terminal", None),
         E::Daemon { .. } => (Exit::Failed, "daemon", hint("restart it: countersign run")),
         E::Told(told) => (told.exit, told.code.as_str(), told.hint.clone()),
-        E::OwnForm(error @ FormError::TooLarge { form: "ciphertext", .. }) => (
-            Exit::Refused,
-            error.code(),
-            hint("split it   (a record's value has at most 256 KiB, less its names and the seal)"),
-        ),
         E::OwnForm(error) => (Exit::Refused, error.code(), None),
         E::Task { .. } => (Exit::Failed, "task", None),
+    }
+}
+
+/// The command that lists what there is of a kind.
+const fn where_to_look(of: Missing) -> Option<&'static str> {
+    match of {
+        Missing::Request => Some("countersign requests list"),
+        Missing::Record => Some("countersign record list"),
+        Missing::Queued => Some("countersign record queue"),
+        Missing::Device => Some("countersign devices list"),
+        Missing::Proposal => Some("countersign approvals list"),
+        Missing::Other => None,
     }
 }
 

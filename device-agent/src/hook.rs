@@ -268,7 +268,7 @@ mod tests {
             collection: "notes".to_owned(),
             id: id.to_owned(),
             value: "Y29uZmlkZW50aWFs".to_owned(),
-            writer: "'laptop'".to_owned(),
+            writer: "laptop".to_owned(),
             at: 0,
             version: "confidential".to_owned(),
             standing: crate::core::view::ItemStanding::Counts,

@@ -342,5 +342,5 @@ fn sent_with(description: Option<&Description>) -> OneTimeCode {
 
 fn name_of(keyring: &Keyring, roster: &Roster, device: &protocol::DeviceId) -> String {
     let described = roster.known(device).and_then(|member| keyring.describe(roster, member).ok());
-    described.map_or_else(|| format!("device {}", device.short()), |described| text::quote(&described.name))
+    described.map_or_else(|| format!("device {}", device.short()), |described| text::clean(&described.name))
 }

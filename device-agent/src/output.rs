@@ -153,8 +153,8 @@ impl Output {
         self.prompt(&format!("\r\u{1b}[K{text}"));
     }
 
-    /// How a command ended, if it did not end well.
-    pub(crate) fn failure(&self, told: &Told) {
+    /// How a command ended, if it did not end well, for people only: what is for programs was printed before.
+    pub(crate) fn failure_told(&self, told: &Told) {
         let error = self.paint("31;1", "error:");
         self.progress(&format!("{error} {}", told.message));
         if let Some(hint) = &told.hint {
@@ -163,6 +163,11 @@ impl Output {
         if let Some(head) = &told.proven {
             self.progress(&format!("its log holds all the same. The next time: {}", head.options()));
         }
+    }
+
+    /// How a command ended, if it did not end well.
+    pub(crate) fn failure(&self, told: &Told) {
+        self.failure_told(told);
         if self.format == Format::Json {
             self.json(&Failure {
                 schema: "countersign.error/1",

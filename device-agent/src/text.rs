@@ -15,6 +15,11 @@ pub(crate) fn quote(raw: &str) -> String {
     format!("'{}'", clean(raw).replace('\'', "\u{2019}"))
 }
 
+/// Names, each cleaned and between quotes, with commas.
+pub(crate) fn quote_all(names: &[String]) -> String {
+    names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+}
+
 /// A name that members chose, for a terminal: what controls it is a space.
 pub(crate) fn visible(raw: &str) -> String {
     raw.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()

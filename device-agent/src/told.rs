@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The exit codes of every command.
+/// The exit codes of every command. In JSON each is its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "u8", try_from = "u8")]
 pub(crate) enum Exit {
     /// Done, or approved.
     Done,
@@ -43,6 +43,31 @@ impl Exit {
     }
 }
 
+impl From<Exit> for u8 {
+    fn from(exit: Exit) -> Self {
+        exit.number()
+    }
+}
+
+impl TryFrom<u8> for Exit {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        Ok(match number {
+            0 => Self::Done,
+            1 => Self::Failed,
+            2 => Self::Usage,
+            3 => Self::Refused,
+            4 => Self::Expired,
+            5 => Self::NotFound,
+            6 => Self::NotAMember,
+            7 => Self::Unreachable,
+            8 => Self::Verification,
+            other => return Err(format!("{other} is no exit code")),
+        })
+    }
+}
+
 /// An ending other than done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
@@ -75,5 +100,20 @@ impl Head {
     pub(crate) fn options(&self) -> String {
         let Self { chain, head, seq } = self;
         format!("--chain {chain} --head {head}@{seq}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_is_its_number_in_json_and_is_read_again() {
+        for number in 0..=8_u8 {
+            let exit = Exit::try_from(number).unwrap();
+            assert_eq!(serde_json::to_string(&exit).unwrap(), number.to_string());
+            assert_eq!(serde_json::from_str::<Exit>(&number.to_string()).unwrap(), exit);
+        }
+        assert!(serde_json::from_str::<Exit>("9").is_err());
     }
 }

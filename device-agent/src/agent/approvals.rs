@@ -11,7 +11,7 @@ use protocol::signed::Verified;
 use super::Agent;
 use crate::core::Core;
 use crate::core::view::{OutcomeView, ProposalView};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 
 /// How far something has come.
 pub(super) enum Carried {
@@ -154,7 +154,7 @@ impl Agent {
         self.catch_up().await?;
         self.refresh_approvals().await?;
         let view = self.core(move |core| core.find_proposal(&prefix).map(|subject| core.proposal(&subject))).await??;
-        view.ok_or(AgentError::NotFound { what: "a proposal of this id".to_owned() })
+        view.ok_or(AgentError::NotFound { of: Missing::Proposal, what: "a proposal of this id".to_owned() })
     }
 
     /// Reads the approvals of the others. Where one approver suffices there are none.

@@ -9,7 +9,7 @@ use super::Agent;
 use super::Link;
 use crate::core::Core;
 use crate::core::view::{ChangeView, ClosingView, OutcomeView};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::relay_client::Identity;
 use crate::{clock, limits};
 
@@ -128,5 +128,5 @@ impl Agent {
 }
 
 fn nothing_stands() -> AgentError {
-    AgentError::NotFound { what: "an announced end or reset of the chain".to_owned() }
+    AgentError::NotFound { of: Missing::Other, what: "an announced end or reset of the chain".to_owned() }
 }

@@ -6,7 +6,7 @@ use protocol::signed::Verified;
 use super::Agent;
 use crate::core::view::ItemView;
 use crate::core::{Draft, conflict};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::limits;
 use crate::store::DraftState;
 
@@ -61,6 +61,6 @@ impl Agent {
     /// The current content of an item.
     pub(crate) async fn item(&self, collection: String, id: String) -> Result<ItemView, AgentError> {
         let found = self.core(move |core| core.item(&collection, &id)).await??;
-        found.ok_or_else(|| AgentError::NotFound { what: "this record".to_owned() })
+        found.ok_or_else(|| AgentError::NotFound { of: Missing::Record, what: "this record".to_owned() })
     }
 }

@@ -2,6 +2,7 @@
 
 use protocol::RequestId;
 use protocol::entry::DenyReason;
+use protocol::policy::Role;
 use tokio::time::timeout;
 
 use super::Agent;
@@ -91,14 +92,19 @@ impl Agent {
         &self,
         id: RequestId,
         typed: zeroize::Zeroizing<String>,
+        role: Role,
     ) -> Result<ApprovedView, AgentError> {
         self.refresh_requests().await?;
-        let (typed, terms) =
-            self.core(move |core| core.type_code(&id, &typed).map(|typed| (typed, core.terms()))).await??;
+        let (typed, terms) = self
+            .core(move |core| {
+                core.must_agree_on_role(&id, role)?;
+                core.type_code(&id, &typed).map(|typed| (typed, core.terms()))
+            })
+            .await??;
         match typed {
             Typed::Right(shown) => {
-                let sign = move |core: &mut Core| core.admit(&shown, &terms);
-                match self.carry_out_as_read(admit_subject(id), sign).await? {
+                let sign = move |core: &mut Core| core.admit(&shown, role, &terms);
+                match self.carry_out_as_read(admit_subject(id, role), sign).await? {
                     Carried::Landed(_) => Ok(ApprovedView::Decided(Box::new(self.decision(id).await?))),
                     Carried::Proposed(proposal) => Ok(ApprovedView::Agreed(proposal)),
                 }
@@ -111,9 +117,9 @@ impl Agent {
     }
 
     /// Lets a device in of which nothing was checked, where the policy allows it.
-    pub(crate) async fn admit_unchecked(&self, id: RequestId) -> Result<ApprovedView, AgentError> {
+    pub(crate) async fn admit_unchecked(&self, id: RequestId, role: Role) -> Result<ApprovedView, AgentError> {
         let terms = self.core(|core| core.terms()).await?;
-        self.append(move |core| core.admit_unchecked(&id, &terms)).await?;
+        self.append(move |core| core.admit_unchecked(&id, role, &terms)).await?;
         Ok(ApprovedView::Decided(Box::new(self.decision(id).await?)))
     }
 

@@ -10,7 +10,7 @@ use protocol::wire::Purpose;
 use super::Agent;
 use crate::core::view::{ForkView, OutcomeView};
 use crate::core::{Branch, Keep, Shown};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 
 impl Agent {
     /// Both branches, the other one as far as the relay shows it.
@@ -32,6 +32,7 @@ impl Agent {
             (false, true) => Keep::Other,
             _ => {
                 return Err(AgentError::NotFound {
+                    of: Missing::Other,
                     what: format!("one branch that begins with {}", crate::text::quote(&keep)),
                 });
             }
@@ -197,5 +198,5 @@ fn bytes(entries: &[Verified<Entry>]) -> Vec<Vec<u8>> {
 }
 
 fn no_fork() -> AgentError {
-    AgentError::NotFound { what: "a fork of this log".to_owned() }
+    AgentError::NotFound { of: Missing::Other, what: "a fork of this log".to_owned() }
 }

@@ -11,6 +11,7 @@ use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::{Agreed, Named};
 use crate::output::Output;
+use crate::text;
 use crate::told::Exit;
 
 /// See what other approvers propose, and agree to it
@@ -89,7 +90,7 @@ async fn agree(context: &Context, id: String, reason: Reason, accepted: Vec<Stri
 }
 
 fn show(output: &Output, proposal: &ProposalView) {
-    output.progress(&format!("{} proposes to {}", proposal.approved_by.join(", "), proposal.what));
+    output.progress(&format!("{} proposes to {}", text::quote_all(&proposal.approved_by), proposal.what));
     for detail in &proposal.details {
         output.progress(&format!("  {detail}"));
     }

@@ -10,6 +10,7 @@ use crate::core::view::{ChangeView, ClosingView, OutcomeView, short};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{EndOrdered, Status, VetoOrdered};
+use crate::text;
 use crate::told::Exit;
 
 /// End the chain, or stop that
@@ -98,7 +99,7 @@ async fn purge(context: &Context, door: &Door, accepted: bool) -> Result<(), Age
 pub(super) fn standing(closing: &ClosingView) -> String {
     format!(
         "the end of the chain was announced by {} at entry {}, {} ({}); it may be carried out from {} on",
-        closing.by,
+        text::quote(&closing.by),
         closing.seq,
         clock::show(closing.at),
         short(&closing.id),

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, EXIT_CODES};
+use super::{Context, EXIT_CODES, show_change};
 use crate::core::view::ChangeView;
 use crate::door::{Door, Session};
 use crate::error::AgentError;
@@ -44,29 +44,27 @@ struct Shown<'a> {
     /// Why nobody joins with it any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     over: Option<&'a str>,
-    /// The change that brought it, if this command made one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    change: Option<&'a ChangeView>,
 }
 
 /// Shows or rotates.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     let door = context.door(Session::NotNeeded).await?;
     match args.what {
-        What::Show { qr } => show(context, &door, qr, None).await,
+        What::Show { qr } => show(context, &door, qr).await,
         What::Rotate => {
             let change: ChangeView = door.post("/code/rotate", &()).await?;
-            show(context, &door, false, Some(&change)).await
+            show_change(context, &change, "The old words are dead.\nnext: countersign code show   (the new ones)");
+            Ok(Exit::Done)
         }
     }
 }
 
-async fn show(context: &Context, door: &Door, qr: bool, change: Option<&ChangeView>) -> Result<Exit, AgentError> {
+async fn show(context: &Context, door: &Door, qr: bool) -> Result<Exit, AgentError> {
     let code: Code = door.get("/code").await?;
     let ink = if context.output.result_is_colored() { Ink::Colors } else { Ink::Plain };
     let drawn = qr.then(|| qr::draw(&code.payload, ink)).transpose()?;
     let over = code.over.as_deref();
-    let shown = Shown { words: &code.words, relay: &code.relay, payload: &code.payload, over, change };
+    let shown = Shown { words: &code.words, relay: &code.relay, payload: &code.payload, over };
     context.result("countersign.code/1", &shown, |output| match &drawn {
         Some(drawn) => {
             output.bytes(drawn.as_bytes());
@@ -77,10 +75,6 @@ async fn show(context: &Context, door: &Door, qr: bool, change: Option<&ChangeVi
             ));
         }
         None => {
-            if let Some(change) = change {
-                output.progress(&change.sentence);
-                output.progress("The old words are dead. The new ones:");
-            }
             output.line(&code.words);
             output.progress(&next(&code, &format!("countersign join --relay {}   (on the new device)", code.relay)));
         }

@@ -77,8 +77,20 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
 fn hinted(error: AgentError, named: Option<&str>) -> AgentError {
     match (error, named) {
         (AgentError::Told(told), Some(named)) if told.code == "not-found" => {
-            let hint = format!("countersign credential export - {}   (this device's, into a file)", text::clean(named));
-            AgentError::Told(Told { hint: Some(hint), ..told })
+            let named = text::clean(named);
+            let is_file = named.contains(['.', '/']);
+            let message = if is_file {
+                format!("{}; one word alone is a device, not a file", told.message)
+            } else {
+                told.message
+            };
+            let hint = match is_file {
+                true => format!("countersign credential export - {named}   (this device's, into that file)"),
+                false => {
+                    "countersign devices list   (or countersign credential export - FILE, for this device's)".to_owned()
+                }
+            };
+            AgentError::Told(Told { hint: Some(hint), message, ..told })
         }
         (error, _) => error,
     }

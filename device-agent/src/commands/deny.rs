@@ -4,6 +4,7 @@ use protocol::limits::BLOCK_MAX;
 use serde::Serialize;
 
 use super::{Context, EXIT_CODES, seconds};
+use crate::core::duration;
 use crate::core::view::DecisionView;
 use crate::door::Session;
 use crate::error::AgentError;
@@ -42,17 +43,20 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     let deny = DenyRequest { id: args.id, block: args.block.unwrap_or(0), reason };
     let denied = Denied { decision: door.post("/requests/deny", &deny).await?, block: deny.block };
     context.result("countersign.decision/1", &denied, |output| {
-        output.line(&denied.decision.sentence());
+        output.line(&denied.decision.sentence);
         if denied.block > 0 {
             output.line(&format!(
-                "the relay is asked to show nobody what comes from its address range for {} s",
-                denied.block
+                "the relay is asked to show nobody what comes from its address range for {}",
+                duration(denied.block)
             ));
         }
         output.progress(match reason {
             Denial::Denied => "The new device is not told: stop it there and run join again.",
             Denial::NotMe => terminal::CODE_REPLACED,
         });
+        if reason == Denial::NotMe {
+            output.progress(terminal::CODE_REPLACED_NEXT);
+        }
     });
     Ok(Exit::Done)
 }

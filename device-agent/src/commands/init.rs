@@ -143,7 +143,7 @@ async fn settle(
             _ => "There is no recovery device: when the last device is lost, so is the chain.".to_owned(),
         };
         context.output.progress(&told);
-        context.output.progress("      countersign recovery new (makes new words)");
+        context.output.progress("next: countersign recovery new (makes new words)");
         return Ok(());
     };
     match owed {

@@ -34,8 +34,8 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, AgentError> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(limits::INPUT_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .and_then(|_| bounded(bytes))
-        .map_err(|source| AgentError::File { path: path.to_owned(), source })
+        .map_err(|source| AgentError::File { path: path.to_owned(), source })?;
+    bounded(bytes, &path.display().to_string())
 }
 
 /// Reads standard input to its end.
@@ -45,13 +45,16 @@ pub(crate) fn read_stdin() -> Result<Vec<u8>, AgentError> {
         .lock()
         .take(limits::INPUT_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
-        .and_then(|_| bounded(bytes))
-        .map_err(AgentError::Terminal)
+        .map_err(AgentError::Terminal)?;
+    bounded(bytes, "standard input")
 }
 
-fn bounded(bytes: Vec<u8>) -> std::io::Result<Vec<u8>> {
+fn bounded(bytes: Vec<u8>, from: &str) -> Result<Vec<u8>, AgentError> {
     if bytes.len() > limits::INPUT_BYTES {
-        Err(std::io::Error::other("it is too long: a record has at most 256 KiB, a sync code 24 words"))
+        Err(AgentError::Usage {
+            what: format!("{from} is too long: a record has at most 256 KiB, a sync code 24 words"),
+            hint: String::new(),
+        })
     } else {
         Ok(bytes)
     }

@@ -25,6 +25,7 @@ use crate::recovery::is_under_way;
 use crate::relay_client::{RelayClient, Socket};
 use crate::store::{Setting, Store};
 use crate::told::Exit;
+use crate::{terminal, text};
 
 /// Ask the devices of a chain to admit this one
 ///
@@ -196,10 +197,10 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
         (None, Some(code)) => (code, Store::open(&home.store_file())?.text_setting(Setting::Relay)?),
         (None, None) => read_code(context, args.code_file.as_deref())?,
     };
-    let url = args.relay.clone().or(named).ok_or_else(|| AgentError::Usage {
-        what: "the words do not say which relay to ask".to_owned(),
-        hint: "countersign join --relay URL".to_owned(),
-    })?;
+    let url = match args.relay.clone().or(named) {
+        Some(url) => url,
+        None => ask_relay(context, args).await?,
+    };
     let (endpoint, ca) = args.how.endpoint(&url, context.source)?;
     let origin = endpoint.origin().to_owned();
     let relay = RelayClient::new(endpoint);
@@ -209,6 +210,27 @@ async fn prepare(context: &Context, args: &Args) -> Result<Prepared, AgentError>
     let mut joiner = Joiner::begin(home, relay, code, &described)?;
     joiner.keep_relay(&origin, ca.as_deref())?;
     Ok(Prepared::New(Box::new(joiner)))
+}
+
+/// Asks for the address of the relay until it is one: the words, which did not name it, are not typed again. Not before them, where the line of a
+/// QR code, which does, would be pasted in plain sight.
+async fn ask_relay(context: &Context, args: &Args) -> Result<String, AgentError> {
+    let unnamed = || AgentError::Usage {
+        what: "the words do not say which relay to ask".to_owned(),
+        hint: "countersign join --relay URL".to_owned(),
+    };
+    if args.code_file.is_some() || !std::io::stdin().is_terminal() {
+        return Err(unnamed());
+    }
+    loop {
+        context.output.prompt("Address of the relay ('countersign code show' names it): ");
+        let typed = terminal::read_line().await?.trim().to_owned();
+        match args.how.endpoint(&typed, context.source) {
+            _ if typed.is_empty() => return Err(unnamed()),
+            Ok(_) => return Ok(typed),
+            Err(error) => context.output.progress(&error.to_string()),
+        }
+    }
 }
 
 /// The unfinished request, at the address that is given now or was given then. The device keeps the address that it joined by.
@@ -429,7 +451,7 @@ fn show_joined(context: &Context, joiner: &Joiner, joined: &Joined) {
                 How::None => "let in UNCHECKED on",
                 _ => "approved on",
             },
-            joined.by
+            text::quote(&joined.by)
         ));
         output.progress("It is finished only when your other device says ADDED.");
         output.progress("next: countersign run");

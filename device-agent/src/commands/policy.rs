@@ -1,6 +1,7 @@
 //! `countersign policy`: the rules of the chain.
 
 use clap::Subcommand;
+use protocol::limits::MEMBERS_MAX;
 
 use super::{Context, EXIT_CODES, confirm, seconds, show_outcome};
 use crate::core::PolicyWish;
@@ -52,22 +53,22 @@ struct Wanted {
     #[arg(long, value_delimiter = ',', value_name = "WAYS")]
     ways: Option<Vec<String>>,
     /// Approvers that must agree to let a device in
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_to_most())]
     quorum_admit: Option<u8>,
     /// Approvers that must agree to remove devices
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_to_most())]
     quorum_remove: Option<u8>,
     /// Approvers that must agree to change the policy or a role
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_to_most())]
     quorum_policy: Option<u8>,
     /// Approvers that must agree to end the chain
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_to_most())]
     quorum_closing: Option<u8>,
     /// How long a join request stays open, from 1s to 24h
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     request_lifetime: Option<u32>,
     /// Most devices, the recovery device aside
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_to_most())]
     members_max: Option<u8>,
     /// How long the end of the chain stays announced before it may be carried out
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
@@ -78,6 +79,11 @@ struct Wanted {
     /// Take a risk by naming it
     #[arg(long, value_enum, value_name = "RISK")]
     accept_risk: Vec<Risk>,
+}
+
+/// A number of devices: 0, and more than a chain can have, are told before anything is asked.
+fn one_to_most() -> impl clap::builder::TypedValueParser<Value = u8> {
+    clap::value_parser!(u8).range(1..=MEMBERS_MAX as i64)
 }
 
 impl Risk {

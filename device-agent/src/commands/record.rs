@@ -14,8 +14,8 @@ use crate::door::Session;
 use crate::error::AgentError;
 use crate::local::body::{Collection, Item, Write};
 use crate::output::Format;
-use crate::text::visible;
-use crate::told::Exit;
+use crate::text::{quote, visible};
+use crate::told::{Exit, Told};
 
 /// Write and read records
 #[derive(clap::Args)]
@@ -75,6 +75,9 @@ enum What {
     /// Write every record of an old epoch anew under the current keys, which a removed device does not have
     ///
     /// It can be broken off and typed again: what is done is done. Others may write meanwhile. Disputed records stay as they are.
+    ///
+    /// A record has the signature of the device that seals it: those that are written anew are by this device from then on, and count or
+    /// are disputed with it. So distrust devices first ('devices remove NAME --from'), and do this on a device that stays.
     #[command(after_help = format!("Example:\n  countersign record rekey\n\n{EXIT_CODES}"))]
     Rekey,
     Queue(queue::Args),
@@ -91,7 +94,7 @@ enum What {
 /// When a write is sent.
 #[derive(clap::Args)]
 struct When {
-    /// Keep the write and return at once; it is sent when the relay is next reached, by the daemon or another command
+    /// Keep the write and return at once; it is sent when the relay is next reached by the daemon ('run'), or by a command that reads or writes records
     ///
     /// If another device writes the same record before that, nothing is overwritten: 'countersign status' shows the conflict.
     #[arg(long)]
@@ -129,13 +132,25 @@ struct Written {
 
 async fn write(context: &Context, write: Write, done: &'static str, when: When) -> Result<Exit, AgentError> {
     let (path, state) = if when.queue { ("/records/queue", "queued") } else { ("/records/write", done) };
-    let () = context.door(Session::NotNeeded).await?.post(path, &write).await?;
+    let sent = context.door(Session::NotNeeded).await?.post(path, &write).await;
+    let () = sent.map_err(|error| if when.queue { error } else { queueable(error) })?;
     let written = Written { state, collection: write.collection, id: write.id };
     context.result("countersign.record-written/1", &written, |output| match state {
         "queued" => output.progress("queued: it is sent when the relay is reached   (countersign status)"),
         state => output.progress(state),
     });
     Ok(Exit::Done)
+}
+
+/// A write that the relay is not there for can wait.
+fn queueable(error: AgentError) -> AgentError {
+    match error {
+        AgentError::Told(told) if told.code == "unreachable" => {
+            let hint = "the same with --queue   (it is kept, and sent later)   or   countersign relay show".to_owned();
+            AgentError::Told(Told { hint: Some(hint), ..told })
+        }
+        error => error,
+    }
 }
 
 async fn put(
@@ -205,7 +220,7 @@ async fn get(context: &Context, collection: String, id: String) -> Result<Exit, 
         if printed.disputed {
             output.progress(&format!(
                 "DISPUTED: {} wrote this after the place from which on it is not trusted; putting it anew settles that",
-                printed.writer
+                quote(&printed.writer)
             ));
         }
         output.value(&bytes);
@@ -239,7 +254,7 @@ fn row(record: &Printed, kind: &str) -> String {
         "{kind}  {}/{}  by {}  {}{}",
         visible(&record.collection),
         visible(&record.id),
-        record.writer,
+        quote(&record.writer),
         clock::show(record.at),
         if record.disputed { "  DISPUTED" } else { "" }
     )

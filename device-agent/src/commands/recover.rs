@@ -14,13 +14,14 @@ use crate::clock;
 use crate::dial::{Endpoint, Plaintext};
 use crate::door::agent_of;
 use crate::error::AgentError;
+use crate::exit;
 use crate::keyfile::{Secrets, Standing};
 use crate::recovery::{DeviceRow, Known, Landing, Opened, Order, Taken, is_under_way};
 use crate::relay_client::RelayClient;
 use crate::store::{Setting, Store};
 use crate::terminal::{self, OnPaper, Sheet};
 use crate::text;
-use crate::told::Exit;
+use crate::told::{Exit, Told};
 
 /// Take up a chain on this machine with its recovery words, when no device is left
 ///
@@ -76,6 +77,32 @@ struct Recovered {
     words: Option<&'static str>,
 }
 
+/// What was found: verified, but perhaps not the latest.
+#[derive(Serialize)]
+struct Found<'a> {
+    chain: String,
+    fingerprint: String,
+    founded_at: u64,
+    head: String,
+    seq: u64,
+    epoch: u64,
+    /// Claimed by the signer of the last entry.
+    signed_at: u64,
+    devices: Vec<FoundDevice>,
+    /// What is missing to go on, as every failure is told.
+    #[serde(flatten)]
+    told: &'a Told,
+}
+
+#[derive(Serialize)]
+struct FoundDevice {
+    device: String,
+    /// Claimed by it.
+    name: String,
+    role: &'static str,
+    admitted_at: u64,
+}
+
 /// Recovers, or goes on with a recovery that was cut off.
 pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentError> {
     if !args.words.is_empty() {
@@ -112,12 +139,6 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
 async fn begin(context: &Context, args: &Args) -> Result<Exit, AgentError> {
     let paper = Paper::of(args.recovery_file.clone(), "countersign recovery use --relay URL", "")?;
     paper.must_be_new()?;
-    if !is_asked() && args.remove.is_empty() && !args.keep_all {
-        return Err(AgentError::Usage {
-            what: "there is no terminal to ask which devices are to be removed".to_owned(),
-            hint: "the same with   --remove NAME   for each, or   --keep-all".to_owned(),
-        });
-    }
     let url = args.relay.as_ref().ok_or_else(|| AgentError::Usage {
         what: "the words do not say which relay to ask".to_owned(),
         hint: "countersign recovery use --relay URL".to_owned(),
@@ -129,6 +150,9 @@ async fn begin(context: &Context, args: &Args) -> Result<Exit, AgentError> {
     let opened = Opened::find(&relay, code.keys()).await?;
     drop(code);
     show(context, &opened);
+    if let Some(missing) = unsaid(&opened, args).filter(|_| !is_asked()) {
+        return looked(context, &opened, &missing);
+    }
     accept(context, &opened, args.accept_log.as_deref()).await?;
     let remove = choose(context, &opened, args).await?;
     let next = RecoveryCode::draw(&mut rand_core::UnwrapErr(getrandom::SysRng));
@@ -213,18 +237,62 @@ fn show(context: &Context, opened: &Opened) {
     output.progress("not known   whether this is the latest: a relay that lies can show an old log, with devices that were removed since");
 }
 
+fn accept_option(opened: &Opened) -> String {
+    let head = opened.roster.head().short();
+    format!("--accept-log {head}   (if these are the last devices and the last entry that you know of)")
+}
+
+/// What the arguments leave open, which a person at a terminal would be asked.
+fn unsaid(opened: &Opened, args: &Args) -> Option<AgentError> {
+    let choice = "--remove NAME   for each device that goes, or   --keep-all";
+    let accepted = args.accept_log.is_some();
+    let chosen = args.keep_all || !args.remove.is_empty();
+    let (what, with) = match (accepted, chosen) {
+        (true, true) => return None,
+        (false, true) => ("whether this is the latest log", accept_option(opened)),
+        (true, false) => ("which devices are to be removed", choice.to_owned()),
+        (false, false) => (
+            "which devices are to be removed, and whether this is the latest log",
+            format!("{choice},   and with   {}", accept_option(opened)),
+        ),
+    };
+    Some(AgentError::Usage {
+        what: format!("there is no terminal to ask {what}"),
+        hint: format!("the same with   {with}"),
+    })
+}
+
+/// Ends after looking, without a terminal: what was found, and what is missing, in one object for programs.
+fn looked(context: &Context, opened: &Opened, missing: &AgentError) -> Result<Exit, AgentError> {
+    let roster = &opened.roster;
+    let told = exit::tell(missing);
+    let row = |DeviceRow { device, name, role, at }: DeviceRow| FoundDevice {
+        device: device.to_string(),
+        name,
+        role,
+        admitted_at: at,
+    };
+    let found = Found {
+        chain: roster.chain().to_string(),
+        fingerprint: fingerprint(opened),
+        founded_at: roster.founded_at(),
+        head: roster.head().to_string(),
+        seq: roster.seq(),
+        epoch: roster.epoch(),
+        signed_at: opened.last_at(),
+        devices: opened.devices().into_iter().map(row).collect(),
+        told: &told,
+    };
+    context.result("countersign.recovery-found/1", &found, |_| {});
+    context.output.failure_told(&told);
+    Ok(told.exit)
+}
+
 /// Asks whether the log is the last one known, or compares it with the one that is named.
 async fn accept(context: &Context, opened: &Opened, named: Option<&str>) -> Result<(), AgentError> {
     let (head, seq) = (opened.roster.head(), opened.roster.seq());
-    let name_it = format!(
-        "the same with   --accept-log {}   (if these are the last devices and the last entry that you know of)",
-        head.short()
-    );
+    let name_it = format!("the same with   {}", accept_option(opened));
     let Some(named) = named else {
-        if !is_asked() {
-            let what = "there is no terminal to ask whether this is the latest log".to_owned();
-            return Err(AgentError::Usage { what, hint: name_it });
-        }
         context.output.prompt("Are these the last devices and the last entry that you know of? Type yes to go on: ");
         if terminal::read_line().await?.trim() == "yes" {
             return Ok(());
@@ -240,12 +308,7 @@ async fn accept(context: &Context, opened: &Opened, named: Option<&str>) -> Resu
             what: format!("the log went on after {}: it ends with {} at entry {seq}", text::quote(named), head.short()),
             hint: name_it,
         }),
-        Some(Known::Missing) => Err(AgentError::Lie {
-            what: format!(
-                "the relay shows a log without the entry {}: it is older than that, or another",
-                text::quote(named)
-            ),
-        }),
+        Some(Known::Missing) => Err(AgentError::LogWithout { named: text::quote(named) }),
         None => Err(AgentError::Usage {
             what: "--accept-log takes the head of a log: 8 to 64 hexadecimal digits".to_owned(),
             hint: name_it,

@@ -52,6 +52,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit, AgentError> {
     };
     context.result("countersign.rekeyed/1", &done, |output| {
         output.line(&format!("{} records written anew under the keys of epoch {}", sum.written, sum.epoch));
+        if sum.written > 0 {
+            output.progress("They are by this device from now on: whoever wrote them before is named in them no more.");
+        }
         if sum.disputed > 0 {
             output.line(&format!("{} are disputed and stay as they are   (countersign record list)", sum.disputed));
         }

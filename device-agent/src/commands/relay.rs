@@ -92,8 +92,8 @@ async fn move_to(context: &Context, relay: String, how: &RelayArgs) -> Result<Ex
             ));
         }
         moved.advice.iter().for_each(|advice| output.progress(advice));
-        output.progress("Nobody tells the other devices. On each of them, type:");
-        output.progress(&format!("next: countersign relay move --relay {}", moved.relay));
+        output.progress("Nobody tells the other devices: each is moved by itself.");
+        output.progress(&format!("next: countersign relay move --relay {}   (on each of them)", moved.relay));
     });
     Ok(Exit::Done)
 }

@@ -34,6 +34,7 @@ impl Reason {
 /// Remove devices: they are shut out at once, and the chain has new keys and a new sync code
 ///
 /// Of each member that one of them admitted it must be said whether it goes too (--also) or stays (--keep); at a terminal it is asked.
+/// At a terminal a word is asked for before it is done; without one it is done at once, as the names in the command say it all.
 /// What a removed device wrote counts, up to the moment of its removal, or up to --from.
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  countersign devices remove phone --reason lost\n  \

@@ -56,6 +56,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
                 let why = AgentError::CodeIsNoVoice { quorum };
                 format!("--admit-totp: nobody is let in by a code alone: {why}")
             }
+            Allowed::NotAnApprover => {
+                "--admit-totp: this device is no approver, so it lets nobody in   (countersign devices role NAME approver, on one that is)".to_owned()
+            }
             Allowed::NotByPolicy => {
                 "--admit-totp: as far as this device knows, the policy does not name the way totp. Until it does, nobody is let in by a code alone   (countersign totp setup --mode way)".to_owned()
             }

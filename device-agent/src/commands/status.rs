@@ -2,7 +2,7 @@
 
 use super::{Context, EXIT_CODES, chain, queue};
 use crate::clock;
-use crate::core::view::{OutboxView, TotpView, lost_records};
+use crate::core::view::{TotpView, lost_records};
 use crate::core::{Words, held_back};
 use crate::door::Session;
 use crate::error::AgentError;
@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, _args: Args) -> Result<Exit, AgentErr
         if let Some(again_at) = status.prompts_again_at {
             output.line(&format!("prompts  {}", held_back(again_at).trim_start_matches("prompts are ")));
         }
-        outbox(&status.outbox).iter().for_each(|line| output.line(line));
+        outbox(&status).iter().for_each(|line| output.line(line));
         if status.records_lost > 0 {
             output.line(&format!("LOST     {}   (countersign record lost)", lost_records(status.records_lost)));
         }
@@ -131,11 +131,17 @@ fn recovery(status: &Status) -> String {
 }
 
 /// What waits for the relay, and what waits for its person.
-fn outbox(outbox: &OutboxView) -> Vec<String> {
+fn outbox(status: &Status) -> Vec<String> {
+    let outbox = &status.outbox;
+    let sent = match (status.link.as_str(), status.relay_state.as_str()) {
+        ("connected", _) => "countersign run is sending",
+        (_, "reachable") => "sent by countersign run, or by a command that reads or writes records",
+        _ => "sent when the relay is reached, by countersign run or by a command that reads or writes records",
+    };
     let mut lines = Vec::new();
     if let Some(oldest_at) = outbox.oldest_at {
         lines.push(format!(
-            "queued   {}, the oldest written {}   (sent when the relay is reached)",
+            "queued   {}, the oldest written {}   ({sent})",
             match outbox.queued {
                 1 => "1 write".to_owned(),
                 more => format!("{more} writes"),
@@ -143,11 +149,19 @@ fn outbox(outbox: &OutboxView) -> Vec<String> {
             clock::show(oldest_at)
         ));
     }
-    for queued in outbox.refused.iter().take(limits::REFUSED_SHOWN) {
-        lines.push(format!("UNSENT   {}", queue::refused(queued)));
+    let mut unsent: Vec<(String, usize)> = Vec::new();
+    for said in outbox.refused.iter().map(queue::refused) {
+        match unsent.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, writes)) => *writes += 1,
+            None => unsent.push((said, 1)),
+        }
     }
-    if outbox.refused.len() > limits::REFUSED_SHOWN {
-        let more = outbox.refused.len() - limits::REFUSED_SHOWN;
+    for (said, writes) in unsent.iter().take(limits::REFUSED_SHOWN) {
+        let times = if *writes > 1 { format!("{writes} writes of ") } else { String::new() };
+        lines.push(format!("UNSENT   {times}{said}"));
+    }
+    let more: usize = unsent.iter().skip(limits::REFUSED_SHOWN).map(|(_, writes)| writes).sum();
+    if more > 0 {
         lines.push(format!("UNSENT   {more} more   (countersign record queue)"));
     }
     lines

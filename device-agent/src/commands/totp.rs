@@ -6,13 +6,13 @@ use clap::Subcommand;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, EXIT_CODES, confirm, show_outcome};
-use crate::core::view::{CodeView, NewSecretView, OutcomeView};
+use super::{Context, EXIT_CODES, asked_to_stop, confirm, show_outcome};
+use crate::core::view::{CodeView, NewSecretView, OutcomeView, PolicyView};
 use crate::door::{Door, Session};
 use crate::error::AgentError;
 use crate::local::body::{NewSecret, OneTimeCode, SecretWish};
 use crate::qr::{self, Ink};
-use crate::terminal;
+use crate::terminal::{self, Screen};
 use crate::told::Exit;
 
 /// Use codes of an authenticator: before people are asked, or in the place of asking
@@ -40,6 +40,8 @@ enum What {
         code: String,
     },
     /// Ask for no codes any more
+    ///
+    /// At a terminal a word is asked for first; without one it is done at once. 'totp setup' makes a new secret.
     #[command(after_help = format!("Example:\n  countersign totp off\n\n{EXIT_CODES}"))]
     Off,
     /// Let this device compare codes again after too many failed
@@ -72,6 +74,10 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
         What::Setup { mode } => setup(context, &door, mode).await,
         What::Verify { code } => verify(context, &door, code).await,
         What::Off => {
+            let policy: PolicyView = door.get("/policy").await?;
+            if policy.settings.iter().any(|setting| setting.name == "totp" && setting.value == "none") {
+                return Err(AgentError::NoOneTimeCodes);
+            }
             context.output.progress("Nobody will be asked for one-time codes any more.");
             confirm(context, "off").await?;
             let outcome: OutcomeView = door.post("/totp/off", &()).await?;
@@ -100,14 +106,40 @@ async fn setup(context: &Context, door: &Door, mode: Mode) -> Result<Exit, Agent
             hint: "countersign totp setup   (at a terminal)".to_owned(),
         });
     }
-    let output = context.output;
     let new: NewSecretView = door.post("/totp/begin", &SecretWish { mode: mode.name().to_owned() }).await?;
+    let outcome = tokio::select! {
+        // First, so that an interrupt finds somebody who listens, and the screen is given back.
+        biased;
+        () = asked_to_stop() => Err(nothing_done()),
+        typed = typed_back(context, door, &new, mode) => typed,
+    }?;
+    let next = match mode {
+        Mode::Way => "next: countersign run --admit-totp   (on a machine that is always on)",
+        Mode::BeforePrompt => "next: countersign join --totp-code   (on the next device)",
+    };
+    show_outcome(context, &outcome, next);
+    Ok(Exit::Done)
+}
+
+fn nothing_done() -> AgentError {
+    AgentError::Usage { what: "nothing was done".to_owned(), hint: String::new() }
+}
+
+/// Shows the secret on a screen that is wiped, until a code of it is typed.
+async fn typed_back(
+    context: &Context,
+    door: &Door,
+    new: &NewSecretView,
+    mode: Mode,
+) -> Result<OutcomeView, AgentError> {
+    let output = context.output;
+    let _screen = Screen::take(output);
     // On standard error, where nothing is kept by a pipe: it is shown once.
     let ink = if output.prompt_is_colored() { Ink::Colors } else { Ink::Plain };
     output.prompt(&qr::draw(&new.line, ink)?);
     output.progress(&new.line);
     output.progress(
-        "Read it into an authenticator. It is not shown again, and it is in force once you typed a code of it.",
+        "Read it into an authenticator. The screen is wiped then, it is not shown again, and it is in force once you typed a code of it.",
     );
     if mode == Mode::Way {
         output.progress(
@@ -119,26 +151,25 @@ async fn setup(context: &Context, door: &Door, mode: Mode) -> Result<Exit, Agent
         let typed = terminal::read_line().await?;
         let code = Zeroizing::new(typed.trim().to_owned());
         if code.is_empty() {
-            return Err(AgentError::Usage { what: "nothing was done".to_owned(), hint: String::new() });
+            return Err(nothing_done());
         }
         let finish = NewSecret { secret: new.secret.clone(), code, mode: mode.name().to_owned() };
         match door.post::<OutcomeView>("/totp/finish", &finish).await {
             Err(AgentError::Told(told)) if told.code == "wrong-totp" => output.progress(&told.message),
-            Err(error) => return Err(error),
-            Ok(outcome) => {
-                let next = match mode {
-                    Mode::Way => "next: countersign run --admit-totp   (on a machine that is always on)",
-                    Mode::BeforePrompt => "next: countersign join --totp-code   (on the next device)",
-                };
-                show_outcome(context, &outcome, next);
-                return Ok(Exit::Done);
-            }
+            done => return done,
         }
     }
 }
 
 async fn verify(context: &Context, door: &Door, code: String) -> Result<Exit, AgentError> {
-    let code: CodeView = door.post("/totp/verify", &OneTimeCode { code: Zeroizing::new(code) }).await?;
+    let digits: Zeroizing<String> = Zeroizing::new(code.chars().filter(|c| !c.is_whitespace()).collect());
+    if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(AgentError::Usage {
+            what: "a one-time code is six digits".to_owned(),
+            hint: "countersign totp verify DIGITS".to_owned(),
+        });
+    }
+    let code: CodeView = door.post("/totp/verify", &OneTimeCode { code: digits }).await?;
     context.result("countersign.totp-code/1", &code, |output| match code.verdict.as_str() {
         "used" => output.line("the code is right, and a device was let in with it or a later one: the next one counts"),
         _ => output.line("the code is right"),

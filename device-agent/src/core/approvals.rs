@@ -14,9 +14,10 @@ use protocol::{DeviceId, Hash, RequestId, change, limits as bounds};
 use sha2::{Digest as _, Sha256};
 
 use super::Core;
+use super::decide::admit_subject;
 use super::settings::duration;
 use super::view::{ApprovalView, DeviceView, Event, FieldView, Here, ProposalView};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::Sent;
 use crate::text;
 
@@ -102,7 +103,7 @@ impl Core {
             _ => None,
         };
         let Some(proposal) = self.proposal(&approval.subject) else { return };
-        let by = self.name_of(&approval.signer());
+        let by = self.bare_name_of(&approval.signer());
         self.emit(Event::Approved { approval: Box::new(ApprovalView { by, proposal, request }) });
     }
 
@@ -247,7 +248,10 @@ impl Core {
         let found: Vec<&Subject> = self.subjects().into_iter().filter(fits).collect();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
-            [] => Err(AgentError::NotFound { what: format!("a proposal that begins with {:?}", text::clean(prefix)) }),
+            [] => Err(AgentError::NotFound {
+                of: Missing::Proposal,
+                what: format!("a proposal that begins with {:?}", text::clean(prefix)),
+            }),
             _ => Err(AgentError::AmbiguousProposal { prefix: text::clean(prefix) }),
         }
     }
@@ -280,7 +284,7 @@ impl Core {
             proposal: subject_id(subject).to_string(),
             kind: kind.to_owned(),
             what,
-            approved_by: signers.iter().map(|signer| self.name_of(signer)).collect(),
+            approved_by: signers.iter().map(|signer| self.bare_name_of(signer)).collect(),
             here,
             more_needed: u64::from(self.quorum_of(subject)).saturating_sub(signers.len() as u64),
             request,
@@ -345,23 +349,50 @@ impl Core {
             (0, 0) => format!("{name} (device {}) wrote no records", device.short()),
             (_, 0) => format!("{name} (device {}): none of its records count afterwards", device.short()),
             (known, counted) => format!(
-                "{name} (device {}): its records up to number {counted} count, of {} known here; later ones are disputed",
+                "{name} (device {}): its first {} of {} known here; later ones are disputed",
                 device.short(),
+                if counted == 1 { "record counts,".to_owned() } else { format!("{counted} records count,") },
                 known.max(counted)
             ),
         }
     }
 
+    /// The role as which a request was approved first, and who approved it as that; approver and nobody if none did.
+    fn admit_standing(&self, id: &RequestId) -> (Role, Vec<DeviceId>) {
+        let voices = self.approvals.iter().filter_map(|approval| match &approval.subject {
+            Subject::Admit(admit) if admit.request == *id => Some((admit.role, approval.signer())),
+            _ => None,
+        });
+        let voices: Vec<(Role, DeviceId)> = voices.collect();
+        let role = voices.first().map_or(Role::Approver, |(role, _)| *role);
+        (role, voices.into_iter().filter(|(named, _)| *named == role).map(|(_, signer)| signer).collect())
+    }
+
+    /// The role in which a request is let in as far as approvers have said it, else approver.
+    pub(super) fn admits_as(&self, id: &RequestId) -> Role {
+        self.admit_standing(id).0
+    }
+
+    /// Refuses a role that nobody named where another one was: approvals of different roles never add up to one admission.
+    pub(crate) fn must_agree_on_role(&self, id: &RequestId, role: Role) -> Result<(), AgentError> {
+        let (first, by) = self.admit_standing(id);
+        let subject = admit_subject(*id, role);
+        match by.first() {
+            Some(by) if first != role && !self.approvals.iter().any(|approval| approval.subject == subject) => {
+                Err(AgentError::OtherRole { id: id.short(), by: self.name_of(by), role: first.name() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Names of those that approved a request.
     pub(super) fn admit_approved_by(&self, id: &RequestId) -> Vec<String> {
-        let about = |approval: &&Verified<Approval>| names_request(&approval.subject, id);
-        self.approvals.iter().filter(about).map(|approval| self.name_of(&approval.signer())).collect()
+        self.admit_standing(id).1.iter().map(|signer| self.bare_name_of(signer)).collect()
     }
 
     /// How many more must approve a request, if more than one must.
     pub(super) fn admit_more_needed(&self, id: &RequestId) -> Option<u64> {
         let quorum = u64::from(self.roster.policy().quorums.admit);
-        let there = self.approvals.iter().filter(|approval| names_request(&approval.subject, id)).count() as u64;
-        (quorum > 1).then(|| quorum.saturating_sub(there))
+        (quorum > 1).then(|| quorum.saturating_sub(self.admit_standing(id).1.len() as u64))
     }
 }

@@ -13,7 +13,7 @@ use protocol::{DeviceId, JoinKey, RequestId, decision};
 use super::Core;
 use super::prompt::Shown;
 use crate::clock;
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 
 /// What must be unchanged for a decision to be signed again by itself after another entry came first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) struct Terms {
 }
 
 /// What approvers agree to who let a device in whose code they typed.
-pub(crate) fn admit_subject(request: RequestId) -> Subject {
-    Subject::Admit(AdmitSubject { request, role: Role::Approver })
+pub(crate) fn admit_subject(request: RequestId, role: Role) -> Subject {
+    Subject::Admit(AdmitSubject { request, role })
 }
 
 impl Core {
@@ -41,17 +41,22 @@ impl Core {
     }
 
     /// Signs and keeps the admission of exactly what was shown.
-    pub(crate) fn admit(&mut self, shown: &Shown, terms: &Terms) -> Result<Vec<Verified<Entry>>, AgentError> {
+    pub(crate) fn admit(
+        &mut self,
+        shown: &Shown,
+        role: Role,
+        terms: &Terms,
+    ) -> Result<Vec<Verified<Entry>>, AgentError> {
         let id = shown.confirmed.request().id();
         self.must_be_decidable(&id, terms)?;
         self.must_be_open(&id)?;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let approvals = self.approvals_for(&admit_subject(id));
+        let approvals = self.approvals_for(&admit_subject(id, role));
         let entry = decision::admit_together(
             self.acting(),
             &shown.confirmed,
             &shown.description,
-            Role::Approver,
+            role,
             approvals,
             clock::now(),
             &mut rng,
@@ -64,11 +69,12 @@ impl Core {
     pub(crate) fn admit_unchecked(
         &mut self,
         id: &RequestId,
+        role: Role,
         terms: &Terms,
     ) -> Result<Vec<Verified<Entry>>, AgentError> {
         self.must_be_decidable(id, terms)?;
         self.must_be_open(id)?;
-        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let not_found = || AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let request = Arc::new(pending.request.clone());
         let nothing =
@@ -76,7 +82,7 @@ impl Core {
         let description = pending.description.clone().unwrap_or_else(nothing);
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let (acting, now) = (self.acting(), clock::now());
-        let entry = decision::admit_unchecked(acting, &request, &description, Role::Approver, now, &mut rng)
+        let entry = decision::admit_unchecked(acting, &request, &description, role, now, &mut rng)
             .map_err(AgentError::OwnForm)?;
         self.stage(vec![entry])
     }
@@ -100,7 +106,10 @@ impl Core {
         if let Some(pending) = self.pending.get(id) {
             return Ok(pending.request.device.signing);
         }
-        let opened = self.store.opened(id)?.ok_or(AgentError::NotFound { what: format!("request {}", id.short()) })?;
+        let opened = self
+            .store
+            .opened(id)?
+            .ok_or(AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) })?;
         let request = Verified::<JoinRequest>::from_bytes(&opened.ask)
             .map_err(|_| AgentError::Damaged { what: "an opened prompt does not verify" })?;
         Ok(request.device.signing)

@@ -113,7 +113,8 @@ impl Core {
         ChangeView {
             seq: entry.seq,
             kind: entry.body.name().to_owned(),
-            by: self.name_of(&entry.signer()),
+            by: self.bare_name_of(&entry.signer()),
+            approved_by: self.approvers_of(entry, Self::bare_name_of),
             here: self.here(&entry.signer()),
             at: entry.at,
             devices: self.device_views(entry, deed),
@@ -146,7 +147,8 @@ impl Core {
                 seq: entry.seq,
                 hash: entry.hash().to_string(),
                 kind: entry.body.name().to_owned(),
-                by: self.name_of(&entry.signer()),
+                by: self.bare_name_of(&entry.signer()),
+                approved_by: self.approvers_of(entry, Self::bare_name_of),
                 at: entry.at,
                 what: format!("{subject} {verb} {rest}").trim().to_owned(),
                 devices: self.device_views(entry, &deed),
@@ -162,8 +164,14 @@ impl Core {
         steps
     }
 
+    /// Who signed an entry, and who approved it besides.
+    fn approvers_of(&self, entry: &Verified<Entry>, name: fn(&Self, &DeviceId) -> String) -> Vec<String> {
+        let others = entry.evidence().approvals().iter().map(|approval| approval.signer());
+        std::iter::once(entry.signer()).chain(others).map(|device| name(self, &device)).collect()
+    }
+
     fn words(&self, entry: &Verified<Entry>, deed: &Deed) -> Words {
-        let by = self.name_of(&entry.signer());
+        let by = list(&self.approvers_of(entry, Self::name_of));
         let one = |subject: &str, verb, rest| Words { subject: subject.to_owned(), verb, rest };
         match deed {
             Deed::Founded => one("", "founded", format!("by {by}")),
@@ -184,13 +192,8 @@ impl Core {
             Deed::Removed { devices, reason, epoch } => {
                 let names: Vec<String> = devices.iter().map(|(device, _)| self.name_of(device)).collect();
                 let mut rest = format!("by {by} ({}); {}", reason.name(), epoch_words(epoch));
-                for (device, counter) in disputed(devices) {
-                    rest += &match counter {
-                        0 => format!("; everything that {} wrote is disputed", self.name_of(&device)),
-                        counter => {
-                            format!("; what {} wrote after its record {counter} is disputed", self.name_of(&device))
-                        }
-                    };
+                for (device, counted) in disputed(devices) {
+                    rest += &self.counted_words(&device, counted);
                 }
                 Words { subject: list(&names), verb: "removed", rest }
             }
@@ -219,6 +222,17 @@ impl Core {
         }
     }
 
+    /// What counts of what a device wrote that was cut at a place that was chosen.
+    fn counted_words(&self, device: &DeviceId, counted: u64) -> String {
+        let name = self.name_of(device);
+        match (self.store.line(device).map(|line| line.counter), counted) {
+            (Ok(0), 0) => format!("; {name} wrote nothing"),
+            (_, 0) => format!("; everything that {name} wrote is disputed"),
+            (_, 1) => format!("; the first record that {name} wrote counts, later ones are disputed"),
+            (_, counted) => format!("; the first {counted} records that {name} wrote count, later ones are disputed"),
+        }
+    }
+
     /// What an entry decided, as it is shown; nothing for one that decided no request.
     pub(super) fn decision_of(&self, entry: &Verified<Entry>, members: usize) -> Option<DecisionView> {
         let deed = Deed::of(None, entry);
@@ -235,15 +249,36 @@ impl Core {
         let description = member.and_then(|member| self.keyring.describe(&self.roster, member).ok());
         let described = description.or_else(|| self.claims.get(&request).cloned());
         let name = described.as_ref().map(|described| text::clean(&described.name)).filter(|name| !name.is_empty());
+        let checked = member.and_then(|member| member.admission.how).map(|how| how.name().to_owned());
+        let done = match (decision.outcome, checked.as_deref()) {
+            (Outcome::Admitted, Some("totp")) => "let in by a one-time code",
+            (Outcome::Admitted, Some("none")) => "let in UNCHECKED",
+            (Outcome::Admitted, _) => "approved",
+            (Outcome::Denied(_), _) => "denied",
+        };
+        let how = format!("{done} on {}", list(&self.approvers_of(entry, Self::name_of)));
+        let quoted = name.as_ref().map_or_else(|| "a device".to_owned(), |name| text::quote(name));
+        let reason = reason(&deed);
+        let sentence = match decision.outcome {
+            Outcome::Admitted => format!("ADDED {quoted} (device {}), {how}; {members} devices now", device.short()),
+            Outcome::Denied(_) => {
+                let why = reason.as_deref().filter(|reason| *reason != "denied");
+                let why = why.map_or_else(String::new, |reason| format!(" ({reason})"));
+                format!("DENIED {quoted} (device {}), {how}{why}", device.short())
+            }
+        };
         Some(DecisionView {
             request: request.to_string(),
             device: device.to_string(),
             outcome: outcome.to_owned(),
-            reason: reason(&deed),
-            name: name.map_or_else(|| "a device".to_owned(), |name| text::quote(&name)),
+            reason,
+            name: name.unwrap_or_default(),
             platform: described.map(|described| text::clean(&described.platform)).unwrap_or_default(),
-            checked: member.and_then(|member| member.admission.how).map(|how| how.name().to_owned()),
-            by: self.name_of(&entry.signer()),
+            checked,
+            by: self.bare_name_of(&entry.signer()),
+            approved_by: self.approvers_of(entry, Self::bare_name_of),
+            how,
+            sentence,
             here: self.here(&entry.signer()),
             seq: entry.seq,
             members: members as u64,

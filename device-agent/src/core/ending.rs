@@ -57,7 +57,7 @@ impl Core {
         let roster::ClosingTerms { hash, by, seq, delay, at } = *self.roster.closing()?;
         (!self.roster.is_closed()).then(|| ClosingView {
             id: hash.to_string(),
-            by: self.name_of(&by),
+            by: self.bare_name_of(&by),
             here: self.here(&by),
             seq,
             at,

@@ -17,7 +17,7 @@ use super::view::{BranchView, ForkView};
 use super::{Core, LogStanding, keys};
 use crate::clock;
 use crate::core::deed::Deed;
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::{Again, Crossing, DraftRow, DraftState, NewDraft, Store};
 
 /// A branch that leaves the pinned log before its head.
@@ -276,7 +276,7 @@ pub(super) fn within(entries: Vec<Verified<Entry>>) -> Result<Vec<Verified<Entry
 }
 
 pub(super) fn nothing() -> AgentError {
-    AgentError::NotFound { what: "a fork of this log".to_owned() }
+    AgentError::NotFound { of: Missing::Other, what: "a fork of this log".to_owned() }
 }
 
 /// Whether the log of a store is forked.

@@ -14,7 +14,7 @@ use protocol::{RequestId, decision, keyring::Acting};
 use super::Core;
 use super::decide::Terms;
 use super::view::{AdmittedView, RemovalView, RemovedView};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::{clock, text};
 
 /// A removal that a person decided on. It is signed again by itself as long as everybody whom it must speak of is spoken of.
@@ -140,7 +140,10 @@ impl Core {
                 return Err(AgentError::OwnRefused(Refusal::SelfRemoval));
             }
             if self.roster.member(device).is_none() {
-                return Err(AgentError::NotFound { what: format!("{}, as a member,", self.name_of(device)) });
+                return Err(AgentError::NotFound {
+                    of: Missing::Device,
+                    what: format!("{}, as a member,", self.name_of(device)),
+                });
             }
         }
         Ok(())
@@ -275,6 +278,7 @@ impl Core {
             }
         }
         found.ok_or_else(|| AgentError::NotFound {
+            of: Missing::Other,
             what: format!("an entry of the log, or a record of these devices, called {}", text::quote(text)),
         })
     }
@@ -301,6 +305,7 @@ pub(crate) fn device_called(
     match found.as_slice() {
         [(one, _)] => Ok(*one),
         [] => Err(AgentError::NotFound {
+            of: Missing::Device,
             what: format!("a device called {}, or whose id begins so,", text::quote(named)),
         }),
         _ => Err(AgentError::AmbiguousDevice { name: text::quote(named) }),

@@ -64,6 +64,7 @@ pub(crate) use recovery::{RecoveryView, Words};
 pub(crate) use replay::next_of;
 use requests::Pending;
 pub(crate) use requests::{Listing, held_back};
+pub(crate) use settings::duration;
 pub(crate) use settling::Keep;
 pub(crate) use totp::{Allowed, CodeRight};
 use view::Event;

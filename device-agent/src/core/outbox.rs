@@ -6,16 +6,16 @@
 use std::collections::HashSet;
 
 use data_encoding::BASE64;
-use protocol::Hash;
 use protocol::cbor::Blob;
 use protocol::record::{self, Kind, Record, RecordRefusal, blind_collection, blind_id};
 use protocol::signed::Verified;
 use protocol::wire::SealedRecord;
+use protocol::{FormError, Hash, limits as bounds};
 use zeroize::Zeroizing;
 
 use super::view::{OutboxView, QueuedView};
 use super::{Core, Draft};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::{DraftRow, DraftState, Earlier, NewDraft};
 use crate::{clock, exit, limits};
 
@@ -45,15 +45,27 @@ impl Core {
     }
 
     fn queue(&mut self, draft: &Draft, refused: Earlier) -> Result<u64, AgentError> {
+        for name in [&draft.collection, &draft.id] {
+            if name.is_empty() || name.chars().count() > bounds::NAME_CHARS_MAX {
+                return Err(AgentError::BadName);
+            }
+        }
         let base = self.current(&draft.collection, &draft.id)?;
         if draft.value.is_none() && !self.is_there(draft)? {
-            return Err(AgentError::NotFound { what: "this record".to_owned() });
+            return Err(AgentError::NotFound { of: Missing::Record, what: "this record".to_owned() });
         }
         let Draft { collection, id, value } = draft.clone();
         let at = clock::now();
         // What can never be sealed is told now, and not to a daemon in an hour.
         let bytes = value.as_ref().map(|value| value.as_slice());
-        self.sign(&record::Draft { collection: &collection, id: &id, value: bytes, base, at })?;
+        self.sign(&record::Draft { collection: &collection, id: &id, value: bytes, base, at }).map_err(|error| {
+            match error {
+                AgentError::OwnForm(FormError::TooLarge { form: "ciphertext", got, limit }) => {
+                    AgentError::ValueTooLong { got, limit }
+                }
+                other => other,
+            }
+        })?;
         self.store.queue(&NewDraft { collection, id, value, base, at, refused })
     }
 
@@ -167,7 +179,10 @@ impl Core {
     pub(crate) fn queued_value(&self, collection: &str, id: &str) -> Result<Option<Zeroizing<Vec<u8>>>, AgentError> {
         let rows = self.store.drafts()?;
         let last = rows.iter().rfind(|row| (row.collection.as_str(), row.id.as_str()) == (collection, id));
-        let last = last.ok_or_else(|| AgentError::NotFound { what: "a queued write of this record".to_owned() })?;
+        let last = last.ok_or_else(|| AgentError::NotFound {
+            of: Missing::Queued,
+            what: "a queued write of this record".to_owned(),
+        })?;
         self.store.draft_value(last.number)
     }
 
@@ -240,7 +255,7 @@ pub(crate) fn conflict() -> AgentError {
 }
 
 fn found(count: usize, what: &str) -> Result<(), AgentError> {
-    if count == 0 { Err(AgentError::NotFound { what: what.to_owned() }) } else { Ok(()) }
+    if count == 0 { Err(AgentError::NotFound { of: Missing::Queued, what: what.to_owned() }) } else { Ok(()) }
 }
 
 fn shown(row: DraftRow) -> QueuedView {

@@ -84,6 +84,7 @@ impl Core {
         };
         let mut cautions: Vec<CautionView> = self.blockable(policy).into_iter().chain(self.ways_that(policy)).collect();
         cautions.extend(self.known_secret());
+        cautions.extend(outflanked(policy));
         PolicyView {
             seq: self.roster.policy_seq(),
             approvers: self.roster.approver_count() as u64,
@@ -194,6 +195,7 @@ impl Core {
         cautions.extend(self.weaker(policy));
         if policy.quorums != now.quorums {
             cautions.extend(self.blockable(policy));
+            cautions.extend(outflanked(policy));
         }
         if policy.ways != now.ways || policy.quorums != now.quorums {
             cautions.extend(self.ways_that(policy));
@@ -271,6 +273,31 @@ impl Core {
             )
         })
     }
+}
+
+/// Quorums that fewer approvers get round: by letting in devices of their own, or by another policy.
+fn outflanked(policy: &Policy) -> Vec<CautionView> {
+    let (most, quorums) = (policy.quorums.most(), policy.quorums);
+    let who = |few: u8| match few {
+        1 => "one approver alone".to_owned(),
+        few => format!("{few} approvers"),
+    };
+    let mut cautions = Vec::new();
+    if quorums.admit < most {
+        let text = format!(
+            "{} can let in devices of their own as approvers, and these then make up the {most} that something else asks for: quorum-admit should be {most} too",
+            who(quorums.admit)
+        );
+        cautions.push(caution("admit-below", &text));
+    }
+    if quorums.policy < most {
+        let text = format!(
+            "{} can change the policy, so that it asks for fewer than {most}, and make approvers of others: quorum-policy should be {most} too",
+            who(quorums.policy)
+        );
+        cautions.push(caution("policy-below", &text));
+    }
+    cautions
 }
 
 fn caution(code: &str, text: &str) -> CautionView {

@@ -9,7 +9,7 @@ use protocol::signed::Verified;
 use protocol::{RequestId, limits as bounds};
 
 use super::Core;
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::{OpenedRow, Setting};
 use crate::{clock, limits};
 
@@ -155,7 +155,7 @@ impl Core {
             nonce: Random::draw(&mut rand_core::UnwrapErr(getrandom::SysRng)),
         };
         let nonce = Verified::sign(form, &self.keys.signing, &[]).map_err(AgentError::OwnForm)?;
-        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let not_found = || AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let shown = (&**pending.request.bytes(), &*pending.sealed);
         self.store.keep_opened(id, &pending.request.join_key, shown, nonce.bytes(), now)?;
@@ -197,7 +197,7 @@ impl Core {
         match (self.remaining(id), self.store.sighting(id)?) {
             (Some(0), _) => Err(AgentError::Expired),
             (Some(_), _) => Ok(()),
-            (None, None) => Err(AgentError::NotFound { what: format!("request {}", id.short()) }),
+            (None, None) => Err(AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) }),
             (None, Some(_)) if self.is_stale(id)? => Err(AgentError::StaleRequest),
             (None, Some(first)) => {
                 let lifetime = u64::from(self.roster.policy().request_lifetime) * 1000;
@@ -222,7 +222,7 @@ impl Core {
 
     /// The error that says how a request was decided, if it was.
     pub(crate) fn decided(&self, id: &RequestId) -> Option<AgentError> {
-        self.decision_view(id).map(|decision| AgentError::Decided { how: decision.how() })
+        self.decision_view(id).map(|decision| AgentError::Decided { how: decision.how })
     }
 
     /// Compares a typed code with the one of the prompt that was opened here. A wrong one is counted before this returns.

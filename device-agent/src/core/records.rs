@@ -218,7 +218,7 @@ impl Core {
             collection: content.collection,
             id: content.id,
             value: BASE64.encode(&content.value),
-            writer: self.name_of(&record.signer()),
+            writer: self.bare_name_of(&record.signer()),
             at: record.at,
             version: record.hash().to_string(),
             standing: self.standing_of(record),
@@ -245,7 +245,7 @@ impl Core {
         let row = self.store.record_by_hash(&record.base.filter(|_| record.kind == Kind::Delete)?).ok()??;
         let mut item = self.open_row(&row).ok()??;
         item.value = String::new();
-        item.writer = self.name_of(&record.signer());
+        item.writer = self.bare_name_of(&record.signer());
         item.at = record.at;
         item.version = record.hash().to_string();
         item.standing = self.standing_of(record);

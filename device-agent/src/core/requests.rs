@@ -13,7 +13,7 @@ use super::totp::Gate;
 use super::view::{Event, PromptView, RequestView, SameNetwork};
 use super::{Core, Telling};
 use crate::clock::{self, Age};
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::store::Ended;
 use crate::{limits, text};
 
@@ -221,7 +221,7 @@ impl Core {
 
     /// A request as it is shown.
     pub(crate) fn view(&self, id: &RequestId) -> Result<RequestView, AgentError> {
-        let not_found = || AgentError::NotFound { what: format!("request {}", id.short()) };
+        let not_found = || AgentError::NotFound { of: Missing::Request, what: format!("request {}", id.short()) };
         let pending = self.pending.get(id).ok_or_else(not_found)?;
         let claim = |pick: fn(&Description) -> &String| {
             pending.description.as_ref().map(|described| text::clean(pick(described))).unwrap_or_default()
@@ -241,6 +241,7 @@ impl Core {
             remaining: self.remaining(id).unwrap_or_default(),
             prompt: self.prompt_view(id)?,
             one_time_code: pending.code.map(str::to_owned),
+            admits_as: self.admits_as(id).name().to_owned(),
             approved_by: self.admit_approved_by(id),
             more_needed: self.admit_more_needed(id),
         })
@@ -276,7 +277,10 @@ impl Core {
         found.dedup();
         found.retain(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));
         match found.as_slice() {
-            [] => Err(AgentError::NotFound { what: format!("a request that begins with {:?}", text::clean(prefix)) }),
+            [] => Err(AgentError::NotFound {
+                of: Missing::Request,
+                what: format!("a request that begins with {:?}", text::clean(prefix)),
+            }),
             [one] => Ok(*one),
             _ => Err(AgentError::Ambiguous { prefix: text::clean(prefix) }),
         }

@@ -18,8 +18,6 @@ pub(super) struct Field {
 pub(super) struct Setting {
     /// The option of `policy set` that changes it; of one-time codes the command.
     pub(super) option: &'static str,
-    /// In words.
-    pub(super) name: &'static str,
     /// Its value, as it is typed.
     pub(super) value: String,
     /// What it does.
@@ -33,65 +31,31 @@ pub(super) const SECRET: &str = "secret of one-time codes";
 pub(super) fn settings(policy: &Policy) -> Vec<Setting> {
     let ways: Vec<&str> = policy.ways.iter().map(|way| way.name()).collect();
     let quorums = policy.quorums;
-    let setting = |option, name, value, meaning| Setting { option, name, value, meaning };
+    let setting = |option, value, meaning| Setting { option, value, meaning };
     vec![
         setting(
             "ways",
-            "ways of admission",
             ways.join(","),
             "how a device may be let in: typed (a person types its check code), totp (a right code of an authenticator), none (nothing is checked)",
         ),
-        setting(
-            "quorum-admit",
-            "approvers to admit",
-            quorums.admit.to_string(),
-            "approvers that must agree to let a device in",
-        ),
-        setting(
-            "quorum-remove",
-            "approvers to remove",
-            quorums.remove.to_string(),
-            "approvers that must agree to remove devices",
-        ),
+        setting("quorum-admit", quorums.admit.to_string(), "approvers that must agree to let a device in"),
+        setting("quorum-remove", quorums.remove.to_string(), "approvers that must agree to remove devices"),
         setting(
             "quorum-policy",
-            "approvers to change policy or roles",
             quorums.policy.to_string(),
             "approvers that must agree to change these settings, or a role",
         ),
-        setting(
-            "quorum-closing",
-            "approvers to close",
-            quorums.closing.to_string(),
-            "approvers that must agree to end the chain",
-        ),
-        setting(
-            "request-lifetime",
-            "lifetime of a request",
-            duration(policy.request_lifetime),
-            "how long a request to join stays open",
-        ),
-        setting(
-            "members-max",
-            "most members",
-            policy.members_max.to_string(),
-            "most devices of the chain, the recovery device aside",
-        ),
+        setting("quorum-closing", quorums.closing.to_string(), "approvers that must agree to end the chain"),
+        setting("request-lifetime", duration(policy.request_lifetime), "how long a request to join stays open"),
+        setting("members-max", policy.members_max.to_string(), "most devices of the chain, the recovery device aside"),
         setting(
             "closing-delay",
-            "delay of closing",
             duration(policy.closing_delay),
             "how long the end of the chain stays announced before it may be carried out",
         ),
-        setting(
-            "reset-delay",
-            "delay of reset",
-            duration(policy.reset_delay),
-            "how long a reset waits at the relay for a veto",
-        ),
+        setting("reset-delay", duration(policy.reset_delay), "how long a reset waits at the relay for a veto"),
         setting(
             "totp",
-            "one-time codes",
             policy.totp.as_ref().map_or("none", |totp| totp.mode.name()).to_owned(),
             "codes of an authenticator: way (one may let a device in), before-prompt (nobody is asked about a device without one), none",
         ),
@@ -104,19 +68,26 @@ pub(super) fn differences(before: &Policy, after: &Policy) -> Vec<Field> {
         .into_iter()
         .zip(settings(after))
         .filter(|(from, to)| from.value != to.value)
-        .map(|(from, to)| Field { name: from.name, from: from.value, to: to.value })
+        .map(|(from, to)| Field { name: from.option, from: from.value, to: to.value })
         .collect();
     let secret = |policy: &Policy| policy.totp.as_ref().map(|totp| totp.secret.clone());
     if let (Some(from), Some(to)) = (secret(before), secret(after))
         && from != to
     {
-        fields.push(Field { name: SECRET, from: "old".to_owned(), to: "sealed anew, or another".to_owned() });
+        // With other settings the same secret is sealed anew where the epoch is another; by itself, or with the mode, it is another one.
+        let mode = |policy: &Policy| policy.totp.as_ref().map(|totp| totp.mode);
+        let alone = fields.is_empty() || mode(before) != mode(after);
+        fields.push(Field {
+            name: SECRET,
+            from: "the old one".to_owned(),
+            to: if alone { "a new secret" } else { "the same sealed anew, or another" }.to_owned(),
+        });
     }
     fields
 }
 
 /// Seconds as they are typed, in the largest unit that leaves nothing over.
-pub(super) fn duration(seconds: u32) -> String {
+pub(crate) fn duration(seconds: u32) -> String {
     let unit = [("d", 86_400), ("h", 3600), ("m", 60)]
         .into_iter()
         .find(|(_, unit)| seconds > 0 && seconds.is_multiple_of(*unit));
@@ -128,7 +99,25 @@ pub(super) fn duration(seconds: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use protocol::cbor::Blob;
+    use protocol::policy::{Policy, Totp, TotpMode};
+
+    use super::{differences, duration};
+
+    #[test]
+    fn a_secret_that_changes_by_itself_is_a_new_one() {
+        let policy = |mode, secret, members_max| Policy {
+            totp: Some(Totp { mode, secret: Blob(vec![secret]) }),
+            members_max,
+            ..Policy::default()
+        };
+        let said = |before: Policy, after: Policy| differences(&before, &after).pop().unwrap().to;
+        let before = || policy(TotpMode::Way, 1, 8);
+        assert_eq!(said(before(), policy(TotpMode::Way, 2, 8)), "a new secret");
+        assert_eq!(said(before(), policy(TotpMode::BeforePrompt, 2, 8)), "a new secret");
+        assert_eq!(said(before(), policy(TotpMode::Way, 2, 9)), "the same sealed anew, or another");
+        assert_eq!(said(before(), policy(TotpMode::Way, 1, 9)), "9", "it stays");
+    }
 
     #[test]
     fn a_duration_is_shown_as_it_is_typed() {

@@ -27,6 +27,7 @@ use protocol::id::Random;
 use protocol::keyring::Acting;
 use protocol::keys::DeviceKeys;
 use protocol::policy::Policy;
+use protocol::policy::Role;
 use protocol::record::Record;
 use protocol::request::{Description, JoinRequest};
 use protocol::round::{Commitments, JoinerRounds, Nonce};
@@ -108,7 +109,7 @@ impl Laptop {
         let mut phone = Asks::with(&self.code, name);
         let shown = self.types_the_code_of(&mut phone);
         let terms = self.core.terms();
-        let entries = self.core.admit(&shown, &terms).unwrap();
+        let entries = self.core.admit(&shown, Role::Approver, &terms).unwrap();
         self.takes(&entries[0]);
         phone
     }
@@ -280,7 +281,7 @@ fn the_typed_code_admits_and_a_wrong_one_does_not() {
     assert!(matches!(laptop.core.type_code(&phone.id(), "12"), Err(AgentError::NotACode)));
     let Typed::Right(shown) = laptop.core.type_code(&phone.id(), &code).unwrap() else { panic!("the right code") };
     let terms = laptop.core.terms();
-    let entries = laptop.core.admit(&shown, &terms).unwrap();
+    let entries = laptop.core.admit(&shown, Role::Approver, &terms).unwrap();
     laptop.takes(&entries[0]);
     assert_eq!(laptop.core.members().len(), 2);
     assert!(matches!(laptop.core.type_code(&phone.id(), &code), Err(AgentError::Decided { .. })));

@@ -39,6 +39,8 @@ pub(crate) enum Allowed {
         /// Approvers that must agree to admit.
         quorum: u8,
     },
+    /// Whatever it says: this device lets nobody in.
+    NotAnApprover,
 }
 
 /// A request whose code was right, to be admitted without a person.
@@ -71,6 +73,7 @@ impl Core {
     fn code_alone(&self) -> Allowed {
         let policy = self.roster.policy();
         match policy.quorums.admit {
+            _ if self.roster.approver(&self.keys.id()).is_none() => Allowed::NotAnApprover,
             _ if !policy.ways.contains(&How::Totp) => Allowed::NotByPolicy,
             1 => Allowed::ByPolicy,
             quorum => Allowed::NotAlone { quorum },

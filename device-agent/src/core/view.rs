@@ -1,7 +1,7 @@
 //! What callers are shown: plain values with every stranger's text cleaned. They travel over the local socket as JSON.
 //!
 //! Each fact has one of three sources. *Verified*: ids, roles, decisions, order. *Seen by the relay*: addresses, times of arrival.
-//! *Claimed by the device*: names, platforms, versions, and the clocks inside signed forms.
+//! *Claimed by the device*: names, platforms, versions, and the clocks inside signed forms. Names are bare, for programs; sentences quote them.
 
 mod approval;
 mod policy;
@@ -44,7 +44,9 @@ pub(crate) struct RequestView {
     pub(crate) prompt: PromptView,
     /// Verified: what became of its one-time code here, if codes are asked for: `right`, `wrong`, `used`, `missing`, `not compared`.
     pub(crate) one_time_code: Option<String>,
-    /// Verified: approvers that have approved it; their names are claimed, and quoted.
+    /// Verified: the role that approvers named for it; `approver` where none did yet. Who types the code lets it in as that.
+    pub(crate) admits_as: String,
+    /// Verified: approvers that have approved it as that; their names are claimed.
     pub(crate) approved_by: Vec<String>,
     /// Verified: approvers that must still approve it, if more than one must.
     pub(crate) more_needed: Option<u64>,
@@ -108,7 +110,7 @@ pub(crate) struct MemberView {
     pub(crate) role: String,
     /// Verified: position of the entry that admitted it.
     pub(crate) admitted_at_seq: u64,
-    /// Verified: who signed that; the name is claimed, and not quoted.
+    /// Verified: who signed that; the name is claimed.
     pub(crate) admitted_by: String,
     /// Claimed by the signer: how it was checked.
     pub(crate) how: Option<String>,
@@ -139,9 +141,11 @@ pub(crate) struct StepView {
     pub(crate) kind: String,
     /// Verified: who signed it; the name is claimed.
     pub(crate) by: String,
+    /// Verified: that, and who approved it besides, where several had to.
+    pub(crate) approved_by: Vec<String>,
     /// Claimed by the signer, unix milliseconds.
     pub(crate) at: u64,
-    /// In words.
+    /// In words; names are quoted.
     pub(crate) what: String,
     /// Verified: the devices that it is about; their names are claimed.
     pub(crate) devices: Vec<DeviceView>,
@@ -158,8 +162,10 @@ pub(crate) struct ChangeView {
     pub(crate) seq: u64,
     /// Verified: the kind of its entry.
     pub(crate) kind: String,
-    /// Verified: who signed it; the name is claimed, and quoted.
+    /// Verified: who signed it; the name is claimed.
     pub(crate) by: String,
+    /// Verified: that, and who approved it besides, where several had to.
+    pub(crate) approved_by: Vec<String>,
     /// Whether that is this device.
     pub(crate) here: Here,
     /// Claimed by the signer, unix milliseconds.
@@ -188,7 +194,7 @@ pub(crate) struct RemovalView {
 pub(crate) struct RemovedView {
     /// Verified.
     pub(crate) device: String,
-    /// Claimed by the device; not quoted.
+    /// Claimed by the device.
     pub(crate) name: String,
     /// Verified.
     pub(crate) role: String,
@@ -203,9 +209,9 @@ pub(crate) struct RemovedView {
 pub(crate) struct AdmittedView {
     /// Verified.
     pub(crate) device: String,
-    /// Claimed by the device; not quoted.
+    /// Claimed by the device.
     pub(crate) name: String,
-    /// Verified: who signed that; the name is claimed, and not quoted.
+    /// Verified: who signed that; the name is claimed.
     pub(crate) by: String,
     /// Verified: position of the entry.
     pub(crate) seq: u64,
@@ -220,7 +226,7 @@ pub(crate) struct AdmittedView {
 pub(crate) struct DeviceView {
     /// Verified.
     pub(crate) device: String,
-    /// Claimed by the device; not quoted.
+    /// Claimed by the device.
     pub(crate) name: String,
 }
 
@@ -244,7 +250,7 @@ pub(crate) struct ItemView {
     pub(crate) id: String,
     /// Base64 of the content.
     pub(crate) value: String,
-    /// Who wrote this version.
+    /// Verified: who wrote this version; the name is claimed.
     pub(crate) writer: String,
     /// Claimed by the writer, unix milliseconds.
     pub(crate) at: u64,
@@ -411,7 +417,7 @@ pub(crate) struct OutboxView {
 pub(crate) struct ClosingView {
     /// Verified: hash of the announcement.
     pub(crate) id: String,
-    /// Verified: who signed it; the name is claimed, and quoted.
+    /// Verified: who signed it; the name is claimed.
     pub(crate) by: String,
     /// Whether that is this device.
     pub(crate) here: Here,
@@ -512,51 +518,26 @@ pub(crate) struct DecisionView {
     pub(crate) outcome: String,
     /// Why it was denied.
     pub(crate) reason: Option<String>,
-    /// Name of the device that had asked, quoted; claimed by it.
+    /// Name of the device that had asked, claimed by it; empty if it gave none, or none that opens.
     pub(crate) name: String,
     /// Platform of the device that had asked; claimed by it.
     pub(crate) platform: String,
     /// Claimed by the device that decided: how an admission was checked.
     pub(crate) checked: Option<String>,
-    /// Name of the device that decided, quoted.
+    /// Verified: the device that decided; the name is claimed.
     pub(crate) by: String,
+    /// Verified: that, and who approved besides, where several had to.
+    pub(crate) approved_by: Vec<String>,
+    /// What replaces a prompt: `approved on 'laptop'`.
+    pub(crate) how: String,
+    /// The one sentence that every screen shows.
+    pub(crate) sentence: String,
     /// Whether that is this device.
     pub(crate) here: Here,
     /// Position of the entry.
     pub(crate) seq: u64,
     /// Members after it.
     pub(crate) members: u64,
-}
-
-impl DecisionView {
-    /// The one sentence that every screen shows.
-    pub(crate) fn sentence(&self) -> String {
-        match self.outcome.as_str() {
-            "admitted" => format!(
-                "ADDED {} (device {}), {}; {} devices now",
-                self.name,
-                short(&self.device),
-                self.how(),
-                self.members
-            ),
-            _ => {
-                let reason = self.reason.as_deref().filter(|reason| *reason != "denied");
-                let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-                format!("DENIED {} (device {}), denied on {}{why}", self.name, short(&self.device), self.by)
-            }
-        }
-    }
-
-    /// What replaces a prompt: `approved on 'laptop'`.
-    pub(crate) fn how(&self) -> String {
-        let done = match (self.outcome.as_str(), self.checked.as_deref()) {
-            ("admitted", Some("totp")) => "let in by a one-time code",
-            ("admitted", Some("none")) => "let in UNCHECKED",
-            ("admitted", _) => "approved",
-            _ => "denied",
-        };
-        format!("{done} on {}", self.by)
-    }
 }
 
 /// Name and version of the form in which events are told to programs.

@@ -20,6 +20,17 @@ pub(crate) struct Approve {
     pub(crate) id: String,
     /// What was typed.
     pub(crate) code: Zeroizing<String>,
+    /// The role in which it is let in, by name.
+    pub(crate) role: String,
+}
+
+/// Lets a device in of which nothing was checked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AdmitUnchecked {
+    /// A prefix of its id.
+    pub(crate) id: String,
+    /// The role in which it is let in, by name.
+    pub(crate) role: String,
 }
 
 /// Denies a request.
@@ -260,6 +271,8 @@ pub(crate) struct Status {
     pub(crate) gone: Option<String>,
     /// Who says so: the verified `log` of this device, or the `relay` alone.
     pub(crate) gone_said_by: Option<String>,
+    /// The stable name of that: `removed`, `left`, `not-a-member`, `reset`.
+    pub(crate) gone_code: Option<String>,
     /// Verified: the current epoch's key was withheld from this device, and by which entry.
     pub(crate) alarm: Option<String>,
     /// Records that wait for the log.

@@ -29,8 +29,7 @@ pub(super) async fn remove(State(local): State<Local>, Json(order): Json<body::R
 }
 
 pub(super) async fn role(State(local): State<Local>, Json(asked): Json<body::RoleAsked>) -> Answer<OutcomeView> {
-    let role: Role = asked.role.parse().map_err(|()| usage("no role", &asked.role))?;
-    Ok(Json(local.agent.change_role(asked.device, role).await?))
+    Ok(Json(local.agent.change_role(asked.device, role_of(&asked.role)?).await?))
 }
 
 pub(super) async fn leave(State(local): State<Local>) -> Answer<ChangeView> {
@@ -39,6 +38,11 @@ pub(super) async fn leave(State(local): State<Local>) -> Answer<ChangeView> {
 
 pub(super) async fn rotate(State(local): State<Local>) -> Answer<ChangeView> {
     Ok(Json(local.agent.rotate().await?))
+}
+
+/// A role by its name.
+pub(super) fn role_of(text: &str) -> Result<Role, AgentError> {
+    text.parse().map_err(|()| usage("no role", text))
 }
 
 fn id_of(text: &str) -> Result<DeviceId, AgentError> {

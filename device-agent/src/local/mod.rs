@@ -153,7 +153,7 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let reached = agent.refresh_requests().await;
     // It answers whoever it shuts out, and that is told below.
     let shut_out = reached.as_ref().err().filter(|error| exit::tell(error).exit == Exit::NotAMember);
-    let shut_out = shut_out.map(ToString::to_string);
+    let shut_out = shut_out.map(exit::tell);
     let relay_state = match &reached {
         Err(error) if shut_out.is_none() => error.to_string(),
         // By the log it is known that it would give nothing.
@@ -179,8 +179,9 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
     let work = move |core: &mut crate::core::Core| {
         let roster = core.roster();
         let (gone, gone_said_by) = match (core.gone(), shut_out) {
-            (Some(gone), _) => (Some(gone.to_string()), Some("log".to_owned())),
-            (None, said) => (said.clone(), said.map(|_| "relay".to_owned())),
+            (Some(gone), _) => (Some(exit::tell(&gone)), Some("log")),
+            (None, Some(said)) => (Some(said), Some("relay")),
+            (None, None) => (None, None),
         };
         Ok::<_, AgentError>(body::Status {
             chain: roster.chain().to_string(),
@@ -201,8 +202,9 @@ async fn status(State(local): State<Local>) -> Answer<body::Status> {
             closing: core.closing(),
             reset: core.reset()?,
             closed_at: core.closed_at(),
-            gone,
-            gone_said_by,
+            gone: gone.as_ref().map(|gone| gone.message.clone()),
+            gone_code: gone.map(|gone| gone.code),
+            gone_said_by: gone_said_by.map(str::to_owned),
             alarm: core.key_alarm().map(|alarm| alarm.to_string()),
             records_aside: core.store().aside_count()?,
             records_lost: core.store().lost_count()?,
@@ -231,13 +233,15 @@ async fn open(State(local): State<Local>, Json(named): Json<body::Named>) -> Ans
 }
 
 async fn approve(State(local): State<Local>, Json(typed): Json<body::Approve>) -> Answer<ApprovedView> {
+    let role = membership::role_of(&typed.role)?;
     let id = local.agent.find(&typed.id).await?;
-    Ok(Json(local.agent.approve(id, typed.code).await?))
+    Ok(Json(local.agent.approve(id, typed.code, role).await?))
 }
 
-async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::Named>) -> Answer<ApprovedView> {
+async fn admit_unchecked(State(local): State<Local>, Json(named): Json<body::AdmitUnchecked>) -> Answer<ApprovedView> {
+    let role = membership::role_of(&named.role)?;
     let id = local.agent.find(&named.id).await?;
-    Ok(Json(local.agent.admit_unchecked(id).await?))
+    Ok(Json(local.agent.admit_unchecked(id, role).await?))
 }
 
 async fn deny(State(local): State<Local>, Json(named): Json<body::DenyRequest>) -> Answer<DecisionView> {

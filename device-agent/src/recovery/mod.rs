@@ -16,7 +16,7 @@ use protocol::roster::{Member, Roster};
 use protocol::signed::Verified;
 use protocol::wire::Whereabouts;
 
-use crate::error::AgentError;
+use crate::error::{AgentError, Missing};
 use crate::relay_client::RelayClient;
 use crate::text;
 use crate::whole_log::whole_log;
@@ -107,6 +107,7 @@ impl Opened {
         match found.as_slice() {
             [one] => Ok(one.device),
             [] => Err(AgentError::NotFound {
+                of: Missing::Other,
                 what: format!("a device called {}, or whose id begins so,", text::quote(named)),
             }),
             _ => Err(AgentError::AmbiguousDevice { name: text::quote(named) }),

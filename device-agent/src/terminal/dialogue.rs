@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{CODE_REPLACED, NOT_ME, facts, line_of, read_line, row, which_code};
+use super::{CODE_REPLACED, CODE_REPLACED_NEXT, NOT_ME, facts, line_of, read_line, row, which_code};
 use crate::core::view::{ApprovedView, DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
 use crate::error::AgentError;
@@ -19,8 +19,16 @@ const ID_SHOWN: usize = 8;
 struct Dialogue<'a> {
     door: &'a Door,
     output: Output,
-    /// The id of the request whose prompt is open.
-    open: Option<String>,
+    /// The request whose prompt is open.
+    open: Option<Opened>,
+}
+
+/// A request as its prompt shows it.
+#[derive(Clone)]
+struct Opened {
+    id: String,
+    /// The role that the prompt names: what is typed there lets it in as that.
+    role: String,
 }
 
 /// Talks until its input ends, or until the agent ends.
@@ -58,7 +66,7 @@ impl Dialogue<'_> {
             Event::Ended { request, .. } => request,
             _ => return,
         };
-        if self.open.as_ref() == Some(over) {
+        if self.open.as_ref().is_some_and(|open| open.id == *over) {
             self.output.progress(&format!("The prompt of {} is closed.", short(over)));
             self.open = None;
         }
@@ -70,11 +78,11 @@ impl Dialogue<'_> {
         let is_code = are_digits && digits.len() == 6;
         match self.open.clone() {
             _ if word.is_empty() => self.list().await,
-            Some(id) if is_code => self.approve(id, digits).await,
-            Some(id) if word == "deny" => self.deny(id, Denial::Denied).await,
-            Some(id) if word == "not me" || word == "not-me" => self.deny(id, Denial::NotMe).await,
-            Some(id) if word == "later" => {
-                self.output.progress(&format!("{} is left undecided.", short(&id)));
+            Some(open) if is_code => self.approve(open, digits).await,
+            Some(open) if word == "deny" => self.deny(open.id, Denial::Denied).await,
+            Some(open) if word == "not me" || word == "not-me" => self.deny(open.id, Denial::NotMe).await,
+            Some(open) if word == "later" => {
+                self.output.progress(&format!("{} is left undecided.", short(&open.id)));
                 self.open = None;
                 Ok(())
             }
@@ -100,15 +108,19 @@ impl Dialogue<'_> {
         let request: RequestView = self.door.post("/requests/open", &Named { id: id.to_owned() }).await?;
         self.output.progress("A device wants to join.");
         facts(&request).iter().for_each(|fact| self.output.progress(fact));
-        self.output.progress(&format!("Type {} to approve, or deny, or not me, or later.", which_code(&request)));
+        self.output.progress(&format!(
+            "Type {} to approve (that lets it in as {}), or deny, or not me, or later.",
+            which_code(&request),
+            request.admits_as
+        ));
         self.output.progress(NOT_ME);
-        self.open = Some(request.id);
+        self.open = Some(Opened { id: request.id, role: request.admits_as });
         Ok(())
     }
 
     /// The decision itself is told as an event, like one of another device.
-    async fn approve(&self, id: String, code: Zeroizing<String>) -> Result<(), AgentError> {
-        self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code }).await.map(|_| ())
+    async fn approve(&self, Opened { id, role }: Opened, code: Zeroizing<String>) -> Result<(), AgentError> {
+        self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code, role }).await.map(|_| ())
     }
 
     async fn deny(&self, id: String, reason: Denial) -> Result<(), AgentError> {
@@ -117,6 +129,9 @@ impl Dialogue<'_> {
             Denial::Denied => "The new device is not told: stop it there and run join again.",
             Denial::NotMe => CODE_REPLACED,
         });
+        if reason == Denial::NotMe {
+            self.output.progress(CODE_REPLACED_NEXT);
+        }
         Ok(())
     }
 

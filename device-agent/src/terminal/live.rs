@@ -9,7 +9,7 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
 use super::block::Block;
-use super::{CODE_REPLACED, NOT_ME, facts, line_of, row, which_code};
+use super::{CODE_REPLACED, CODE_REPLACED_NEXT, NOT_ME, facts, line_of, row, which_code};
 use crate::clock::Age;
 use crate::core::view::{ApprovedView, DecisionView, Event, RequestView, short};
 use crate::door::{Door, Events};
@@ -135,7 +135,7 @@ impl Live<'_> {
     }
 
     fn decided(&mut self, decision: &DecisionView) {
-        self.gone(&decision.request, &decision.how());
+        self.gone(&decision.request, &decision.how);
     }
 
     /// A request is no longer open: its row and its prompt vanish, whatever was typed.
@@ -198,7 +198,10 @@ impl Live<'_> {
 
     async fn approve(&mut self, id: String, code: Zeroizing<String>) {
         self.block.draw(&["checking …".to_owned()]);
-        let sent = self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code }).await;
+        // The role that the prompt names.
+        let shown = self.rows.iter().find(|row| row.request.id == id);
+        let Some(role) = shown.map(|row| row.request.admits_as.clone()) else { return };
+        let sent = self.door.post::<ApprovedView>("/requests/approve", &Approve { id, code, role }).await;
         match sent {
             // A decision comes as an event too, and that one takes the prompt away.
             Ok(ApprovedView::Decided(_)) => {}
@@ -210,7 +213,10 @@ impl Live<'_> {
     async fn deny(&mut self, id: String, reason: Denial) {
         self.block.draw(&["denying …".to_owned()]);
         match self.door.post::<DecisionView>("/requests/deny", &DenyRequest { id, block: 0, reason }).await {
-            Ok(_) if reason == Denial::NotMe => self.block.say(CODE_REPLACED),
+            Ok(_) if reason == Denial::NotMe => {
+                self.block.say(CODE_REPLACED);
+                self.block.say(CODE_REPLACED_NEXT);
+            }
             Ok(_) => self.block.say("The new device is not told: stop it there and run join again."),
             Err(error) => self.failed(&error),
         }
@@ -255,7 +261,7 @@ fn prompt(request: &RequestView, typed: &str) -> Vec<String> {
     lines.extend(facts(request));
     lines.push("[d] deny   [n] not me   [l] later".to_owned());
     lines.push(format!("    {NOT_ME}"));
-    lines.push("To approve, type the six digits and press Enter.".to_owned());
+    lines.push(format!("To approve, type the six digits and press Enter. That lets it in as {}.", request.admits_as));
     let (first, second) = typed.split_at_checked(3).unwrap_or((typed, ""));
     lines.push(format!("{}: {first} {second}", which_code(request)));
     lines

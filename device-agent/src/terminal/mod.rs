@@ -20,13 +20,15 @@ use crate::text;
 
 use dialogue::dialogue;
 use live::live;
-pub(crate) use sheet::{OnPaper, Sheet};
+pub(crate) use sheet::{OnPaper, Screen, Sheet};
 
 /// What "not me" means, said before it is chosen.
 pub(crate) const NOT_ME: &str = "not me: nobody here asked, so the sync code has leaked; it is replaced";
 /// What "not me" did.
 pub(crate) const CODE_REPLACED: &str =
-    "The sync code has leaked, and is replaced: whoever has the old words can ask no more. next: countersign code show";
+    "The sync code has leaked, and is replaced: whoever has the old words can ask no more.";
+/// What to type then.
+pub(crate) const CODE_REPLACED_NEXT: &str = "next: countersign code show";
 
 /// How a person is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,12 +138,13 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             }
             PromptView::Closed => format!("CODE {}  the new device shows a code", short(&request.id)),
         },
-        Event::Decided { decision } => decision.sentence(),
+        Event::Decided { decision } => decision.sentence.clone(),
         Event::Changed { change } => change.sentence.clone(),
         Event::Approved { approval } => {
             let ApprovalView { by, proposal, .. } = &**approval;
             let next =
                 if proposal.here == Here::ThisDevice { String::new() } else { format!("   ({})", proposal.next()) };
+            let by = text::quote(by);
             format!("APPROVED by {by}: {}; {}{next}", proposal.what, proposal.standing())
         }
         Event::CodeFailed { request, why } => {
@@ -149,7 +152,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         }
         Event::Dropped { proposal } => format!(
             "DROPPED the approval of {}: {}; the chain changed first, so it must be proposed anew",
-            proposal.approved_by.join(", "),
+            text::quote_all(&proposal.approved_by),
             proposal.what
         ),
         Event::Ended { request, ending } => format!("ENDED {} ({ending})", short(request)),
@@ -224,5 +227,5 @@ pub(crate) async fn ended_elsewhere(events: &mut Events, request: &str) -> Agent
 }
 
 fn decided(decision: &DecisionView) -> AgentError {
-    AgentError::Decided { how: decision.how() }
+    AgentError::Decided { how: decision.how.clone() }
 }

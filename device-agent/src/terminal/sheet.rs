@@ -120,13 +120,16 @@ fn two_positions() -> [usize; ASKED] {
 }
 
 /// A screen of its own, where the terminal has one: what stood on it is in no scrollback. Dropping it gives the terminal back.
-enum Screen {
+pub(crate) enum Screen {
+    /// One that is wiped.
     Own(Output),
+    /// The terminal has none: what is written stays.
     TheTerminals,
 }
 
 impl Screen {
-    fn take(output: Output) -> Self {
+    /// Takes one.
+    pub(crate) fn take(output: Output) -> Self {
         if std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
             return Self::TheTerminals;
         }

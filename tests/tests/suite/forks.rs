@@ -76,7 +76,7 @@ fn the_pinned_branch_is_kept_and_the_device_of_the_other_one_goes_over() {
     let (_relay, laptop, phone) = torn();
     let fork = shown(&laptop);
     assert_eq!(fork["seq"], 2);
-    for (branch, by) in [("pinned", "'laptop'"), ("other", "'phone'")] {
+    for (branch, by) in [("pinned", "laptop"), ("other", "phone")] {
         assert_eq!(
             (&fork[branch]["steps"][0]["kind"], &fork[branch]["steps"][0]["by"]),
             (&"rotate".into(), &by.into())

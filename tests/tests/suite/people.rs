@@ -643,6 +643,25 @@ fn the_line_of_a_qr_code_is_pasted_at_the_prompt_and_not_shown() {
     assert_eq!(screen.end().code(), 4);
 }
 
+/// Words name no relay, and are long: it is asked for when they are there, and they are not typed twice.
+#[test]
+fn the_relay_is_asked_for_where_the_words_do_not_name_it() {
+    let relay = Relay::start();
+    let laptop = laptop_on(&relay);
+    let phone = Home::new("phone");
+    let mut screen = phone.sits_at(&["join", "--name", "phone"]);
+    let at = screen.all.wait_on_screen(0, "Sync code (24 words");
+    screen.say(&format!("{}\n", laptop.words()));
+    let at = screen.all.wait_on_screen(at, "Address of the relay");
+    screen.say("nowhere\n");
+    let at = screen.all.wait_on_screen(at, "Address of the relay");
+    screen.say(&format!("{}\n", relay.origin()));
+    let at = screen.all.wait_on_screen(at, "Open this request on one of your devices");
+    screen.say("\u{3}");
+    let _ = screen.all.wait_on_screen(at, "withdrawn");
+    assert_eq!(screen.end().code(), 4);
+}
+
 #[test]
 fn words_of_another_chain_are_forgotten_so_that_the_right_ones_can_be_typed() {
     let (relay, elsewhere) = (Relay::start(), Relay::start());
@@ -686,7 +705,7 @@ fn with_json_the_daemon_tells_each_event_as_an_object() {
 }
 
 #[test]
-fn a_block_is_said_in_seconds_to_the_person_and_to_programs() {
+fn a_block_is_said_as_it_is_typed_to_the_person_and_in_seconds_to_programs() {
     let relay = Relay::start();
     let laptop = laptop_on(&relay);
     let denied = |args: &[&str]| {
@@ -701,7 +720,7 @@ fn a_block_is_said_in_seconds_to_the_person_and_to_programs() {
     assert_eq!((&object["outcome"], &object["block"]), (&"denied".into(), &0.into()));
     assert!(
         denied(&["--block", "2m"])
-            .contains("the relay is asked to show nobody what comes from its address range for 120 s")
+            .contains("the relay is asked to show nobody what comes from its address range for 2m")
     );
 }
 
@@ -711,10 +730,10 @@ fn a_value_that_is_too_long_is_refused_with_the_limit() {
     let laptop = laptop_on(&relay);
     let value = |length: usize| laptop.keeps("value", &"x".repeat(length));
     let refused = laptop.types(&["record", "put", "notes", "long", "--file", &value(256 * 1024)]);
-    assert_eq!(refused.code(), 3, "{}", refused.stderr);
+    assert_eq!(refused.code(), 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("at most 256 KiB, less its names and the seal"), "{}", refused.stderr);
     let longer = laptop.types(&["record", "put", "notes", "long", "--file", &value(600 * 1024)]);
-    assert!(longer.stderr.contains("at most 256 KiB"), "{}", longer.stderr);
+    assert!(longer.code() == 2 && longer.stderr.contains("at most 256 KiB"), "{}", longer.stderr);
     assert_eq!(laptop.types(&["record", "put", "notes", "long", "--file", &value(255 * 1024)]).code(), 0);
 }
 
@@ -727,4 +746,31 @@ fn names_are_quoted_for_people_and_bare_for_programs() {
     assert_eq!(laptop.reads(&["devices"])["devices"][1]["admitted_by"], "laptop");
     assert!(laptop.types(&["status"]).stdout.contains("device   'laptop' "));
     assert!(laptop.types(&["devices"]).stdout.contains("admitted by 'laptop' ("));
+}
+
+/// What was not found, or may not be done, is followed by what to type.
+#[test]
+fn an_error_says_where_to_look() {
+    let relay = Relay::start();
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    let long = "x".repeat(257);
+    for (args, code, next) in [
+        (&["approve", "ffff", "--check-code", "123456"][..], 5, "next: countersign requests list"),
+        (&["approve", "ffff"], 2, "countersign requests show ffff"),
+        (&["record", "get", "notes", "none"], 5, "next: countersign record list"),
+        (&["record", "queue", "get", "notes", "none"], 5, "next: countersign record queue"),
+        (&["devices", "remove", "nobody"], 5, "next: countersign devices list"),
+        (&["approvals", "agree", "ffff"], 5, "next: countersign approvals list"),
+        (&["record", "put", "notes", "", "value"], 2, "has 1 to 256 characters"),
+        (&["record", "put", "notes", &long, "value"], 2, "has 1 to 256 characters"),
+        (&["credential", "export", "a.credential"], 5, "countersign credential export - a.credential"),
+        (&["credential", "export", "nobody"], 5, "next: countersign devices list"),
+        (&["record", "put", "notes", "first", "--file", "/nowhere/at/all"], 1, "is the name right?"),
+    ] {
+        let ended = laptop.types(args);
+        assert_eq!(ended.code(), code, "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(next), "{args:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("this program made a form"), "{args:?}: {}", ended.stderr);
+    }
 }

@@ -53,15 +53,17 @@ fn a_policy_is_checked_changed_and_seen_by_all() {
     tablet.joins(&relay.origin(), &laptop);
     let checked = laptop.types(&["policy", "check", "--quorum-admit", "2"]);
     assert_eq!(checked.code(), 0, "{}", checked.stderr);
-    assert!(checked.stdout.contains("approvers to admit: 1 -> 2"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("quorum-admit: 1 -> 2"), "{}", checked.stdout);
     assert!(checked.stderr.contains("CAUTION all 2 approvers are needed"), "{}", checked.stderr);
     assert_eq!(laptop.fails(&["policy", "set", "--ways", "typed,none"]), (2, "risk-not-taken".to_owned()));
     let set = laptop.types(&["policy", "set", "--request-lifetime", "30m", "--members-max", "5"]);
     assert_eq!(set.code(), 0, "{}", set.stderr);
-    assert!(set.stderr.contains("lifetime of a request: 15m -> 30m"), "{}", set.stderr);
+    assert!(set.stderr.contains("request-lifetime: 15m -> 30m"), "{}", set.stderr);
     for home in [&laptop, &tablet] {
         assert_eq!((setting(home, "request-lifetime").as_str(), setting(home, "members-max").as_str()), ("30m", "5"));
     }
+    let none = laptop.types(&["policy", "set", "--members-max", "0"]);
+    assert!(none.code() == 2 && none.stderr.contains("1..=128"), "{}", none.stderr);
     let kinds = laptop.kinds();
     assert_eq!(kinds, ["found", "admit", "change-policy"], "a check changes nothing");
 }
@@ -82,17 +84,45 @@ fn a_device_is_let_in_when_two_approvers_have_typed_its_codes() {
     let told = daemon.says("APPROVED");
     assert!(told.contains("by 'laptop'") && told.contains("1 more needed") && told.contains("watch"), "{told}");
     let prompt = tablet.opens(&id);
-    assert_eq!((&prompt["approved_by"][0], prompt["more_needed"].as_u64()), (&Value::from("'laptop'"), Some(1)));
+    assert_eq!((&prompt["approved_by"][0], prompt["more_needed"].as_u64()), (&Value::from("laptop"), Some(1)));
     assert_eq!(
         failure_of(&tablet.types(&["approvals", "agree", &agreed["proposal"].as_str().unwrap()[..8], "--json"])),
         "type-the-code",
         "nobody is let in by agreeing"
     );
     let second = tablet.approves(&id, &joining.code(2));
-    assert_eq!(object(&second)["schema"], "countersign.decision/1");
+    let decided = object(&second);
+    assert_eq!(decided["schema"], "countersign.decision/1");
+    assert_eq!((&decided["name"], &decided["by"]), (&"watch".into(), &"tablet".into()), "names are bare");
+    assert_eq!(decided["approved_by"], serde_json::json!(["tablet", "laptop"]));
+    let sentence = decided["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("ADDED 'watch'") && sentence.contains("on 'tablet' and 'laptop'"), "{sentence}");
     assert_eq!(joining.end().code(), 0);
     assert_eq!(watch.head(), phone.head());
+    assert!(phone.types(&["log", "show"]).stdout.contains("'watch' admitted by 'tablet' and 'laptop'"));
     assert!(phone.reads(&["approvals", "list"])["approvals"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_device_comes_in_in_the_role_that_all_its_approvers_name() {
+    let relay = Relay::start();
+    let (laptop, tablet, _phone) = three(&relay.origin());
+    object(&laptop.types(&["policy", "set", "--quorum-admit", "2", "--json"]));
+    let watch = Home::new("watch");
+    let joining = watch.asks(&relay.origin(), &laptop.words());
+    let id = joining.waits();
+    let _ = (laptop.opens(&id), tablet.opens(&id));
+    let typed = |home: &Home, code: &str, role: &[&str]| {
+        home.types(&[&["approve", &id, "--check-code", code, "--json"], role].concat())
+    };
+    object(&typed(&laptop, &joining.code(1), &["--role", "writer"]));
+    assert_eq!(tablet.opens(&id)["admits_as"], "writer");
+    let other = typed(&tablet, &joining.code(2), &[]);
+    assert_eq!(failure_of(&other), "other-role");
+    assert!(other.stderr.contains(&format!("countersign approve {} --role writer", &id[..8])), "{}", other.stderr);
+    object(&typed(&tablet, &joining.code(2), &["--role", "writer"]));
+    assert_eq!(joining.end().code(), 0);
+    assert_eq!(watch.reads(&["status"])["role"], "writer");
 }
 
 #[test]
@@ -139,15 +169,15 @@ fn a_removal_is_proposed_by_one_and_carried_out_by_another_who_is_not_its_subjec
     assert!(removed.stderr.contains("1 more needed"), "{}", removed.stderr);
     assert_eq!(phone.puts("second", "while the others agree").code(), 0, "it goes on writing meanwhile");
     let proposal = proposed(&tablet);
-    assert_eq!(proposal["approved_by"][0], "'laptop'");
+    assert_eq!(proposal["approved_by"][0], "laptop");
     let id = proposal["proposal"].as_str().unwrap()[..8].to_owned();
     assert_eq!(failure_of(&phone.types(&["approvals", "agree", &id, "--json"])), "no-voice");
     let status = tablet.types(&["status"]);
     assert!(status.stdout.contains("PROPOSED") && status.stdout.contains(&id), "{}", status.stdout);
     let agreed = tablet.types(&["approvals", "agree", &id, "--reason", "lost"]);
     assert_eq!(agreed.code(), 0, "{}{}", agreed.stderr, agreed.stdout);
-    assert!(agreed.stderr.contains("its records up to number 1 count"), "{}", agreed.stderr);
-    assert!(agreed.stdout.contains("REMOVED 'phone' by 'tablet' (lost)"), "{}", agreed.stdout);
+    assert!(agreed.stderr.contains("its first record counts, of 2 known here"), "{}", agreed.stderr);
+    assert!(agreed.stdout.contains("REMOVED 'phone' by 'tablet' and 'laptop' (lost)"), "{}", agreed.stdout);
     assert_eq!(phone.fails(&["record", "get", "a", "b"]).0, 6, "it is shut out");
     assert_eq!(laptop.gets("first"), "before");
     assert_eq!(laptop.head(), tablet.head());
@@ -164,7 +194,7 @@ fn what_was_agreed_to_counts_no_more_after_a_change_and_everybody_hears_of_it() 
     let daemon = phone.runs();
     Home::new("watch").joins(&relay.origin(), &tablet);
     let told = daemon.says("DROPPED");
-    assert!(told.contains("'laptop'") && told.contains("most members from 32 to 4"), "{told}");
+    assert!(told.contains("'laptop'") && told.contains("members-max from 32 to 4"), "{told}");
     assert_eq!(failure_of(&tablet.types(&["approvals", "agree", &id, "--json"])), "not-found");
     let proposal = object(&laptop.types(&["policy", "set", "--members-max", "6", "--json"]));
     let agreed = tablet.types(&["approvals", "agree", &proposal["proposal"].as_str().unwrap()[..8], "--json"]);
@@ -233,7 +263,7 @@ fn of_two_that_complete_a_proposal_at_once_both_hear_that_it_is_done() {
     *lie.0.lock().unwrap() = Overtaking::HoldsTheNext;
     assert_eq!(tablet.types(&["approvals", "agree", &id]).code(), 7);
     let late = object(&phone.types(&["approvals", "agree", &id, "--json"]));
-    assert_eq!((&late["kind"], &late["by"]), (&"change-policy".into(), &"'tablet'".into()));
+    assert_eq!((&late["kind"], &late["by"]), (&"change-policy".into(), &"tablet".into()));
     assert_eq!(setting(&phone, "members-max"), "5");
 }
 

@@ -41,7 +41,17 @@ fn what_is_written_without_a_relay_is_sent_in_order_by_the_daemon() {
     assert_eq!(outbox(&laptop), (4, 0));
     let said = laptop.types(&["status"]);
     assert!(said.stdout.contains("\nqueued   4 writes, the oldest written "), "{}", said.stdout);
+    assert!(said.stdout.contains("(sent when the relay is reached, by countersign run"), "{}", said.stdout);
+    let away = laptop.puts("first", "now");
+    assert!(away.code() == 7 && away.stderr.contains("--queue"), "{}", away.stderr);
     relay.start_again();
+    assert_eq!(outbox(&laptop), (4, 0), "status reads, and sends nothing");
+    let said = laptop.types(&["status"]);
+    assert!(
+        said.stdout.contains("(sent by countersign run, or by a command that reads or writes records)"),
+        "{}",
+        said.stdout
+    );
     let daemon = laptop.runs();
     assert_eq!(phone.gets("first"), "three");
     assert_eq!(phone.fails(&["record", "get", COLLECTION, "second"]).0, 5);
@@ -61,6 +71,7 @@ fn another_device_is_not_overwritten_and_status_says_what_to_type() {
     laptop.founds(&relay.origin());
     phone.joins(&relay.origin(), &laptop);
     relay.kill();
+    queues(&laptop, "first", "my draft");
     queues(&laptop, "first", "mine");
     queues(&laptop, "second", "other");
     relay.start_again();
@@ -70,14 +81,15 @@ fn another_device_is_not_overwritten_and_status_says_what_to_type() {
     // A sentence, and no line of a log.
     let said = read.stderr.lines().find(|line| line.starts_with("a write is set aside: ")).expect("a sentence");
     assert!(said.contains("countersign record queue") && !read.stderr.contains("code="), "{}", read.stderr);
-    assert_eq!(outbox(&laptop), (0, 1));
+    assert_eq!(outbox(&laptop), (0, 2));
     let said = laptop.types(&["status"]).stdout;
     let item = format!("{COLLECTION} first");
-    assert!(said.contains(&format!("\nUNSENT   {COLLECTION}/first: another device wrote it")), "{said}");
+    assert!(said.contains(&format!("\nUNSENT   2 writes of {COLLECTION}/first: another device wrote it")), "{said}");
+    assert_eq!(said.matches("UNSENT").count(), 1, "{said}");
     assert!(said.contains(&format!("countersign record get {item}, then record put {item}")), "{said}");
     assert_eq!(laptop.types(&["record", "queue", "get", COLLECTION, "first"]).stdout, "mine");
     assert_eq!(laptop.types(&["record", "queue", "replace", COLLECTION, "first"]).code(), 0);
-    assert_eq!(outbox(&laptop), (1, 0));
+    assert_eq!(outbox(&laptop), (2, 0));
     assert_eq!((laptop.gets("first").as_str(), phone.gets("first").as_str()), ("mine", "mine"));
     assert_eq!(laptop.fails(&["record", "queue", "drop", COLLECTION, "first"]), (5, "not-found".to_owned()));
 }

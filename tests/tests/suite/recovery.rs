@@ -248,6 +248,13 @@ fn a_drowned_phone_and_a_stolen_laptop_and_only_paper_is_left() {
         assert!(look.stderr.contains(shown), "{shown}: {}", look.stderr);
     }
     let head = head_named(&look);
+    let unsaid = tablet.recovers(&origin, &words, "new", &[]);
+    assert_eq!(head_named(&unsaid), head, "it shows first, and then asks for both");
+    assert!(unsaid.stderr.contains("--remove NAME") && unsaid.stderr.contains("--keep-all"), "{}", unsaid.stderr);
+    let found: Value = serde_json::from_str(&unsaid.stdout).unwrap();
+    assert_eq!((&found["schema"], &found["exit"]), (&"countersign.recovery-found/1".into(), &2.into()));
+    assert_eq!((&found["devices"][1]["name"], &found["devices"][1]["role"]), (&"phone".into(), &"approver".into()));
+    assert!(found["head"].as_str().unwrap().starts_with(&head));
     assert!(laptop.head().0.starts_with(&head));
     assert!(!tablet.state().exists(), "looking leaves nothing behind");
     let choice = ["--remove", "laptop", "--remove", "phone", "--accept-log", &head];
@@ -384,7 +391,7 @@ fn without_a_terminal_what_is_missing_is_named_and_words_are_read_strictly() {
     said(&tablet.types(&["recovery", "use", "--relay", &origin]), "--recovery-file FILE");
     said(
         &tablet.types(&["recovery", "use", "--relay", &origin, "--recovery-file", &tablet.paper("new")]),
-        "--keep-all",
+        "--words-file FILE",
     );
     said(&tablet.types(&["recovery", "use", "abandon", "ability"]), "never an argument");
     let mut wrong: Vec<&str> = words.split(' ').collect();

@@ -273,7 +273,9 @@ fn a_one_time_code_is_six_digits_and_setup_asks_at_a_terminal() {
     let laptop = Home::new("laptop");
     laptop.founds(&relay.origin());
     assert_eq!(laptop.fails(&["totp", "setup"]).0, 2);
-    assert_eq!(laptop.fails(&["totp", "off"]), (5, "no-totp".to_owned()));
+    let off = laptop.types(&["totp", "off"]);
+    assert!(off.code() == 5 && !off.stderr.contains("any more"), "nothing is promised first: {}", off.stderr);
+    assert_eq!(laptop.fails(&["totp", "verify", "12345"]), (2, "usage".to_owned()));
     assert_eq!(laptop.fails(&["policy", "set", "--ways", "totp"]), (3, "bad-policy".to_owned()));
     let phone = Home::new("phone");
     let file = phone.keeps("code.txt", "12345\n");
@@ -282,4 +284,20 @@ fn a_one_time_code_is_six_digits_and_setup_asks_at_a_terminal() {
     let both = phone.asks_with(&relay.origin(), &laptop.words(), &["--totp-code", "-"]).end();
     assert!(both.code() == 2 && both.stderr.contains("standard input"), "{}", both.stderr);
     assert!(laptop.requests().is_empty());
+}
+
+#[test]
+fn the_secret_is_wiped_off_the_screen() {
+    let relay = Relay::start();
+    let laptop = Home::new("laptop");
+    laptop.founds(&relay.origin());
+    for (typed, what) in [("\n", "nothing typed"), ("\u{3}", "an interrupt")] {
+        let mut screen = laptop.sits_at(&["totp", "setup"]);
+        let at = screen.all.wait_on_screen(0, "\u{1b}[?1049h");
+        let at = screen.all.wait_on_screen(at, "The code that the authenticator shows");
+        screen.say(typed);
+        let _ = screen.all.wait_on_screen(at, "\u{1b}[2J\u{1b}[?1049l");
+        assert_eq!(screen.end().code(), 2, "{what}");
+    }
+    assert_eq!(laptop.kinds(), ["found"]);
 }

@@ -33,24 +33,49 @@ fn an_approval_counts_only_from_an_approver_and_about_exactly_the_same() {
     let shown = laptop.types_the_code_of(&mut watch);
     let terms = laptop.core.terms();
     let short = |result| matches!(result, Err(AgentError::OwnRefused(Refusal::Quorum { needed: 1, got: 0 })));
-    assert!(short(laptop.core.admit(&shown, &terms)));
-    let stranger = agrees(&laptop, &DeviceKeys::draw(&mut rng()), admit_subject(watch.id()));
-    let other = agrees(&laptop, &tablet.keys, admit_subject(RequestId([7; 32])));
+    assert!(short(laptop.core.admit(&shown, Role::Approver, &terms)));
+    let stranger = agrees(&laptop, &DeviceKeys::draw(&mut rng()), admit_subject(watch.id(), Role::Approver));
+    let other = agrees(&laptop, &tablet.keys, admit_subject(RequestId([7; 32]), Role::Approver));
     let own = laptop.core.keys().clone();
-    let own = agrees(&laptop, &own, admit_subject(watch.id()));
+    let own = agrees(&laptop, &own, admit_subject(watch.id(), Role::Approver));
     for approval in [&stranger, &other, &own] {
         laptop.core.take_approval(approval.bytes()).unwrap();
     }
-    assert!(short(laptop.core.admit(&shown, &terms)), "a stranger's, one about another request, its own");
-    let approval = agrees(&laptop, &tablet.keys, admit_subject(watch.id()));
+    assert!(
+        short(laptop.core.admit(&shown, Role::Approver, &terms)),
+        "a stranger's, one about another request, its own"
+    );
+    let approval = agrees(&laptop, &tablet.keys, admit_subject(watch.id(), Role::Approver));
     laptop.core.take_approval(approval.bytes()).unwrap();
     let mut laptop = laptop.restarts();
-    let entries = laptop.core.admit(&shown, &terms);
+    let entries = laptop.core.admit(&shown, Role::Approver, &terms);
     assert!(matches!(entries, Err(AgentError::Withdrawn)), "after a restart the request must be heard of again");
     laptop.hears(&watch, Vec::new()).unwrap();
-    let entries = laptop.core.admit(&shown, &terms).unwrap();
+    let entries = laptop.core.admit(&shown, Role::Approver, &terms).unwrap();
     laptop.takes(&entries[0]);
     assert!(laptop.core.proposals().is_empty());
+}
+
+#[test]
+fn approvals_of_different_roles_do_not_add_up_and_the_difference_is_named() {
+    let (mut laptop, tablet, _) = three();
+    let mut watch = Asks::with(&laptop.code, "watch");
+    let shown = laptop.types_the_code_of(&mut watch);
+    let terms = laptop.core.terms();
+    let approval = agrees(&laptop, &tablet.keys, admit_subject(watch.id(), Role::Writer));
+    laptop.core.take_approval(approval.bytes()).unwrap();
+    let prompt = laptop.core.view(&watch.id()).unwrap();
+    assert_eq!((prompt.admits_as.as_str(), prompt.more_needed), ("writer", Some(1)));
+    let other = laptop.core.must_agree_on_role(&watch.id(), Role::Approver).unwrap_err();
+    assert_eq!(other.to_string(), "'tablet' approved it as writer: all who approve must name the same role");
+    assert!(matches!(
+        laptop.core.admit(&shown, Role::Approver, &terms),
+        Err(AgentError::OwnRefused(Refusal::Quorum { .. }))
+    ));
+    laptop.core.must_agree_on_role(&watch.id(), Role::Writer).unwrap();
+    let entries = laptop.core.admit(&shown, Role::Writer, &terms).unwrap();
+    laptop.takes(&entries[0]);
+    assert_eq!(laptop.core.roster().member(&watch.keys.id()).unwrap().role, Role::Writer);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn every_kind_of_entry_is_told_and_stands_in_the_diary() {
     });
     assert_eq!(
         policy.sentence,
-        "CHANGED the policy by 'laptop': lifetime of a request from 15m to 1m; most members from 32 to 4"
+        "CHANGED the policy by 'laptop': request-lifetime from 15m to 1m; members-max from 32 to 4"
     );
     let rotated = hears(&mut laptop, |acting| {
         change::rotate(acting, CodeChange::Keep, RecoveryChange::Keep, 0, &mut rng()).unwrap()
@@ -49,7 +49,7 @@ fn every_kind_of_entry_is_told_and_stands_in_the_diary() {
     });
     assert_eq!(
         removed.sentence,
-        "REMOVED 'phone' by 'laptop' (lost); epoch 3, new sync code; everything that 'phone' wrote is disputed; 2 devices now"
+        "REMOVED 'phone' by 'laptop' (lost); epoch 3, new sync code; 'phone' wrote nothing; 2 devices now"
     );
     assert_eq!((removed.reason.as_deref(), removed.devices[0].name.as_str()), (Some("lost"), "phone"));
     let keyring = laptop.core.keyring().clone();

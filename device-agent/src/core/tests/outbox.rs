@@ -181,8 +181,8 @@ fn what_may_be_at_the_relay_already_is_not_dropped() {
 fn what_can_never_be_sent_is_refused_when_it_is_queued() {
     let mut laptop = Laptop::founds();
     let long = "x".repeat(protocol::limits::CIPHERTEXT_BYTES_MAX);
-    assert!(matches!(laptop.core.queue_for_later(&put("first", &long)), Err(AgentError::OwnForm(_))));
-    assert!(matches!(laptop.core.queue_for_later(&put("", "hello")), Err(AgentError::OwnForm(_))));
+    assert!(matches!(laptop.core.queue_for_later(&put("first", &long)), Err(AgentError::ValueTooLong { .. })));
+    assert!(matches!(laptop.core.queue_for_later(&put("", "hello")), Err(AgentError::BadName)));
     assert!(matches!(laptop.core.queue_for_later(&delete("first")), Err(AgentError::NotFound { .. })));
     assert_eq!(laptop.core.next_draft().unwrap(), None);
 }

@@ -22,11 +22,12 @@ fn sets(laptop: &mut Laptop, wish: &PolicyWish) -> Result<(), AgentError> {
 fn a_quorum_that_nobody_could_reach_is_refused_and_one_of_all_is_warned_of() {
     let mut laptop = Laptop::founds();
     let two = PolicyWish { quorum_admit: Some(2), ..PolicyWish::default() };
-    assert_eq!(codes(&laptop, &two), (vec![], Some("too-few-approvers".to_owned())));
+    let below = |others: &[&str]| others.iter().chain(&["policy-below"]).map(|code| (*code).to_owned()).collect();
+    assert_eq!(codes(&laptop, &two), (below(&[]), Some("too-few-approvers".to_owned())));
     laptop.admits("phone");
-    assert_eq!(codes(&laptop, &two), (vec!["all-approvers".to_owned()], None));
+    assert_eq!(codes(&laptop, &two), (below(&["all-approvers"]), None));
     laptop.admits("tablet");
-    assert_eq!(codes(&laptop, &two), (vec![], None));
+    assert_eq!(codes(&laptop, &two), (below(&[]), None));
     let few = PolicyWish { members_max: Some(2), ..PolicyWish::default() };
     assert_eq!(codes(&laptop, &few).1.as_deref(), Some("chain-full"));
     for wrong in [
@@ -41,6 +42,27 @@ fn a_quorum_that_nobody_could_reach_is_refused_and_one_of_all_is_warned_of() {
     assert_eq!(laptop.core.roster().policy().quorums.admit, 2);
     let back = PolicyWish { quorum_admit: Some(1), ..PolicyWish::default() };
     assert_eq!(codes(&laptop, &back), (vec!["fewer-approvers".to_owned()], None));
+}
+
+/// One approver who may admit alone lets in two of its own, and has any quorum.
+#[test]
+fn a_quorum_that_a_lower_one_gets_round_is_warned_of() {
+    let mut laptop = Laptop::founds();
+    let _ = ["phone", "tablet"].map(|name| laptop.admits(name));
+    let quorums = |admit, remove, policy| PolicyWish {
+        quorum_admit: Some(admit),
+        quorum_remove: Some(remove),
+        quorum_policy: Some(policy),
+        ..PolicyWish::default()
+    };
+    let said = |wish: &PolicyWish| codes(&laptop, wish).0;
+    assert_eq!(said(&quorums(1, 2, 1)), ["admit-below", "policy-below"]);
+    assert_eq!(said(&quorums(1, 2, 2)), ["admit-below"]);
+    assert_eq!(said(&quorums(2, 2, 1)), ["policy-below"]);
+    assert!(said(&quorums(2, 1, 2)).is_empty() && said(&quorums(2, 2, 2)).is_empty());
+    sets(&mut laptop, &quorums(1, 2, 2)).unwrap();
+    let shown = laptop.core.policy_view().cautions;
+    assert!(shown[0].text.starts_with("one approver alone can let in devices of their own"), "{shown:?}");
 }
 
 #[test]

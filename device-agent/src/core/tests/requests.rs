@@ -83,7 +83,7 @@ fn a_withdrawn_request_is_neither_opened_again_nor_typed_nor_admitted() {
     assert!(matches!(laptop.core.open_prompt(&id), Err(AgentError::Withdrawn)));
     assert!(matches!(laptop.core.reopen_prompt(&id, &nonce), Err(AgentError::Withdrawn)));
     assert!(matches!(laptop.core.type_code(&id, "000000"), Err(AgentError::Withdrawn)));
-    assert!(matches!(laptop.core.admit(&shown, &terms), Err(AgentError::Withdrawn)));
+    assert!(matches!(laptop.core.admit(&shown, Role::Approver, &terms), Err(AgentError::Withdrawn)));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_decided_request_is_not_shown_again_and_not_decided_twice() {
     assert!(laptop.core.requests().unwrap().is_empty());
     assert!(matches!(laptop.core.open_prompt(&id), Err(AgentError::Decided { .. })));
     assert!(matches!(laptop.core.type_code(&id, "000000"), Err(AgentError::Decided { .. })));
-    assert!(matches!(laptop.core.admit(&shown, &terms), Err(AgentError::Decided { .. })));
+    assert!(matches!(laptop.core.admit(&shown, Role::Approver, &terms), Err(AgentError::Decided { .. })));
     assert!(matches!(laptop.core.deny(subject, DenyReason::Denied, 0, &terms), Err(AgentError::Decided { .. })));
 }
 
@@ -115,7 +115,7 @@ fn nothing_is_opened_typed_or_decided_on_a_forked_log() {
     assert!(matches!(laptop.core.open_prompt(&id), Err(AgentError::Forked)));
     assert!(matches!(laptop.core.reopen_prompt(&id, &nonce), Err(AgentError::Forked)));
     assert!(matches!(laptop.core.type_code(&id, "000000"), Err(AgentError::Forked)));
-    assert!(matches!(laptop.core.admit(&shown, &terms), Err(AgentError::Forked)));
+    assert!(matches!(laptop.core.admit(&shown, Role::Approver, &terms), Err(AgentError::Forked)));
     let denied = laptop.core.deny((id, phone.keys.id()), DenyReason::Denied, 0, &terms);
     assert!(matches!(denied, Err(AgentError::Forked)));
 }
@@ -127,7 +127,7 @@ fn what_was_typed_under_other_terms_is_not_signed() {
     let mut phone = Asks::with(&laptop.code, "phone");
     let shown = laptop.types_the_code_of(&mut phone);
     let others = Laptop::founds().core.terms();
-    assert!(matches!(laptop.core.admit(&shown, &others), Err(AgentError::ChangedMeanwhile)));
+    assert!(matches!(laptop.core.admit(&shown, Role::Approver, &others), Err(AgentError::ChangedMeanwhile)));
     assert!(laptop.core.staged().unwrap().is_empty());
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeView, DecisionView, DeviceView, FieldView, Here, RequestView, short};
+use crate::text;
 
 /// Something that more than one approver must agree to, and at least one has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub(crate) struct ProposalView {
     pub(crate) kind: String,
     /// Verified: in words; names are claimed, and quoted.
     pub(crate) what: String,
-    /// Verified: who agreed; the names are claimed, and quoted.
+    /// Verified: who agreed; the names are claimed.
     pub(crate) approved_by: Vec<String>,
     /// Whether this device is one of them.
     pub(crate) here: Here,
@@ -46,7 +47,11 @@ impl ProposalView {
 
 /// `approved by 'laptop', 1 more needed`.
 pub(crate) fn approved(by: &[String], more_needed: u64) -> String {
-    let by = if by.is_empty() { "approved by nobody yet".to_owned() } else { format!("approved by {}", by.join(", ")) };
+    let by = if by.is_empty() {
+        "approved by nobody yet".to_owned()
+    } else {
+        format!("approved by {}", text::quote_all(by))
+    };
     match more_needed {
         0 => format!("{by}; enough: the next that agrees carries it out"),
         more => format!("{by}, {more} more needed"),
@@ -76,7 +81,7 @@ pub(crate) enum ApprovedView {
 /// An approval that came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ApprovalView {
-    /// Verified: who gave it; the name is claimed, and quoted.
+    /// Verified: who gave it; the name is claimed.
     pub(crate) by: String,
     /// What it is about.
     pub(crate) proposal: ProposalView,
