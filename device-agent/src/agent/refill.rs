@@ -91,7 +91,7 @@ impl Agent {
         if !self.core(|core| core.roster().is_closed()).await? {
             let Refilled { given, refused } = self.refill_records().await?;
             tracing::warn!(
-                "the relay had lost records: {given} were given back, {refused} do not fit in there any more"
+                "the relay had lost records: {given} were given back, {refused} do not fit in there any more, or wait for a device that writes"
             );
         }
         self.core(|core| core.store().unset(Setting::RefillOwed)).await?

@@ -216,7 +216,7 @@ def test_refusals_of_settle(family) -> None:
     short = replace(family.author(laptop).rotation(NOTHING_NEW), epoch=9)
     refused(family, "stale-epoch", signed(family, laptop, Settle(branch, short)))
     roster = family.add(family.author(laptop).settle(branch, agreed))
-    assert roster.abandoned == {branch}
+    assert dict(roster.abandoned) == {branch: (laptop.id, *sorted((phone.id, tablet.id)))}
     refused(family, "approval-void", family.author(laptop).settle(branch, agreed))
 
 
