@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use axum::Router;
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper_util::rt::TokioIo;
@@ -14,7 +14,6 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt as _;
-use zeroize::Zeroizing;
 
 use crate::agent::Agent;
 use crate::core::Core;
@@ -170,12 +169,9 @@ impl Door {
     }
 }
 
-/// A body whose bytes are wiped when the last reader lets go of them: it may hold words or a code.
+/// It may hold words or a code.
 fn wiped(body: &impl Serialize) -> Result<Body, AgentError> {
-    // Room for words: a buffer that grew would leave copies of them behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
-    serde_json::to_writer(&mut *bytes, body).map_err(|error| AgentError::Task { what: error.to_string() })?;
-    Ok(Body::from(Bytes::from_owner(bytes)))
+    local::wiped::body(body).map_err(|error| AgentError::Task { what: error.to_string() })
 }
 
 async fn failure(response: Response<Body>) -> AgentError {

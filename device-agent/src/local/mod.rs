@@ -1,5 +1,6 @@
 //! The one way in: a router that every command calls, over the daemon's socket or inside its own process. Two faces, one body.
 
+pub(crate) mod wiped;
 pub(crate) mod body;
 mod approvals;
 mod membership;
@@ -35,6 +36,7 @@ use crate::told::{Exit, Told};
 use crate::{clock, exit, limits};
 
 pub(crate) use serve::bind;
+use wiped::Wiped;
 
 /// Whether the router stands in a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ struct Local {
 }
 
 type Answer<T> = Result<Json<T>, Failed>;
+/// One that holds a secret.
+type Secret<T> = Result<Wiped<T>, Failed>;
 
 /// An error on its way out.
 struct Failed(Told);
@@ -258,7 +262,7 @@ async fn devices(State(local): State<Local>) -> Answer<Vec<MemberView>> {
     Ok(Json(local.agent.core(|core| core.members()).await?))
 }
 
-async fn code(State(local): State<Local>) -> Answer<body::Code> {
+async fn code(State(local): State<Local>) -> Secret<body::Code> {
     let relay = local.agent.relay().endpoint().origin().to_owned();
     let caught_up = local.agent.catch_up_log().await;
     let reset = caught_up.as_ref().err().filter(|error| matches!(error, AgentError::Reset { .. }));
@@ -270,7 +274,7 @@ async fn code(State(local): State<Local>) -> Answer<body::Code> {
         Ok::<_, AgentError>(body::Code { words: code.words(), payload: code.payload(&relay), relay, over })
     };
     fresh_if_reachable(caught_up)?;
-    Ok(Json(local.agent.core(shown).await??))
+    Ok(Wiped(local.agent.core(shown).await??))
 }
 
 async fn write(State(local): State<Local>, Json(write): Json<body::Write>) -> Answer<()> {
@@ -303,9 +307,9 @@ async fn forget_lost(State(local): State<Local>) -> Answer<usize> {
     Ok(Json(local.agent.core(|core| core.store().forget_lost()).await??))
 }
 
-async fn queued_value(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<body::QueuedValue> {
+async fn queued_value(State(local): State<Local>, Json(item): Json<body::Item>) -> Secret<body::QueuedValue> {
     let value = local.agent.core(move |core| core.queued_value(&item.collection, &item.id)).await??;
-    Ok(Json(body::QueuedValue { value: value.map(|value| Zeroizing::new(BASE64.encode(&value))) }))
+    Ok(Wiped(body::QueuedValue { value: value.map(|value| Zeroizing::new(BASE64.encode(&value))) }))
 }
 
 async fn replace_with_queued(State(local): State<Local>, Json(item): Json<body::Item>) -> Answer<()> {

@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use protocol::policy::TotpMode;
 
-use super::{Answer, Local, body};
+use super::wiped::Wiped;
+use super::{Answer, Local, Secret, body};
 use crate::core::view::{CodeView, NewSecretView, OutcomeView};
 use crate::error::AgentError;
 use crate::text;
 
-pub(super) async fn begin(State(local): State<Local>, Json(wish): Json<body::SecretWish>) -> Answer<NewSecretView> {
-    Ok(Json(local.agent.new_secret(read_mode(&wish.mode)?).await?))
+pub(super) async fn begin(State(local): State<Local>, Json(wish): Json<body::SecretWish>) -> Secret<NewSecretView> {
+    Ok(Wiped(local.agent.new_secret(read_mode(&wish.mode)?).await?))
 }
 
 fn read_mode(mode: &str) -> Result<TotpMode, AgentError> {
