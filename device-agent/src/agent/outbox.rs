@@ -169,7 +169,8 @@ impl Agent {
                     self.catch_up_records().await?;
                     false
                 } else {
-                    self.refill_records().await?.given == 0
+                    let refilled = self.refill_records().await?;
+                    refilled.given == 0 && refilled.gone == 0
                 };
                 // Not before: a record that the relay has after all is in its feed, and is settled by it.
                 if self.core(move |core| core.draft_state(number)).await??.is_none() {

@@ -23,8 +23,10 @@ const PAGE: usize = 128;
 pub(super) struct Refilled {
     /// Records that it has now.
     pub(super) given: u64,
-    /// Records that do not fit in there any more: somebody wrote in their place.
+    /// Records that it does not take, or takes from no reader.
     pub(super) refused: u64,
+    /// Records in whose place somebody wrote: they went here.
+    pub(super) gone: u64,
 }
 
 /// What the relay goes without: lines that end earlier there, and versions on which nothing can stand.
@@ -75,26 +77,28 @@ impl Batch {
 impl Agent {
     /// Notes that the relay lost the end of its log or feed, before that is given back.
     pub(super) async fn owe_refill(&self) -> Result<(), AgentError> {
-        self.core(|core| core.store().set(Setting::RefillOwed, &[])).await?
+        self.core(|core| core.store().owe_refill()).await?
     }
 
     /// Gives the relay back what it lost, if there was a sign that it lost anything. What was broken off is begun again.
     pub(crate) async fn refill_if_owed(&self) -> Result<(), AgentError> {
-        if self.core(|core| core.store().setting(Setting::RefillOwed)).await??.is_none() {
-            return Ok(());
-        }
+        let Some(sign) = self.core(|core| core.store().setting(Setting::RefillOwed)).await?? else { return Ok(()) };
         match self.catch_up_log().await {
             Ok(()) | Err(AgentError::Fork { .. } | AgentError::Forked) => {}
             Err(other) => return Err(other),
         }
         // A closed chain has no records at its relay, and takes none.
         if !self.core(|core| core.roster().is_closed()).await? {
-            let Refilled { given, refused } = self.refill_records().await?;
-            tracing::warn!(
-                "the relay had lost records: {given} were given back, {refused} do not fit in there any more, or wait for a device that writes"
-            );
+            let Refilled { given, refused, gone } = self.refill_records().await?;
+            match (given, refused + gone) {
+                (0, 0) => tracing::info!("the relay's feed was compared: it lacks nothing that is here"),
+                (given, left) => tracing::warn!(
+                    "the relay had lost records: {given} were given back, {left} do not fit in there any more, or wait for a device that writes"
+                ),
+            }
         }
-        self.core(|core| core.store().unset(Setting::RefillOwed)).await?
+        // Not what another sign asked for meanwhile.
+        self.core(move |core| core.store().refill_done(&sign)).await?
     }
 
     /// Looks whether the relay's feed is another one than that in which this device stands, or ends before.
@@ -114,7 +118,7 @@ impl Agent {
     pub(super) async fn refill_records(&self) -> Result<Refilled, AgentError> {
         self.must_be_member().await?;
         let (feed, gone) = self.whole_feed().await?;
-        let (mut refilled, mut without) = (Refilled { given: 0, refused: gone }, Without::default());
+        let (mut refilled, mut without) = (Refilled { gone, ..Refilled::default() }, Without::default());
         let (mut after, mut batch) = (0, Batch::default());
         loop {
             let (end, page) = self.core(move |core| held_after(core, after)).await??;
@@ -188,13 +192,24 @@ impl Agent {
         let _turn = self.shared.following.lock().await;
         let (mut gone, mut tries) = (0, 1);
         loop {
-            let (feed, misfit) = self.read_whole_feed().await?;
-            let Some(refusal) = misfit else {
-                if gone > 0 {
-                    self.core(|core| core.refuse_overtaken()).await??;
-                    self.shared.outbox.notify_one();
+            let waited = self.core(|core| core.store().aside_hashes()).await??;
+            let (feed, stopped) = self.read_whole_feed().await?;
+            let absent: Vec<Hash> = waited.into_iter().filter(|hash| feed.content_of(hash).is_none()).collect();
+            if !absent.is_empty() {
+                // They went with a branch, and as long as anything waits nothing is compared. Each goes once, so this ends.
+                self.core(move |core| core.forget_aside(&absent)).await??;
+                continue;
+            }
+            let refusal = match stopped {
+                None => {
+                    if gone > 0 {
+                        self.core(|core| core.refuse_overtaken()).await??;
+                        self.shared.outbox.notify_one();
+                    }
+                    return Ok((feed, gone));
                 }
-                return Ok((feed, gone));
+                Some(AgentError::BadRecord(refusal)) => refusal,
+                Some(full) => return Err(full),
             };
             // Others may write while it is read. A relay that shows another feed each time ends here.
             if tries == limits::FEED_TRIES {
@@ -205,28 +220,31 @@ impl Agent {
         }
     }
 
-    /// Reads it from its beginning, and takes it up to what does not fit.
-    async fn read_whole_feed(&self) -> Result<(WholeFeed, Option<RecordRefusal>), AgentError> {
-        let (mut feed, mut misfit, mut cursor) = (WholeFeed::default(), None, None);
+    /// Reads it from its beginning, and takes it up to what does not fit, or has no place to wait. Returns that too.
+    async fn read_whole_feed(&self) -> Result<(WholeFeed, Option<AgentError>), AgentError> {
+        let (mut feed, mut stopped, mut cursor) = (WholeFeed::default(), None, None);
         loop {
             let (keys, chain, _, _) = self.place().await?;
             let page = self.relay().records(&keys, chain, cursor).await?;
             let done = page.rows.is_empty() || page.cursor.number >= page.last;
             let moved = cursor != Some(page.cursor);
             cursor = Some(page.cursor);
-            let stopped = misfit.is_some();
+            let takes = stopped.is_none();
             let read = move |core: &mut Core| {
                 core.follow_feed(&mut feed, &page)?;
-                Ok::<_, AgentError>((feed, if stopped { Ok(()) } else { core.take_page(&page) }))
+                Ok::<_, AgentError>((feed, if takes { core.take_page(&page) } else { Ok(()) }))
             };
             let (followed, taken) = self.core(read).await??;
             feed = followed;
             match taken {
-                Err(AgentError::BadRecord(refusal)) if does_not_fit(&refusal) => misfit = Some(refusal),
+                Err(AgentError::BadRecord(refusal)) if does_not_fit(&refusal) => {
+                    stopped = Some(AgentError::BadRecord(refusal))
+                }
+                Err(full @ AgentError::AsideFull) => stopped = Some(full),
                 taken => taken?,
             }
             if done || !moved {
-                return Ok((feed, misfit));
+                return Ok((feed, stopped));
             }
         }
     }

@@ -12,7 +12,6 @@ use super::replay::replay_verified;
 use super::view::{Event, Here, MemberView};
 use super::{Core, LogStanding};
 use crate::error::AgentError;
-use crate::store::Setting;
 use crate::{clock, text};
 
 /// How a page of entries stands to the pinned log.
@@ -57,13 +56,17 @@ impl Core {
         }
         if !fresh.is_empty() {
             let entries: Vec<Verified<Entry>> = fresh.iter().map(|fresh| fresh.entry.clone()).collect();
+            let settled = fresh.iter().any(|fresh| matches!(fresh.deed, Deed::Settled { .. }));
+            if settled {
+                // Versions may be current again whose content the relay gave up when they were replaced. Before it is pinned: after that
+                // nothing would say so.
+                self.store.owe_refill()?;
+            }
             self.store.pin(&entries)?;
             self.roster = roster;
             self.log.extend(entries);
-            if fresh.iter().any(|fresh| matches!(fresh.deed, Deed::Settled { .. })) {
+            if settled {
                 self.stand()?;
-                // Versions may be current again whose content the relay gave up when they were replaced.
-                self.store.set(Setting::RefillOwed, &[])?;
             }
             self.follow_epoch();
             for fresh in &fresh {

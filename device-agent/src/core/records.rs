@@ -131,6 +131,14 @@ impl Core {
         self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())
     }
 
+    /// Forgets what was set aside and is in no feed any more, and tries the rest again.
+    pub(crate) fn forget_aside(&mut self, absent: &[Hash]) -> Result<(), AgentError> {
+        for hash in absent {
+            self.store.forget_aside(hash)?;
+        }
+        self.retry_aside()
+    }
+
     /// Tries again what was set aside, in the order of arrival, after the log grew. What still waits stays where it is; what
     /// waits for nothing that came before it is refused.
     pub(super) fn retry_aside(&mut self) -> Result<(), AgentError> {
@@ -146,7 +154,7 @@ impl Core {
                     tracing::warn!("record {}, which was set aside, is refused: {error}", record.hash().short());
                     // Its place in the feed is passed: what it does not fit beside may be what the relay lost.
                     if does_not_fit(&error) {
-                        self.store.set(Setting::RefillOwed, &[])?;
+                        self.store.owe_refill()?;
                     }
                     self.store.forget_aside(&record.hash())?;
                 }

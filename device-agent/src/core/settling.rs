@@ -49,7 +49,7 @@ impl Core {
         // What was signed before this process ended is repeated.
         let same = |entry: &&Verified<Entry>| {
             entry.prev == Some(self.roster.head())
-                && matches!(&entry.body, Body::Settle(settle) if settle.abandoned == abandoned)
+                && matches!(&entry.body, Body::Settle(settle) if settle.abandoned == abandoned && settle.approvals == approvals)
         };
         let settle = match staged.first().filter(same) {
             Some(settle) => settle.clone(),

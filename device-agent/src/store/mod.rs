@@ -200,6 +200,18 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that a relay may have lost records. Each sign has a value of its own: whoever works it off clears the one that it saw.
+    pub(crate) fn owe_refill(&self) -> Result<(), AgentError> {
+        owe_refill(&self.db)
+    }
+
+    /// Clears that sign, unless there was another since.
+    pub(crate) fn refill_done(&self, sign: &[u8]) -> Result<(), AgentError> {
+        let name = Setting::RefillOwed.name();
+        self.db.execute("DELETE FROM settings WHERE name = ?1 AND value = ?2", params![name, sign])?;
+        Ok(())
+    }
+
     /// Removes a setting.
     pub(crate) fn unset(&self, setting: Setting) -> Result<(), AgentError> {
         self.db.execute("DELETE FROM settings WHERE name = ?1", [setting.name()])?;
@@ -242,6 +254,12 @@ impl Store {
             })
             .transpose()
     }
+}
+
+/// Also within a transaction.
+fn owe_refill(db: &Connection) -> Result<(), AgentError> {
+    db.execute("INSERT OR REPLACE INTO settings VALUES (?1, randomblob(8))", [Setting::RefillOwed.name()])?;
+    Ok(())
 }
 
 /// Turns a blob of the store into an id.

@@ -118,7 +118,7 @@ impl Store {
             .execute(params![hash.as_bytes(), signed(at)])?;
         }
         drop_records(&tx, gone)?;
-        tx.execute("INSERT OR REPLACE INTO settings VALUES (?1, x'')", [Setting::RefillOwed.name()])?;
+        super::owe_refill(&tx)?;
         for again in again {
             if let Again::Queue(draft) = again {
                 // It went before, came back, and goes again.
@@ -254,6 +254,13 @@ impl Store {
     pub(crate) fn is_aside(&self, hash: &Hash) -> Result<bool, AgentError> {
         let mut query = self.db.prepare_cached("SELECT 1 FROM aside WHERE hash = ?1")?;
         Ok(query.exists([hash.as_bytes()])?)
+    }
+
+    /// The records that are set aside.
+    pub(crate) fn aside_hashes(&self) -> Result<Vec<Hash>, AgentError> {
+        let mut query = self.db.prepare_cached("SELECT hash FROM aside")?;
+        let rows = query.query_map([], |row| row.get(0).map(Hash))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// How many records are set aside.
