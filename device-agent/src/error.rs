@@ -313,7 +313,7 @@ pub(crate) enum AgentError {
     #[error("the relay has another chain that was founded with a sync code of this one, and will not take this chain")]
     JoinKeyTaken,
     /// The log is forked: membership stands still.
-    #[error("the log of this chain is forked: membership changes are refused until that is settled")]
+    #[error("the log of this chain is forked: until that is settled membership changes are refused, and writes wait")]
     Forked,
     /// Names that no record has.
     #[error("the name of a collection, and of a record in it, has 1 to 256 characters")]

@@ -127,7 +127,11 @@ impl Agent {
             }
             core.sign_subject(&about, reason)
         };
+        let ends_fork = matches!(subject, Subject::Settle(_));
         let carried = self.carry_out_as_read(subject, sign).await?;
+        if ends_fork && matches!(carried, Carried::Landed(_)) {
+            self.give_what_the_branch_has().await;
+        }
         self.outcome(carried).await
     }
 

@@ -21,7 +21,7 @@ impl Agent {
 
     /// Lets the branch go on whose first entry a prefix names, or agrees to that where several approvers must.
     pub(crate) async fn settle(&self, keep: String) -> Result<OutcomeView, AgentError> {
-        let _appending = self.shared.appending.lock().await;
+        let appending = self.shared.appending.lock().await;
         let branch = self.other_branch().await?;
         let shown = branch.clone();
         let view = self.core(move |core| core.fork_view(&shown)).await?;
@@ -54,8 +54,18 @@ impl Agent {
             }
             done => done?,
         };
+        drop(appending);
+        self.give_what_the_branch_has().await;
         self.shared.outbox.notify_one();
         Ok(OutcomeView::Changed(Box::new(self.change(seq).await?)))
+    }
+
+    /// Before anybody else does: whoever stood on the other branch writes anew what it had there, and could come first in the place of what
+    /// only this device has. What cannot be done now is owed.
+    pub(super) async fn give_what_the_branch_has(&self) {
+        if let Err(error) = self.refill_if_owed().await {
+            tracing::info!(%error, "the relay has not got the records of the branch that goes on yet");
+        }
     }
 
     async fn keep(&self, branch: &Branch, keep: Keep) -> Result<u64, AgentError> {
@@ -198,5 +208,5 @@ fn bytes(entries: &[Verified<Entry>]) -> Vec<Vec<u8>> {
 }
 
 fn no_fork() -> AgentError {
-    AgentError::NotFound { of: Missing::Other, what: "a fork of this log".to_owned() }
+    AgentError::NotFound { of: Missing::Other, what: "a fork that this device knows of".to_owned() }
 }

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::core::view::LostView;
 use crate::door::Session;
 use crate::error::AgentError;
-use crate::text::visible;
+use crate::text::{self, visible};
 use crate::told::Exit;
 
 /// Records that this device had, that the relay lost, and in whose place others stand there
@@ -84,5 +84,5 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
 fn row(lost: &Shown) -> String {
     let name = |name: &Option<String>| name.as_deref().map_or_else(|| "?".to_owned(), visible);
     let (collection, id) = (name(&lost.collection), name(&lost.id));
-    format!("{}  {collection}/{id}  by {}  {}", lost.kind, lost.writer, clock::show(lost.at))
+    format!("{}  {collection}/{id}  by {}  {}", lost.kind, text::quote(&lost.writer), clock::show(lost.at))
 }

@@ -100,7 +100,7 @@ fn row(queued: &QueuedView) -> String {
 pub(super) fn refused(queued: &QueuedView) -> String {
     let (kind, item) = (&queued.kind, format!("{} {}", visible(&queued.collection), visible(&queued.id)));
     let why = match queued.refused.as_deref().unwrap_or("conflict") {
-        "conflict" => format!("another device wrote it after this {kind} was queued"),
+        "conflict" => format!("another device wrote it before this {kind} was sent"),
         code => format!("the relay refuses this {kind} ({code})"),
     };
     format!(
@@ -137,6 +137,11 @@ async fn get(context: &Context, item: Item) -> Result<Exit, AgentError> {
 async fn change(context: &Context, path: &str, state: &'static str, item: Item) -> Result<Exit, AgentError> {
     let () = context.door(Session::NotNeeded).await?.post(path, &item).await?;
     let changed = Changed { state, collection: item.collection, id: item.id };
-    context.result("countersign.record-written/1", &changed, |output| output.progress(state));
+    context.result("countersign.record-written/1", &changed, |output| match state {
+        "queued" => {
+            output.progress("queued: sent by countersign run, or by the next command that reads or writes records")
+        }
+        state => output.progress(state),
+    });
     Ok(Exit::Done)
 }

@@ -50,6 +50,12 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<Exit, AgentErro
     };
     let outcome: OutcomeView = door.post("/log/settle", &SettleOrdered { keep }).await?;
     show_outcome(context, &outcome, "next: countersign log verify   (and on the other devices: countersign status)");
+    if matches!(outcome, OutcomeView::Proposed(_)) {
+        context.output.progress(
+            "An approver who saw the fork types the same as here. One who stands on the relay's branch hears of it only if that is the one to go on: \
+             if nobody else stands on yours, keep the other one.",
+        );
+    }
     Ok(Exit::Done)
 }
 

@@ -70,7 +70,7 @@ fn beginning(status: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(gone) = &status.gone {
         lines.push(format!("GONE     {gone}"));
-        if status.gone_said_by.as_deref() == Some("relay") {
+        if status.gone_said_by.as_deref() == Some("relay") && status.gone_code.as_deref() == Some("not-a-member") {
             lines.push("         countersign log show   (on another device of the chain: who removed this one, if anybody did)".to_owned());
         }
         lines.push("         next: countersign record export FILE   (what this device has stays readable)".to_owned());

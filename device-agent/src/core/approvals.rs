@@ -279,6 +279,10 @@ impl Core {
             Subject::Closing => ("closing", None),
             Subject::Settle(_) => ("settle", None),
         };
+        let role = match subject {
+            Subject::Admit(admit) => Some(admit.role.name().to_owned()),
+            _ => None,
+        };
         let (what, fields, details) = self.words_of(subject);
         ProposalView {
             proposal: subject_id(subject).to_string(),
@@ -288,6 +292,7 @@ impl Core {
             here,
             more_needed: u64::from(self.quorum_of(subject)).saturating_sub(signers.len() as u64),
             request,
+            role,
             devices: devices.iter().map(device).collect(),
             fields,
             details,

@@ -276,7 +276,7 @@ pub(super) fn within(entries: Vec<Verified<Entry>>) -> Result<Vec<Verified<Entry
 }
 
 pub(super) fn nothing() -> AgentError {
-    AgentError::NotFound { of: Missing::Other, what: "a fork of this log".to_owned() }
+    AgentError::NotFound { of: Missing::Other, what: "a fork that this device knows of".to_owned() }
 }
 
 /// Whether the log of a store is forked.

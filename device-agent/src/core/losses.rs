@@ -165,7 +165,7 @@ impl Core {
                 id,
                 value,
                 kind: record.kind.name().to_owned(),
-                writer: self.name_of(&record.signer()),
+                writer: self.bare_name_of(&record.signer()),
                 at: record.at,
                 version: record.hash().to_string(),
             });

@@ -1,5 +1,6 @@
 //! What approvers agree to together, as it is shown.
 
+use protocol::policy::Role;
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeView, DecisionView, DeviceView, FieldView, Here, RequestView, short};
@@ -22,6 +23,8 @@ pub(crate) struct ProposalView {
     pub(crate) more_needed: u64,
     /// Verified: the request, where one is to be admitted.
     pub(crate) request: Option<String>,
+    /// Verified: as what.
+    pub(crate) role: Option<String>,
     /// Verified: the devices that it is about; their names are claimed.
     pub(crate) devices: Vec<DeviceView>,
     /// Verified: what would have another value.
@@ -38,9 +41,12 @@ impl ProposalView {
 
     /// What another approver types to agree.
     pub(crate) fn next(&self) -> String {
-        match &self.request {
-            Some(request) => format!("countersign approve {}", short(request)),
-            None => format!("countersign approvals agree {}", short(&self.proposal)),
+        match (&self.request, self.role.as_deref()) {
+            (Some(request), Some(role)) if role != Role::Approver.name() => {
+                format!("countersign approve {} --role {role}", short(request))
+            }
+            (Some(request), _) => format!("countersign approve {}", short(request)),
+            (None, _) => format!("countersign approvals agree {}", short(&self.proposal)),
         }
     }
 }
