@@ -40,12 +40,14 @@ impl Agent {
             Err(AgentError::Fork { seq }) => return Err(AgentError::ForkThere { seq, relay: origin }),
             followed => followed?,
         }
+        // What the old relay lacked is over with the move; a sign that comes from now on is of the new one.
+        let sign = self.core(|core| core.store().setting(Setting::RefillOwed)).await??;
         let records = there.refill_records().await?;
         let (kept, ca) = (origin.clone(), destination.ca);
         let (seq, head) = self
             .core(move |core| {
                 core.keep_relay(&kept, ca.as_deref())?;
-                core.store().unset(Setting::RefillOwed)?;
+                sign.map_or(Ok(()), |sign| core.store().refill_done(&sign))?;
                 Ok::<_, AgentError>((core.roster().seq(), core.roster().head()))
             })
             .await??;
@@ -57,7 +59,7 @@ impl Agent {
             head: head.to_string(),
             seq,
             records_given: records.given,
-            records_refused: records.refused,
+            records_refused: records.refused + records.gone,
             advice: advice.map(str::to_owned),
         })
     }
