@@ -205,20 +205,13 @@ impl Core {
 
     /// The records that another roster does not carry, with what comes later in their writers' lines and what replaced them.
     fn gone_with(&self, roster: &Roster) -> Result<Vec<Hash>, AgentError> {
-        let (mut gone, mut carried, mut after) = (Vec::new(), Carried::by(roster), 0);
-        loop {
-            let page = self.store.records_after(after, 256)?;
-            if page.is_empty() {
-                return Ok(gone);
+        let (mut gone, mut carried) = (Vec::new(), Carried::by(roster));
+        self.each_record(|record| {
+            if !carried.stays(record, record.signer(), record.hash()) {
+                gone.push(record.hash());
             }
-            for (arrival, row) in page {
-                after = arrival;
-                let record = verified(&row)?;
-                if !carried.stays(&record, record.signer(), record.hash()) {
-                    gone.push(record.hash());
-                }
-            }
-        }
+        })?;
+        Ok(gone)
     }
 
     /// Takes what follows the pinned head, on a forked log, if a settle is in it that names the other branch. Else nothing changes.

@@ -129,24 +129,17 @@ impl Core {
     /// Records that the feed lacks, and that cannot be given back: their writer's line, or their item, went on without them.
     fn without_place_in(&self, feed: &WholeFeed) -> Result<Vec<Hash>, AgentError> {
         let mut ends = Ends { lines: feed.ends.lines.clone(), items: feed.ends.items.clone() };
-        let (mut gone, mut after) = (Vec::new(), 0);
-        loop {
-            let page = self.store.records_after(after, 256)?;
-            if page.is_empty() {
-                return Ok(gone);
+        let mut gone = Vec::new();
+        self.each_record(|record| {
+            if feed.there.contains_key(&record.hash()) {
+                return;
             }
-            for (arrival, row) in page {
-                after = arrival;
-                let record = verified(&row)?;
-                if feed.there.contains_key(&record.hash()) {
-                    continue;
-                }
-                match ends.fit(&record, 0) {
-                    Ok(Some(line)) => ends.go_on(&record, line),
-                    Ok(None) | Err(_) => gone.push(record.hash()),
-                }
+            match ends.fit(record, 0) {
+                Ok(Some(line)) => ends.go_on(record, line),
+                Ok(None) | Err(_) => gone.push(record.hash()),
             }
-        }
+        })?;
+        Ok(gone)
     }
 
     /// What was set aside for what stands in its place at the relay, oldest first.

@@ -131,6 +131,19 @@ impl Core {
         self.store.set_aside(&record.hash(), &sealed.record, sealed.ciphertext.as_deref())
     }
 
+    /// Every record that is kept, in the order of arrival, page by page.
+    pub(super) fn each_record(&self, mut see: impl FnMut(&Verified<Record>)) -> Result<(), AgentError> {
+        let mut after = 0;
+        loop {
+            let page = self.store.records_after(after, 256)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (_, row) in &page {
+                see(&verified(row)?);
+            }
+        }
+    }
+
     /// Forgets what was set aside and is in no feed any more, and tries the rest again.
     pub(crate) fn forget_aside(&mut self, absent: &[Hash]) -> Result<(), AgentError> {
         for hash in absent {

@@ -1,4 +1,5 @@
-//! What people do at a device: by the routes that every command calls, reading screens and typing codes.
+//! What people do at a device: by the routes that every command calls, reading screens and typing codes. They look again after a while; time is
+//! the simulation's here, and costs none.
 
 use std::rc::Rc;
 use std::time::Duration;
